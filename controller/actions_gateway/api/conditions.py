@@ -1,0 +1,130 @@
+"""Condition types and reasons of both objects, and the one setter.
+
+`Ready` is True when fine; every other condition is named for its problem and True while it exists, except the two
+`…Available` ones, whose names state the healthy fact. A condition's time moves only when its status does; its observed
+generation always moves (Kubernetes API conventions, "Typical status properties").
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class ConditionType(StrEnum):
+    """What a condition is about."""
+
+    READY = "Ready"
+    AGC_AVAILABLE = "AGCAvailable"
+    CREDENTIAL_UNAVAILABLE = "CredentialUnavailable"
+    DEGRADED = "Degraded"
+
+
+class ConditionStatus(StrEnum):
+    """Kubernetes' three answers."""
+
+    TRUE = "True"
+    FALSE = "False"
+    UNKNOWN = "Unknown"
+
+
+class Reason(StrEnum):
+    """Why a condition has its status; each with the situation that produces it."""
+
+    # ActionsGateway, Ready
+    ALL_AVAILABLE = "AllAvailable"
+    """Every component is up and the credential works."""
+    ANOTHER_GATEWAY = "AnotherGateway"
+    """An older ActionsGateway serves this namespace."""
+    INVALID_SPEC = "InvalidSpec"
+    """The spec violates a rule that the API server did not catch."""
+    RESERVED_NAMESPACE = "ReservedNamespace"
+    """Gateways are not served in system namespaces."""
+    NAMESPACE_NOT_MARKED = "NamespaceNotMarked"
+    """The manager serves only namespaces that a platform owner marked, and this one is not."""
+
+    # AGCAvailable
+    AGC_READY = "AGCReady"
+    """The agent's pod is ready."""
+    AGC_NOT_READY = "AGCNotReady"
+    """The agent has no ready pod; the message names the last known cause."""
+
+    # CredentialUnavailable (both objects; the agent observes, the manager folds up)
+    CREDENTIAL_AVAILABLE = "CredentialAvailable"
+    """The key minted an installation token."""
+    CREDENTIAL_UNKNOWN = "CredentialNotYetChecked"
+    """No agent has reported on the current credential."""
+    SECRET_NOT_FOUND = "SecretNotFound"
+    """The referenced Secret is absent or empty in the agent's mount."""
+    SECRET_FIELD_MISSING = "SecretFieldMissing"
+    """The Secret lacks appId, installationId or privateKey."""
+    SECRET_FIELD_INVALID = "SecretFieldInvalid"
+    """A field has no usable form: an id that is no number, a key that is no RSA key in PEM."""
+    KEY_REJECTED = "KeyRejected"
+    """GitHub does not accept the key for that App (401)."""
+    INSTALLATION_NOT_FOUND = "InstallationNotFound"
+    """GitHub knows no such installation of the App (404)."""
+    INSTALLATION_SUSPENDED = "InstallationSuspended"
+    """The installation is suspended (403)."""
+    PERMISSION_MISSING = "PermissionMissing"
+    """The installation may not register runners here."""
+    GITHUB_UNREACHABLE = "GitHubUnreachable"
+    """GitHub gave no usable answer; nothing is known about the credential."""
+
+    # Degraded
+    PROVISIONING_FAILED = "ProvisioningFailed"
+    """A step of provisioning failed; the message names it."""
+    RECONCILED = "ReconcileSucceeded"
+    """The last pass completed."""
+
+    # RunnerGroup, Ready
+    LISTENER_ACTIVE = "ListenerActive"
+    """At least one session is open."""
+    NO_ACTIVE_SESSIONS = "NoActiveSessions"
+    """No session is open."""
+    SUSPENDED = "Suspended"
+    """The group is suspended or its gateway paused: it claims nothing by intention."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One condition as code decides it; times and generation are the setter's business."""
+
+    type: ConditionType
+    status: ConditionStatus
+    reason: Reason
+    message: str
+
+
+def set_conditions(
+    current: list[dict[str, Any]], decided: tuple[Condition, ...], *, generation: int, now: datetime
+) -> list[dict[str, Any]]:
+    """The status list with `decided` written into `current`: times move on flips only, foreign types stay."""
+    known = {entry["type"]: entry for entry in current}
+    for condition in decided:
+        before = known.get(condition.type.value)
+        flipped = before is None or before.get("status") != condition.status.value
+        stamp = now.strftime("%Y-%m-%dT%H:%M:%SZ") if flipped or before is None else before["lastTransitionTime"]
+        known[condition.type.value] = {
+            "type": condition.type.value,
+            "status": condition.status.value,
+            "reason": condition.reason.value,
+            "message": condition.message,
+            "lastTransitionTime": stamp,
+            "observedGeneration": generation,
+        }
+    return list(known.values())
+
+
+def find_condition(manifest: dict[str, Any], kind: ConditionType) -> dict[str, Any] | None:
+    """The condition of an object, or None."""
+    for entry in (manifest.get("status") or {}).get("conditions") or []:
+        if entry.get("type") == kind.value:
+            return dict(entry)
+    return None
+
+
+def is_true(manifest: dict[str, Any], kind: ConditionType) -> bool:
+    """Whether the condition exists and is True."""
+    condition = find_condition(manifest, kind)
+    return condition is not None and condition.get("status") == ConditionStatus.TRUE.value

@@ -1,0 +1,75 @@
+"""Every name that is written to a cluster, spelled once."""
+
+import hashlib
+import re
+
+API_GROUP = "actions-gateway.github.com"
+API_VERSION = "v1alpha1"
+
+# -- the manager and its namespace
+MANAGER_NAMESPACE = "gmc-system"
+MANAGER = "gmc-controller-manager"
+MANAGER_LEASE = "actions-gateway-gmc-leader"
+MANAGER_CLUSTER_ROLE = "gmc-manager-role"
+AGENT_CLUSTER_ROLE = "agc-tenant-role"
+RESERVED_NAMESPACES = frozenset({"default", "kube-system", "kube-public", "kube-node-lease", MANAGER_NAMESPACE})
+
+# -- one tenant's objects; constants, since a namespace holds one gateway
+AGENT = "actions-gateway-controller"
+WORKER = "actions-gateway-worker"
+WORKLOAD_POLICY = "actions-gateway-workload"
+PROXY = "actions-gateway-proxy"
+AGENT_CONTAINER = "agc"
+RUNNER_CONTAINER = "runner"
+
+# -- field managers of server-side apply
+MANAGER_FIELDS = "actions-gateway-gmc"
+MANAGER_STATUS_FIELDS = "actions-gateway-gmc-status"
+AGENT_STATUS_FIELDS = "actions-gateway-agc-status"
+
+# -- finalizers
+GATEWAY_FINALIZER = f"{API_GROUP}/gmc-cleanup"
+RUNNER_GROUP_FINALIZER = f"{API_GROUP}/agentpool-cleanup"
+
+# -- job Secrets: a bounded set of slots, so that RBAC can name each of them
+JOB_SLOTS = 1024
+MAX_NAME_LENGTH = 62
+"""Gateway and group together; with the joining hyphen the RunnerGroup's name fits a label value (63)."""
+
+_UNSAFE = re.compile(r"[^a-z0-9-]+")
+
+
+def runner_group_name(gateway: str, group: str) -> str:
+    """The RunnerGroup object of a gateway's group."""
+    return f"{gateway}-{group}"
+
+
+def job_slot_name(slot: int) -> str:
+    """The Secret of slot 1 to JOB_SLOTS."""
+    if not 1 <= slot <= JOB_SLOTS:
+        raise ValueError(f"job slot {slot} is not in 1..{JOB_SLOTS}")
+    return f"job-{slot:04d}"
+
+
+def runner_name(group: str, group_uid: str, nonce: str) -> str:
+    """A registration's unique name: group cut to 40, 8 hex of the RunnerGroup's uid, 8 hex nonce (at most 58)."""
+    return f"{group[:40]}-{uid_part(group_uid)}-{nonce}"
+
+
+def uid_part(uid: str) -> str:
+    """The eight hex digits of an object's uid that tell our registrations from others'."""
+    return uid.replace("-", "")[:8]
+
+
+def worker_pod_name(group: str, plan_id: str) -> str:
+    """The worker pod of one job: at most 63 characters, never cut without a digest."""
+    digest = hashlib.sha256(plan_id.encode()).hexdigest()[:10]
+    safe = _UNSAFE.sub("-", group.lower()).strip("-") or "group"
+    return f"runner-{_shortened(safe, 63 - len('runner--') - len(digest))}-{digest}"
+
+
+def _shortened(text: str, length: int) -> str:
+    if len(text) <= length:
+        return text
+    digest = hashlib.sha256(text.encode()).hexdigest()[:7]
+    return f"{text[: length - 8].rstrip('-')}-{digest}"

@@ -1,0 +1,1 @@
+"""Work queue, back-off, clock and supervision: the machinery, which knows neither Kubernetes nor GitHub."""

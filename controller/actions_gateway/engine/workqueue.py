@@ -1,0 +1,130 @@
+"""A queue of keys for level-triggered controllers.
+
+Equal keys coalesce, a key is never worked twice at once, a key that is added while it is worked runs once more
+afterwards, and a failing key backs off alone. The queue carries keys only: what to do is read anew by the worker.
+"""
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Generic, TypeVar
+
+from actions_gateway.engine.backoff import Backoff
+from actions_gateway.engine.clock import Clock
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+class WorkQueue(Generic[Key]):
+    """Keys waiting for work; `get`/`done` bracket the work on one key."""
+
+    def __init__(self, *, clock: Clock, rng: random.Random, backoff: Backoff | None = None) -> None:
+        self._clock = clock
+        self._rng = rng
+        self._backoff = backoff or Backoff()
+        self._ready: deque[Key] = deque()
+        self._queued: set[Key] = set()
+        self._active: set[Key] = set()
+        self._again: set[Key] = set()
+        self._failures: dict[Key, int] = {}
+        self._due: dict[Key, float] = {}
+        self._changed = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._ready)
+
+    @property
+    def failing(self) -> int:
+        """How many keys' last attempt failed."""
+        return len(self._failures)
+
+    def add(self, key: Key) -> None:
+        """Asks for work on `key` now; an earlier timed wish for it is fulfilled by this."""
+        self._due.pop(key, None)
+        if key in self._active:
+            self._again.add(key)
+        elif key not in self._queued:
+            self._queued.add(key)
+            self._ready.append(key)
+            self._changed.set()
+
+    def add_after(self, key: Key, seconds: float) -> None:
+        """Asks for work on `key` in `seconds`, or earlier if an earlier wish for it stands."""
+        due = self._clock.monotonic() + max(0.0, seconds)
+        if key not in self._due or due < self._due[key]:
+            self._due[key] = due
+            self._changed.set()
+
+    def retry(self, key: Key) -> float:
+        """Counts a failure of `key` and asks for another try after its back-off; returns the delay in seconds."""
+        self._failures[key] = self._failures.get(key, 0) + 1
+        delay = self._backoff.delay_seconds(self._failures[key], self._rng)
+        self.add_after(key, delay)
+        return delay
+
+    def forget(self, key: Key) -> None:
+        """The last attempt of `key` succeeded: its back-off starts anew."""
+        self._failures.pop(key, None)
+
+    async def get(self) -> Key:
+        """The next key, which stays reserved until `done`; waits while there is none."""
+        while True:
+            self._promote_due()
+            if self._ready:
+                key = self._ready.popleft()
+                self._queued.discard(key)
+                self._active.add(key)
+                return key
+            await self._wait_for_change()
+
+    def done(self, key: Key) -> None:
+        """Ends the reservation; a key that was added meanwhile is queued again."""
+        self._active.discard(key)
+        if key in self._again:
+            self._again.discard(key)
+            self.add(key)
+
+    def _promote_due(self) -> None:
+        now = self._clock.monotonic()
+        for key in [key for key, due in self._due.items() if due <= now]:
+            self.add(key)
+
+    async def _wait_for_change(self) -> None:
+        self._changed.clear()
+        if not self._due:
+            await self._changed.wait()
+            return
+        pause = min(self._due.values()) - self._clock.monotonic()
+        changed = asyncio.ensure_future(self._changed.wait())
+        timer = asyncio.ensure_future(self._clock.sleep(pause))
+        try:
+            await asyncio.wait({changed, timer}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            changed.cancel()
+            timer.cancel()
+            await asyncio.gather(changed, timer, return_exceptions=True)
+
+
+async def work(
+    queue: WorkQueue[Key],
+    handle: Callable[[Key], Awaitable[float | None]],
+    on_failure: Callable[[Key, Exception, float], None],
+) -> None:
+    """Works keys of `queue` for ever, one at a time; run several of these tasks for parallel keys.
+
+    `handle` returns the seconds until the key wants another look, or None. An exception backs the key off;
+    `on_failure` gets the key, the exception and the delay in seconds, and is the only place that reports it.
+    """
+    while True:
+        key = await queue.get()
+        try:
+            again_after_seconds = await handle(key)
+        except Exception as failure:
+            on_failure(key, failure, queue.retry(key))
+        else:
+            queue.forget(key)
+            if again_after_seconds is not None:
+                queue.add_after(key, again_after_seconds)
+        finally:
+            queue.done(key)

@@ -1,0 +1,1 @@
+"""The only room that speaks to Kubernetes: connection, requests on plain dicts, errors, list-watch, events, lease."""

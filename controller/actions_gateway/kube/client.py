@@ -1,0 +1,398 @@
+"""Requests to one API server on plain dicts.
+
+Connection facts (host, credentials, TLS, token refresh) come from the kubernetes client's own configuration loader;
+the requests go through one aiohttp session without model classes, since typed models cost a third more CPU per request
+and turn every manifest into a second vocabulary. Each call has a deadline; nothing is retried here.
+"""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from kubernetes.aio import config
+from kubernetes.aio.client.configuration import Configuration
+from kubernetes.aio.client.rest import RESTClientObject
+
+from actions_gateway.kube.errors import (
+    ConfigurationError,
+    Gone,
+    KubeError,
+    Unreachable,
+    error_from_response,
+)
+from actions_gateway.kube.resources import SERVICEACCOUNTS, Resource
+
+Manifest = dict[str, Any]
+Patch = Manifest | list[Manifest]
+
+_CONNECTIONS = 64
+_WATCH_LINE_LIMIT_BYTES = 8 * 1024 * 1024
+
+
+class PatchType(StrEnum):
+    """How a patch body is to be read."""
+
+    MERGE = "application/merge-patch+json"
+    JSON = "application/json-patch+json"
+    STRATEGIC = "application/strategic-merge-patch+json"
+
+
+_APPLY = "application/apply-patch+yaml"
+
+
+class WatchType(StrEnum):
+    """The kinds of watch events."""
+
+    ADDED = "ADDED"
+    MODIFIED = "MODIFIED"
+    DELETED = "DELETED"
+    BOOKMARK = "BOOKMARK"
+
+
+@dataclass(frozen=True, slots=True)
+class WatchEvent:
+    """One line of a watch."""
+
+    type: WatchType
+    object: Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectList:
+    """One page-complete list with the resource version to watch from."""
+
+    items: list[Manifest]
+    resource_version: str
+
+
+@asynccontextmanager
+async def connect(
+    kubeconfig: str | Path | None = None, context: str | None = None, *, timeout_seconds: float = 30.0
+) -> AsyncIterator["KubeClient"]:
+    """A client for the cluster of `kubeconfig`, else $KUBECONFIG, else the pod it runs in, else ~/.kube/config.
+
+    Raises ConfigurationError when none of them is usable.
+    """
+    configuration = await load_configuration(kubeconfig, context)
+    async with KubeClient(configuration, timeout_seconds=timeout_seconds) as client:
+        yield client
+
+
+async def load_configuration(kubeconfig: str | Path | None = None, context: str | None = None) -> Configuration:
+    """The connection settings; see `connect` for the order of the sources."""
+    configuration = Configuration()
+    path = str(kubeconfig) if kubeconfig else os.environ.get("KUBECONFIG", "")
+    try:
+        if not path and not context and os.environ.get("KUBERNETES_SERVICE_HOST"):
+            config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        else:
+            await config.load_kube_config(  # type: ignore[no-untyped-call]
+                config_file=path or None, context=context, client_configuration=configuration, persist_config=False
+            )
+    except (config.ConfigException, OSError, ValueError, TypeError, KeyError) as problem:
+        source = path or "~/.kube/config"
+        raise ConfigurationError(f"cannot use the kubeconfig {source}: {problem}") from problem
+    return configuration
+
+
+class KubeClient:
+    """Requests against one API server; use as an async context manager."""
+
+    def __init__(self, configuration: Configuration, *, timeout_seconds: float = 30.0) -> None:
+        self._configuration = configuration
+        self._timeout_seconds = timeout_seconds
+        self._session: aiohttp.ClientSession | None = None
+
+    @property
+    def host(self) -> str:
+        """The API server's base URL."""
+        return str(self._configuration.host).rstrip("/")
+
+    async def __aenter__(self) -> "KubeClient":
+        ssl_context = RESTClientObject(self._configuration).ssl_context
+        connector = aiohttp.TCPConnector(limit=_CONNECTIONS, ssl=ssl_context)
+        self._session = aiohttp.ClientSession(connector=connector, read_bufsize=2**18)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    # -- reads ---------------------------------------------------------------------------------------------------
+
+    async def get(self, resource: Resource, name: str, namespace: str | None = None) -> Manifest:
+        """One object; raises NotFound."""
+        return await self.request("GET", resource.path(namespace, name))
+
+    async def list(
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        label_selector: str | None = None,
+        field_selector: str | None = None,
+    ) -> ObjectList:
+        """All objects, page after page."""
+        query = _selectors(label_selector, field_selector) | {"limit": "500"}
+        items: list[Manifest] = []
+        while True:
+            page = await self.request("GET", resource.path(namespace), query=query)
+            # Items of a list carry no type of their own.
+            for item in page.get("items") or []:
+                items.append({"apiVersion": resource.api_version, "kind": resource.kind, **item})
+            metadata = page.get("metadata") or {}
+            if not metadata.get("continue"):
+                return ObjectList(items, str(metadata.get("resourceVersion") or ""))
+            query["continue"] = metadata["continue"]
+
+    async def watch(
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        resource_version: str,
+        label_selector: str | None = None,
+        field_selector: str | None = None,
+        timeout_seconds: float = 290.0,
+    ) -> AsyncIterator[WatchEvent]:
+        """Events after `resource_version` until the server ends the watch; raises Gone when it is too old.
+
+        The read deadline lies a little over the server's own, so a half-open connection ends as Unreachable instead of
+        a watch that hears nothing for ever.
+        """
+        query = _selectors(label_selector, field_selector) | {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": resource_version,
+            "timeoutSeconds": str(int(timeout_seconds)),
+        }
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=10.0, sock_read=timeout_seconds + 30.0)
+        async with self._open("GET", resource.path(namespace), query=query, timeout=timeout) as response:
+            async for line in _lines(response):
+                yield _watch_event(line)
+
+    async def pod_logs(
+        self,
+        name: str,
+        namespace: str,
+        *,
+        container: str | None = None,
+        tail_lines: int | None = None,
+        follow: bool = False,
+    ) -> AsyncIterator[str]:
+        """The pod's log as text chunks."""
+        query = {
+            key: value
+            for key, value in (
+                ("container", container),
+                ("tailLines", str(tail_lines) if tail_lines is not None else None),
+                ("follow", "true" if follow else None),
+            )
+            if value is not None
+        }
+        timeout = aiohttp.ClientTimeout(total=None if follow else self._timeout_seconds, sock_connect=10.0)
+        path = f"/api/v1/namespaces/{namespace}/pods/{name}/log"
+        async with self._open("GET", path, query=query, timeout=timeout) as response:
+            async for chunk in response.content.iter_any():
+                yield chunk.decode("utf-8", "replace")
+
+    # -- writes --------------------------------------------------------------------------------------------------
+
+    async def create(
+        self, resource: Resource, manifest: Manifest, *, namespace: str | None = None, dry_run: bool = False
+    ) -> Manifest:
+        """Creates an object; raises AlreadyExists."""
+        where = namespace or (manifest.get("metadata") or {}).get("namespace")
+        return await self.request("POST", resource.path(where), body=manifest, query=_dry_run(dry_run))
+
+    async def update(self, resource: Resource, manifest: Manifest, *, subresource: str | None = None) -> Manifest:
+        """Replaces an object at the resource version it carries; raises Conflict when it moved on."""
+        metadata = manifest["metadata"]
+        path = resource.path(metadata.get("namespace"), metadata["name"], subresource)
+        return await self.request("PUT", path, body=manifest)
+
+    async def apply(
+        self,
+        resource: Resource,
+        manifest: Manifest,
+        *,
+        field_manager: str,
+        force: bool = True,
+        dry_run: bool = False,
+        subresource: str | None = None,
+    ) -> Manifest:
+        """Server-side apply; raises Conflict when `force` is off and another manager owns a field."""
+        metadata = manifest["metadata"]
+        query = {"fieldManager": field_manager, "force": "true" if force else "false"} | _dry_run(dry_run)
+        path = resource.path(metadata.get("namespace"), metadata["name"], subresource)
+        body = {"apiVersion": resource.api_version, "kind": resource.kind, **manifest}
+        return await self.request("PATCH", path, body=body, query=query, content_type=_APPLY)
+
+    async def patch(
+        self,
+        resource: Resource,
+        name: str,
+        patch: Patch,
+        *,
+        namespace: str | None = None,
+        kind: PatchType = PatchType.MERGE,
+        subresource: str | None = None,
+        dry_run: bool = False,
+        field_manager: str | None = None,
+    ) -> Manifest:
+        """Patches an object; a resourceVersion inside a merge patch makes it conditional (Conflict)."""
+        query = ({"fieldManager": field_manager} if field_manager else {}) | _dry_run(dry_run)
+        path = resource.path(namespace, name, subresource)
+        return await self.request("PATCH", path, body=patch, query=query, content_type=kind.value)
+
+    async def delete(
+        self,
+        resource: Resource,
+        name: str,
+        *,
+        namespace: str | None = None,
+        uid: str | None = None,
+        grace_period_seconds: int | None = None,
+        propagation: str | None = None,
+    ) -> None:
+        """Deletes an object; `uid` guards against deleting a successor of the same name (Conflict)."""
+        options: Manifest = {"apiVersion": "v1", "kind": "DeleteOptions"}
+        if uid:
+            options["preconditions"] = {"uid": uid}
+        if grace_period_seconds is not None:
+            options["gracePeriodSeconds"] = grace_period_seconds
+        if propagation:
+            options["propagationPolicy"] = propagation
+        await self.request("DELETE", resource.path(namespace, name), body=options)
+
+    async def create_token(self, service_account: str, namespace: str, *, expiration_seconds: int = 3600) -> str:
+        """A bound token of a service account."""
+        path = SERVICEACCOUNTS.path(namespace, service_account, "token")
+        body = {
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenRequest",
+            "spec": {"expirationSeconds": expiration_seconds},
+        }
+        answer = await self.request("POST", path, body=body)
+        return str(answer["status"]["token"])
+
+    # -- transport -----------------------------------------------------------------------------------------------
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        query: dict[str, str] | None = None,
+        content_type: str = "application/json",
+    ) -> Manifest:
+        """One request and its decoded JSON answer; raises a KubeError."""
+        timeout = aiohttp.ClientTimeout(total=self._timeout_seconds, sock_connect=10.0)
+        async with self._open(
+            method, path, body=body, query=query, content_type=content_type, timeout=timeout
+        ) as response:
+            answer = json.loads(await response.read() or b"{}")
+            if not isinstance(answer, dict):
+                raise KubeError(f"{method} {path} answered with something that is no object", status=response.status)
+            return answer
+
+    @asynccontextmanager
+    async def _open(
+        self,
+        method: str,
+        path: str,
+        *,
+        timeout: aiohttp.ClientTimeout,
+        body: Any = None,
+        query: dict[str, str] | None = None,
+        content_type: str = "application/json",
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        if self._session is None:
+            raise RuntimeError("KubeClient is used outside of its async context")
+        headers = {"Accept": "application/json", **await self._authorization()}
+        data = None
+        if body is not None:
+            headers["Content-Type"] = content_type
+            data = json.dumps(body, separators=(",", ":")).encode()
+        try:
+            async with self._session.request(
+                method,
+                self.host + path,
+                params=query or None,
+                data=data,
+                headers=headers,
+                timeout=timeout,
+                proxy=self._configuration.proxy,
+            ) as response:
+                if response.status >= 300:
+                    raise await _error(response)
+                yield response
+        except (aiohttp.ClientError, OSError, TimeoutError, asyncio.IncompleteReadError) as problem:
+            text = str(problem) or type(problem).__name__
+            raise Unreachable(f"the Kubernetes API server at {self.host} gives no answer: {text}") from problem
+
+    async def _authorization(self) -> dict[str, str]:
+        settings = await self._configuration.auth_settings()
+        token = settings.get("BearerToken")
+        return {"Authorization": str(token["value"])} if token else {}
+
+
+def _selectors(label_selector: str | None, field_selector: str | None) -> dict[str, str]:
+    pairs = (("labelSelector", label_selector), ("fieldSelector", field_selector))
+    return {key: value for key, value in pairs if value}
+
+
+def _dry_run(dry_run: bool) -> dict[str, str]:
+    return {"dryRun": "All"} if dry_run else {}
+
+
+async def _error(response: aiohttp.ClientResponse) -> KubeError:
+    text = (await response.read()).decode("utf-8", "replace")
+    try:
+        body: Any = json.loads(text)
+    except ValueError:
+        body = text
+    return error_from_response(response.status, body, retry_after=response.headers.get("Retry-After"))
+
+
+async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """The lines of a streamed body; an object may be larger than the reader's own line limit."""
+    pending = bytearray()
+    async for chunk in response.content.iter_any():
+        pending += chunk
+        while (end := pending.find(b"\n")) >= 0:
+            line = bytes(pending[:end])
+            del pending[: end + 1]
+            if line.strip():
+                yield line
+        if len(pending) > _WATCH_LINE_LIMIT_BYTES:
+            raise KubeError("a watch event exceeds 8 MiB")
+
+
+def _watch_event(line: bytes) -> WatchEvent:
+    event = json.loads(line)
+    if event["type"] == "ERROR":
+        status = event.get("object") or {}
+        raise error_from_response(int(status.get("code") or 500), status)
+    return WatchEvent(WatchType(event["type"]), event["object"])
+
+
+__all__ = [
+    "Gone",
+    "KubeClient",
+    "Manifest",
+    "ObjectList",
+    "PatchType",
+    "WatchEvent",
+    "WatchType",
+    "connect",
+    "load_configuration",
+]

@@ -1,0 +1,145 @@
+"""The list-watch loop: every object of a selection, then every change to it, for ever.
+
+Ours instead of the client's helper, which retries an expired resource version with the same version and then gives up.
+A watch that ends resumes from the last version seen (bookmarks move it on); 410 lists anew, and what vanished
+meanwhile is reported as DELETED. Any other failure backs off and resumes.
+"""
+
+import random
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+import structlog
+
+from actions_gateway.engine.backoff import Backoff
+from actions_gateway.engine.clock import Clock
+from actions_gateway.kube.client import KubeClient, Manifest, WatchType
+from actions_gateway.kube.errors import Gone, KubeError
+from actions_gateway.kube.resources import Resource
+
+log = structlog.get_logger(__name__)
+
+Key = tuple[str, str]
+"""(namespace, name); the namespace of a cluster-scoped object is empty."""
+
+
+class ChangeType(StrEnum):
+    """What happened to an object; SYNCED follows the first complete list and carries no object."""
+
+    ADDED = "ADDED"
+    MODIFIED = "MODIFIED"
+    DELETED = "DELETED"
+    SYNCED = "SYNCED"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change; `object` is empty for SYNCED."""
+
+    type: ChangeType
+    object: Manifest
+
+
+def key_of(manifest: Manifest) -> Key:
+    """The key of an object."""
+    metadata = manifest["metadata"]
+    return str(metadata.get("namespace") or ""), str(metadata["name"])
+
+
+async def list_watch(
+    client: KubeClient,
+    resource: Resource,
+    namespace: str | None = None,
+    *,
+    clock: Clock,
+    rng: random.Random,
+    label_selector: str | None = None,
+    field_selector: str | None = None,
+    backoff: Backoff | None = None,
+) -> AsyncIterator[Change]:
+    """Yields changes for ever; ends by cancellation only."""
+    loop = _ListWatch(client, resource, namespace, label_selector, field_selector)
+    pause = backoff or Backoff(base_seconds=1.0, cap_seconds=30.0)
+    failures = 0
+    synced = False
+    while True:
+        try:
+            async for change in loop.relist():
+                yield change
+            if not synced:
+                synced = True
+                yield Change(ChangeType.SYNCED, {})
+            while True:
+                async for change in loop.follow():
+                    failures = 0
+                    yield change
+        except Gone:
+            continue
+        except KubeError as problem:
+            failures += 1
+            delay = pause.delay_seconds(failures, rng)
+            log.warning(
+                "watch interrupted", kind=resource.kind, problem=problem.message, retry_in_seconds=round(delay, 1)
+            )
+            await clock.sleep(delay)
+
+
+class _ListWatch:
+    """The position in the stream and the objects known, which a relist needs to tell what vanished."""
+
+    def __init__(
+        self,
+        client: KubeClient,
+        resource: Resource,
+        namespace: str | None,
+        label_selector: str | None,
+        field_selector: str | None,
+    ) -> None:
+        self._client = client
+        self._resource = resource
+        self._namespace = namespace
+        self._label_selector = label_selector
+        self._field_selector = field_selector
+        self._version = ""
+        self._known: dict[Key, Manifest] = {}
+
+    async def relist(self) -> AsyncIterator[Change]:
+        answer = await self._client.list(
+            self._resource,
+            self._namespace,
+            label_selector=self._label_selector,
+            field_selector=self._field_selector,
+        )
+        current = {key_of(item): item for item in answer.items}
+        for key, vanished in list(self._known.items()):
+            if key not in current:
+                yield Change(ChangeType.DELETED, vanished)
+        for key, item in current.items():
+            before = self._known.get(key)
+            if before is None:
+                yield Change(ChangeType.ADDED, item)
+            elif before["metadata"].get("resourceVersion") != item["metadata"].get("resourceVersion"):
+                yield Change(ChangeType.MODIFIED, item)
+        self._known = current
+        self._version = answer.resource_version
+
+    async def follow(self) -> AsyncIterator[Change]:
+        stream = self._client.watch(
+            self._resource,
+            self._namespace,
+            resource_version=self._version,
+            label_selector=self._label_selector,
+            field_selector=self._field_selector,
+        )
+        async for event in stream:
+            self._version = str(event.object["metadata"].get("resourceVersion") or self._version)
+            match event.type:
+                case WatchType.BOOKMARK:
+                    continue
+                case WatchType.DELETED:
+                    self._known.pop(key_of(event.object), None)
+                    yield Change(ChangeType.DELETED, event.object)
+                case WatchType.ADDED | WatchType.MODIFIED:
+                    self._known[key_of(event.object)] = event.object
+                    yield Change(ChangeType(event.type.value), event.object)

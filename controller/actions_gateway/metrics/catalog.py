@@ -1,0 +1,219 @@
+"""Every metric that a component exports, as data: the one place where a name, a label or a bucket is spelled.
+
+Alert rules, dashboards and checks name metrics through these constants only. Labels never hold ids, branch names or
+messages; a label whose values are known lists them, so that every series exists at zero before its first event and
+`increase()` sees that event.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """The Prometheus type."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+class Component(StrEnum):
+    """Who exports a metric; also the value of `build_info`'s label."""
+
+    MANAGER = "manager"
+    AGENT = "agent"
+
+
+Labels = Mapping[str, tuple[str, ...] | None]
+"""Label name to its known values, or None when they come from objects (a namespace, a group)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric. `name` is complete, with prefix and unit."""
+
+    name: str
+    kind: Kind
+    help: str
+    components: tuple[Component, ...]
+    labels: Labels = field(default_factory=dict)
+    buckets: tuple[float, ...] = ()
+
+
+_M = (Component.MANAGER,)
+_A = (Component.AGENT,)
+_BOTH = (Component.MANAGER, Component.AGENT)
+
+_NAMESPACE: Labels = {"namespace": None}
+_GROUP: Labels = {"namespace": None, "runner_group": None}
+_GATEWAY: Labels = {"namespace": None, "name": None}
+
+_RECONCILE_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_LATENCY_BUCKETS = (0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0, 300.0, 600.0)
+_JOB_BUCKETS = (
+    10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0, 21600.0, 43200.0,
+)  # fmt: skip
+"""Twelve hours is the default cap of a worker's life."""
+
+
+def _counter(name: str, text: str, components: tuple[Component, ...], labels: Labels) -> Metric:
+    return Metric(f"actions_gateway_{name}", Kind.COUNTER, text, components, labels)
+
+
+def _gauge(name: str, text: str, components: tuple[Component, ...], labels: Labels) -> Metric:
+    return Metric(f"actions_gateway_{name}", Kind.GAUGE, text, components, labels)
+
+
+def _histogram(
+    name: str, text: str, components: tuple[Component, ...], labels: Labels, buckets: tuple[float, ...]
+) -> Metric:
+    return Metric(f"actions_gateway_{name}", Kind.HISTOGRAM, text, components, labels, buckets)
+
+
+# -- both
+BUILD_INFO = _gauge("build_info", "1, with the component's version.", _BOTH, {"component": None, "version": None})
+EVENT_LOOP_LAG = _gauge("event_loop_lag_seconds", "How late the last heartbeat of the event loop ran.", _BOTH, {})
+RECONCILE_ERRORS = _counter(
+    "reconcile_errors_total", "Reconciles that failed.", _BOTH, {"controller": None, "resource": None}
+)
+CONTROLLER_RUNTIME_RECONCILE_ERRORS = Metric(
+    "controller_runtime_reconcile_errors_total",
+    Kind.COUNTER,
+    "The same as actions_gateway_reconcile_errors_total, under the name that existing boards use.",
+    _BOTH,
+    {"controller": None},
+)
+RECONCILE_TOTAL = _counter(
+    "reconcile_total", "Reconciles by result.", _BOTH, {"controller": None, "result": ("success", "error")}
+)
+RECONCILE_DURATION = _histogram(
+    "reconcile_duration_seconds", "Length of one reconcile.", _BOTH, {"controller": None}, _RECONCILE_BUCKETS
+)
+RECONCILE_FAILING_OBJECTS = _gauge(
+    "reconcile_failing_objects", "Objects whose last reconcile failed.", _BOTH, {"controller": None}
+)
+WORKQUEUE_DEPTH = _gauge("workqueue_depth", "Keys that wait for a reconcile.", _BOTH, {"controller": None})
+
+# -- manager
+MANAGED_GATEWAYS = _gauge("managed_gateways", "ActionsGateways served; exported after the first full list.", _M, {})
+EXPECTED_SESSIONS = _gauge(
+    "expected_sessions", "1 while the group should poll, 0 while it is suspended or paused.", _M, _GROUP
+)
+EXPECTED_AGENTS = _gauge("expected_agents", "Agents that the gateway should have running.", _M, _GATEWAY)
+CONDITION = _gauge(
+    "condition",
+    "1 for the status that a condition has, 0 for the other two.",
+    _M,
+    {"namespace": None, "kind": None, "name": None, "type": None, "status": ("True", "False", "Unknown")},
+)
+CONDITION_LAST_TRANSITION = _gauge(
+    "condition_last_transition_timestamp_seconds",
+    "When the condition's status last changed, from the object.",
+    _M,
+    {"namespace": None, "kind": None, "name": None, "type": None},
+)
+
+# -- agent: sessions
+ACTIVE_SESSIONS = _gauge("active_sessions", "Open sessions that can take a job; busy ones do not count.", _A, _GROUP)
+LAST_POLL_TIMESTAMP = _gauge(
+    "last_poll_timestamp_seconds", "When a poll was last answered; the process start until then.", _A, _GROUP
+)
+LISTENER_SLOTS = _gauge(
+    "listener_slots",
+    "Sessions by what they do.",
+    _A,
+    {**_GROUP, "state": ("polling", "holding", "busy", "recycling")},
+)
+MESSAGE_POLL_ERRORS = _counter(
+    "message_poll_errors_total",
+    "Polls that failed; a session that is renewed on GitHub's word is no error.",
+    _A,
+    {**_NAMESPACE, "reason": ("rate_limited", "timeout", "other")},
+)
+AGENT_RECYCLES = _counter(
+    "agent_recycles_total",
+    "Registrations replaced by a new one.",
+    _A,
+    {**_GROUP, "trigger": ("post_job", "stale_session", "startup")},
+)
+AGENT_RECYCLE_ERRORS = _counter("agent_recycle_errors_total", "Registrations that could not be made.", _A, _GROUP)
+
+# -- agent: jobs
+JOBS_ACQUIRED = _counter("jobs_acquired_total", "Jobs claimed.", _A, _GROUP)
+JOB_ACQUISITION_ERRORS = _counter(
+    "job_acquisition_errors_total",
+    "Claims that failed.",
+    _A,
+    {
+        **_GROUP,
+        "reason": ("already_claimed", "delivery_window_expired", "version_too_old", "acquirejob_failed", "other"),
+    },
+)
+JOBS_IN_FLIGHT = _gauge("jobs_in_flight", "Jobs claimed that have not ended.", _A, _GROUP)
+POD_CREATION_LATENCY = _histogram(
+    "pod_creation_latency_seconds",
+    "From a job's first delivery to its pod scheduled, less the time held for the group's own ceiling.",
+    _A,
+    _GROUP,
+    _LATENCY_BUCKETS,
+)
+JOB_DURATION = _histogram(
+    "job_duration_seconds",
+    "From the claim to the end of the worker.",
+    _A,
+    {**_GROUP, "result": ("succeeded", "failed", "canceled", "lost")},
+    _JOB_BUCKETS,
+)
+WORKERS = _gauge("workers", "Worker pods by phase.", _A, {**_GROUP, "phase": ("Pending", "Running")})
+WORKER_CEILING = _gauge("worker_ceiling", "How many jobs may run at once.", _A, _GROUP)
+WORKER_SLOTS_FREE = _gauge("worker_slots_free", "Ceiling less jobs in flight.", _A, _GROUP)
+WORKER_PODS_REAPED = _counter(
+    "worker_pods_reaped_total",
+    "Worker pods deleted, by cause.",
+    _A,
+    {**_GROUP, "reason": ("completed_ttl", "cancelled", "lock_lost")},
+)
+RENEWJOB_ERRORS = _counter("renewjob_errors_total", "Lock renewals that failed.", _A, _NAMESPACE)
+RENEW_JOB_ERRORS = _counter(
+    "renew_job_errors_total", "The same as actions_gateway_renewjob_errors_total, under its later name.", _A, _NAMESPACE
+)
+RENEW_JOB_TEARDOWNS = _counter(
+    "renew_job_teardowns_total",
+    "Jobs given up because their lock was lost.",
+    _A,
+    {**_NAMESPACE, "reason": ("job_not_found", "lock_expired")},
+)
+LOCK_REMAINING = _gauge(
+    "lock_remaining_seconds", "The least time that a running job's lock still has; +Inf without a job.", _A, _GROUP
+)
+
+# -- agent: GitHub
+TOKEN_REFRESHES = _counter("token_refreshes_total", "Installation tokens minted.", _A, _NAMESPACE)
+TOKEN_REFRESH_ERRORS = _counter(
+    "token_refresh_errors_total", "Installation tokens that could not be minted.", _A, _NAMESPACE
+)
+TOKEN_CONSECUTIVE_REFRESH_FAILURES = _gauge(
+    "token_consecutive_refresh_failures", "Failures since the last token was minted.", _A, _NAMESPACE
+)
+TOKEN_EXPIRY_TIMESTAMP = _gauge(
+    "token_expiry_timestamp_seconds", "When the current installation token ends; 0 before the first.", _A, _NAMESPACE
+)
+GITHUB_REQUESTS = _counter(
+    "github_requests_total",
+    "Answers of GitHub by interface and class; `error` means no answer.",
+    _A,
+    {
+        **_NAMESPACE,
+        "api": ("rest", "oauth", "broker", "run_service"),
+        "code_class": ("2xx", "3xx", "4xx", "5xx", "error"),
+    },
+)
+GITHUB_RATE_LIMIT_LIMIT = _gauge(
+    "github_rate_limit_limit", "The installation's hourly REST budget, from GitHub's headers.", _A, _NAMESPACE
+)
+GITHUB_RATE_LIMIT_REMAINING = _gauge(
+    "github_rate_limit_remaining", "What is left of it, from GitHub's headers.", _A, _NAMESPACE
+)
+
+CATALOG: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))

@@ -1,0 +1,138 @@
+"""Settings of the controllers: read from the environment once, validated with the variable's name, passed down."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeVar
+
+from actions_gateway.api.names import AGENT, MANAGER, WORKER
+from actions_gateway.api.runnergroup import RUNNER_IMAGE, RUNNER_VERSION
+
+T = TypeVar("T")
+
+Environment = Mapping[str, str]
+
+ALL_ADDRESSES = "0.0.0.0"  # noqa: S104 - a pod's listeners face the pod network
+
+
+class SettingsError(ValueError):
+    """A variable is missing or unusable; the text names it."""
+
+
+class TenantNamespaces(StrEnum):
+    """Which namespaces the manager serves."""
+
+    ANY = "any"
+    """Every namespace that is not reserved; the manager sets the tenant marker itself."""
+    MARKED = "marked"
+    """Only namespaces that a platform owner marked."""
+
+
+def read(environment: Environment, name: str, parse: Callable[[str], T], default: T | None = None) -> T:
+    """The parsed variable, or `default` when it is unset or empty; raises SettingsError."""
+    text = environment.get(name, "")
+    if not text:
+        if default is None:
+            raise SettingsError(f"the environment variable {name} is not set")
+        return default
+    try:
+        return parse(text)
+    except ValueError as problem:
+        raise SettingsError(f"the environment variable {name} has an unusable value: {problem}") from problem
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise ValueError(f"{port} is no port")
+    return port
+
+
+def _log_level(text: str) -> str:
+    if text not in ("info", "debug"):
+        raise ValueError(f"{text!r} is neither info nor debug")
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class ManagerSettings:
+    """Settings of the manager."""
+
+    namespace: str
+    pod_name: str
+    controller_image: str
+    """Image of manager, agent and the worker's wrapper."""
+    worker_image: str = RUNNER_IMAGE
+    bind_address: str = ALL_ADDRESSES
+    health_port: int = 8081
+    metrics_port: int = 8080
+    tenant_namespaces: TenantNamespaces = TenantNamespaces.ANY
+    log_level: str = "info"
+    workers: int = 8
+    """Gateways reconciled at the same time: one slow tenant must not delay the others."""
+    lease_seconds: float = 15.0
+    renew_seconds: float = 10.0
+    retry_seconds: float = 2.0
+
+    @classmethod
+    def from_environment(cls, environment: Environment) -> "ManagerSettings":
+        """Raises SettingsError."""
+        return cls(
+            namespace=read(environment, "POD_NAMESPACE", str),
+            pod_name=read(environment, "POD_NAME", str, MANAGER),
+            controller_image=read(environment, "CONTROLLER_IMAGE", str),
+            worker_image=read(environment, "WORKER_IMAGE", str, RUNNER_IMAGE),
+            bind_address=read(environment, "BIND_ADDRESS", str, ALL_ADDRESSES),
+            health_port=read(environment, "HEALTH_PORT", _port, 8081),
+            metrics_port=read(environment, "METRICS_PORT", _port, 8080),
+            tenant_namespaces=read(environment, "TENANT_NAMESPACES", TenantNamespaces, TenantNamespaces.ANY),
+            log_level=read(environment, "LOG_LEVEL", _log_level, "info"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSettings:
+    """Settings of the agent."""
+
+    namespace: str
+    gateway_name: str
+    github_url: str
+    github_app_path: Path
+    """Folder with the files appId, installationId and privateKey."""
+    wrapper_image: str
+    pod_name: str = AGENT
+    bind_address: str = ALL_ADDRESSES
+    health_port: int = 8081
+    metrics_port: int = 8080
+    ca_bundle_path: Path | None = None
+    ca_bundle_configmap: str | None = None
+    ca_bundle_key: str = "ca.crt"
+    worker_service_account: str = WORKER
+    worker_image: str = RUNNER_IMAGE
+    runner_version: str = RUNNER_VERSION
+    security_profile: str = "baseline"
+    log_level: str = "info"
+
+    @classmethod
+    def from_environment(cls, environment: Environment) -> "AgentSettings":
+        """Raises SettingsError."""
+        ca_path = environment.get("CA_BUNDLE_PATH")
+        return cls(
+            namespace=read(environment, "POD_NAMESPACE", str),
+            gateway_name=read(environment, "GATEWAY_NAME", str),
+            github_url=read(environment, "GITHUB_URL", str),
+            github_app_path=read(environment, "GITHUB_APP_PATH", Path),
+            wrapper_image=read(environment, "WRAPPER_IMAGE", str),
+            pod_name=read(environment, "POD_NAME", str, AGENT),
+            bind_address=read(environment, "BIND_ADDRESS", str, ALL_ADDRESSES),
+            health_port=read(environment, "HEALTH_PORT", _port, 8081),
+            metrics_port=read(environment, "METRICS_PORT", _port, 8080),
+            ca_bundle_path=Path(ca_path) if ca_path else None,
+            ca_bundle_configmap=environment.get("CA_BUNDLE_CONFIGMAP") or None,
+            ca_bundle_key=read(environment, "CA_BUNDLE_KEY", str, "ca.crt"),
+            worker_service_account=read(environment, "WORKER_SERVICE_ACCOUNT", str, WORKER),
+            worker_image=read(environment, "WORKER_IMAGE", str, RUNNER_IMAGE),
+            security_profile=read(environment, "SECURITY_PROFILE", str, "baseline"),
+            log_level=read(environment, "LOG_LEVEL", _log_level, "info"),
+        )

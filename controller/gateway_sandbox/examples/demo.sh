@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# The main job end to end, through gw as a user would call it. Leaves no process, file or port behind,
+# also when it is interrupted: the trap ends the sandbox, and the sandbox ends by itself when this shell is gone.
+set -euo pipefail
+
+examples=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+GW_SANDBOX_DIR=$(mktemp -d "${TMPDIR:-/tmp}/actions-gateway-demo.XXXXXX")
+export GW_SANDBOX_DIR KUBECONFIG="$GW_SANDBOX_DIR/kubeconfig"
+
+end() {
+  trap '' INT TERM
+  gw sandbox down --dir "$GW_SANDBOX_DIR" >/dev/null 2>&1 || true
+  rm -rf "$GW_SANDBOX_DIR"
+}
+trap end EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+step() {
+  printf '\n\033[1m$ %s\033[0m\n' "$*" | if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then cat; else sed 's/\x1b\[[01]m//g'; fi
+  "$@"
+}
+
+step gw sandbox up --owner-pid $$
+
+github=$(gw sandbox status --output json | python3 -c 'import json, sys; print(json.load(sys.stdin)["github_url"])')
+step gw tenant add team-a --yes \
+  --github-url "$github/octo/demo" --app-id 1 --installation-id 1 \
+  --private-key-file "$GW_SANDBOX_DIR/github-app.pem" --ca-bundle-file "$GW_SANDBOX_DIR/ca.crt" \
+  --runner-group "gpu-runners labels=self-hosted,gpu maxListeners=10 tiers=runner-critical:5,runner-standard:20" \
+  --runner-group "cpu-runners labels=self-hosted,linux maxWorkers=30"
+
+step gw sandbox run "$examples/many-small-jobs.yml"
+step gw tenant show team-a
+step gw health team-a

@@ -1,0 +1,83 @@
+"""The guardian of a sandbox: runs the cluster as its child and leaves nothing behind, whatever ends it."""
+
+import contextlib
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+from gateway_sandbox.launcher import is_running
+
+_POLL_SECONDS = 0.2
+_CLUSTER_STOP_SECONDS = 20.0
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def guard(folder: Path, owner_pid: int | None) -> int:
+    """Runs the cluster of `folder` until a signal, its own end, or the owner's; then removes every trace."""
+    _adopt_orphans()
+    stopping = False
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        nonlocal stopping
+        stopping = True
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, stop)
+    cluster = subprocess.Popen([sys.executable, "-m", "gateway_sandbox", "cluster", "--folder", str(folder)])
+    try:
+        while not stopping and cluster.poll() is None:
+            if owner_pid is not None and not is_running(owner_pid):
+                break
+            time.sleep(_POLL_SECONDS)
+        failed = cluster.poll() not in (None, 0)
+        _stop_cluster(cluster)
+    finally:
+        _kill_descendants()
+    if failed:
+        # The launcher shows the end of the log, so the folder stays for it; the next launch reuses it.
+        return 1
+    shutil.rmtree(folder, ignore_errors=True)
+    return 0
+
+
+def _adopt_orphans() -> None:
+    """Processes whose parent ends become children of this one (Linux; elsewhere the cluster ends its own pods)."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _stop_cluster(cluster: "subprocess.Popen[bytes]") -> None:
+    if cluster.poll() is None:
+        cluster.terminate()
+    try:
+        cluster.wait(_CLUSTER_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        cluster.kill()
+        cluster.wait()
+
+
+def _kill_descendants() -> None:
+    """Kills children until none is left; killing one may hand us its children, hence the loop."""
+    while children := _children():
+        for child in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+        for child in children:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(child, 0)
+
+
+def _children() -> list[int]:
+    own = os.getpid()
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError, IndexError, ValueError):
+            if int(entry.read_text().rpartition(")")[2].split()[1]) == own:
+                found.append(int(entry.parent.name))
+    return found

@@ -1,0 +1,182 @@
+"""Starting, finding and stopping a sandbox from another process: what `gw sandbox up|status|down` call.
+
+A sandbox is a folder with everything it needs and one guardian process. The guardian runs the cluster as its child,
+adopts whatever processes pods leave behind (Linux: as their subreaper), and when it is told to stop, when the cluster
+dies or when the process that asked for the sandbox is gone, it ends all of them and removes the folder.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+INFO_FILE = "sandbox.json"
+LOG_FILE = "sandbox.log"
+_MARKER = "sandbox.lock"
+_POLL_SECONDS = 0.05
+_LOG_TAIL_LINES = 12
+
+
+class SandboxError(RuntimeError):
+    """The sandbox could not be started or stopped; `next_step` says what to do."""
+
+    def __init__(self, message: str, next_step: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.next_step = next_step
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxInfo:
+    """Where a running sandbox is and how to reach it; holds paths of secrets, never secrets."""
+
+    folder: Path
+    pid: int
+    """The guardian's process."""
+    started_at: str
+    api_url: str
+    kubeconfig: Path
+    ca_path: Path
+    github_url: str
+    control_url: str
+    control_token_path: Path
+    repository: str
+    app_id: int
+    installation_id: int
+    app_key_path: Path
+    priority_classes: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+    def write(self) -> None:
+        """Publishes the sandbox as ready; readers see all of it or nothing."""
+        draft = self.folder / f"{INFO_FILE}.draft"
+        draft.write_text(json.dumps(asdict(self), default=str, indent=1))
+        draft.replace(self.folder / INFO_FILE)
+
+
+def default_folder() -> Path:
+    """The folder of the one sandbox a user has unless they name another."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    base = Path(runtime) if runtime and Path(runtime).is_dir() else Path(tempfile.gettempdir())
+    return base / f"actions-gateway-sandbox-{os.getuid()}"
+
+
+def read_info(folder: Path) -> SandboxInfo | None:
+    """The sandbox that runs in `folder`, or None."""
+    try:
+        data: dict[str, Any] = json.loads((folder / INFO_FILE).read_text())
+    except (OSError, ValueError):
+        return None
+    if not is_running(int(data["pid"])):
+        return None
+    for name in ("folder", "kubeconfig", "ca_path", "control_token_path", "app_key_path"):
+        data[name] = Path(data[name])
+    for name in ("left_out", "priority_classes"):
+        data[name] = tuple(data[name])
+    return SandboxInfo(**{field.name: data[field.name] for field in fields(SandboxInfo)})
+
+
+def launch(folder: Path, *, owner_pid: int | None = None, timeout_seconds: float = 60.0) -> SandboxInfo:
+    """Starts a sandbox in `folder` and returns when it is ready; raises SandboxError.
+
+    With `owner_pid` the sandbox ends by itself when that process does.
+    """
+    _claim(folder)
+    command = [sys.executable, "-m", "gateway_sandbox", "guard", "--folder", str(folder)]
+    if owner_pid is not None:
+        command += ["--owner-pid", str(owner_pid)]
+    with (folder / LOG_FILE).open("wb") as log:
+        guardian = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    try:
+        return _await_ready(folder, guardian, timeout_seconds)
+    except BaseException:
+        _terminate(guardian.pid, timeout_seconds=15.0)
+        guardian.wait()
+        raise
+
+
+def stop(folder: Path, *, timeout_seconds: float = 30.0) -> bool:
+    """Ends the sandbox of `folder` and waits until nothing of it is left; False when none was running."""
+    info = read_info(folder)
+    if info is None:
+        return False
+    if not _terminate(info.pid, timeout_seconds=timeout_seconds):
+        raise SandboxError(
+            f"the sandbox process {info.pid} did not end within {timeout_seconds:.0f} s",
+            f"look at {folder / LOG_FILE}, then end it with: kill -9 {info.pid}",
+        )
+    return True
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process of that id runs; a zombie does not."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return True
+    return state != "Z"
+
+
+def _claim(folder: Path) -> None:
+    """Makes the folder ours, or explains why it cannot be."""
+    running = read_info(folder)
+    if running is not None:
+        raise SandboxError(
+            f"a sandbox already runs in {folder} (process {running.pid})",
+            "use it (gw sandbox status), end it (gw sandbox down), or start another one with --dir",
+        )
+    if folder.exists() and any(folder.iterdir()) and not (folder / _MARKER).exists():
+        raise SandboxError(f"{folder} is not empty and no sandbox made it", "name an empty or new folder with --dir")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for leftover in (folder / INFO_FILE, folder / LOG_FILE):
+        leftover.unlink(missing_ok=True)
+    (folder / _MARKER).write_text("")
+
+
+def _await_ready(folder: Path, guardian: "subprocess.Popen[bytes]", timeout_seconds: float) -> SandboxInfo:
+    deadline = time.monotonic() + timeout_seconds
+    while time.monotonic() < deadline:
+        info = read_info(folder)
+        if info is not None:
+            return info
+        if guardian.poll() is not None:
+            raise SandboxError(f"the sandbox ended while it started:\n{_tail(folder)}", "run it again with --debug")
+        time.sleep(_POLL_SECONDS)
+    raise SandboxError(
+        f"the sandbox was not ready within {timeout_seconds:.0f} s:\n{_tail(folder)}", "give it longer with --timeout"
+    )
+
+
+def _terminate(pid: int, *, timeout_seconds: float) -> bool:
+    try:
+        os.kill(pid, signal.SIGTERM)
+    except ProcessLookupError:
+        return True
+    deadline = time.monotonic() + timeout_seconds
+    while is_running(pid):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL_SECONDS)
+    return True
+
+
+def _tail(folder: Path) -> str:
+    try:
+        lines = (folder / LOG_FILE).read_text(errors="replace").splitlines()
+    except OSError:
+        return ""
+    return "\n".join(lines[-_LOG_TAIL_LINES:])
