@@ -1,4 +1,4 @@
-"""`python -m gateway_sandbox guard|cluster --folder DIR`: the two processes of a sandbox, which `gw sandbox up` starts."""
+"""`python -m gateway_sandbox guard|cluster --folder DIR`: the two processes of a sandbox (`gw sandbox up`)."""
 
 import argparse
 import sys

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from gateway_sandbox.launcher import is_running
+from gateway_sandbox.launcher import LOCK_FILE, LOG_FILE, is_running
 
 _POLL_SECONDS = 0.2
 _CLUSTER_STOP_SECONDS = 20.0
@@ -40,10 +40,19 @@ def guard(folder: Path, owner_pid: int | None) -> int:
     finally:
         _kill_descendants()
     if failed:
-        # The launcher shows the end of the log, so the folder stays for it; the next launch reuses it.
+        _keep_only_the_log(folder)
         return 1
     shutil.rmtree(folder, ignore_errors=True)
     return 0
+
+
+def _keep_only_the_log(folder: Path) -> None:
+    """A crash is explained by its log; keys, tokens and pods' files go all the same. The next launch reuses the folder."""
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry, ignore_errors=True)
+        elif entry.name not in (LOG_FILE, LOCK_FILE):
+            entry.unlink(missing_ok=True)
 
 
 def _adopt_orphans() -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 INFO_FILE = "sandbox.json"
 LOG_FILE = "sandbox.log"
-_MARKER = "sandbox.lock"
+LOCK_FILE = "sandbox.lock"
 _POLL_SECONDS = 0.05
 _LOG_TAIL_LINES = 12
 
@@ -139,12 +139,12 @@ def _claim(folder: Path) -> None:
             f"a sandbox already runs in {folder} (process {running.pid})",
             "use it (gw sandbox status), end it (gw sandbox down), or start another one with --dir",
         )
-    if folder.exists() and any(folder.iterdir()) and not (folder / _MARKER).exists():
+    if folder.exists() and any(folder.iterdir()) and not (folder / LOCK_FILE).exists():
         raise SandboxError(f"{folder} is not empty and no sandbox made it", "name an empty or new folder with --dir")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for leftover in (folder / INFO_FILE, folder / LOG_FILE):
         leftover.unlink(missing_ok=True)
-    (folder / _MARKER).write_text("")
+    (folder / LOCK_FILE).write_text("")
 
 
 def _await_ready(folder: Path, guardian: "subprocess.Popen[bytes]", timeout_seconds: float) -> SandboxInfo:
@@ -154,7 +154,7 @@ def _await_ready(folder: Path, guardian: "subprocess.Popen[bytes]", timeout_seco
         if info is not None:
             return info
         if guardian.poll() is not None:
-            raise SandboxError(f"the sandbox ended while it started:\n{_tail(folder)}", "run it again with --debug")
+            raise SandboxError(f"the sandbox ended while it started:\n{_tail(folder)}", f"read {folder / LOG_FILE}")
         time.sleep(_POLL_SECONDS)
     raise SandboxError(
         f"the sandbox was not ready within {timeout_seconds:.0f} s:\n{_tail(folder)}", "give it longer with --timeout"

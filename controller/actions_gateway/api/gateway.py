@@ -24,6 +24,9 @@ GITHUB_URL_PATTERN = r"^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._-]+){1
 HOST_PATTERN = r"^(\*\.)?([a-z0-9]([-a-z0-9]*[a-z0-9])?\.)*[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 CIDR_PATTERN = r"^([0-9]{1,3}(\.[0-9]{1,3}){3}/[0-9]{1,2}|[0-9a-fA-F:]+/[0-9]{1,3})$"
 
+MAX_RUNNER_GROUPS = 32
+"""An agent exports about 125 series per group; more groups would leave the budget of 5,000 series per target."""
+
 _REPLICAS = Rule("self.minReplicas <= self.maxReplicas", "minReplicas must not exceed maxReplicas")
 _NAMES = Rule(
     f"!has(self.spec.runnerGroups) || "
@@ -120,7 +123,7 @@ class ActionsGatewaySpec(ApiModel):
     runner_groups: Annotated[
         list[RunnerGroupEntry],
         Field(
-            max_length=64,
+            max_length=MAX_RUNNER_GROUPS,
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
         ),
     ] = Field(default_factory=list)

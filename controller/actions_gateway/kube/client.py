@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import yaml
 from kubernetes.aio import config
 from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.client.rest import RESTClientObject
@@ -96,10 +97,15 @@ async def load_configuration(kubeconfig: str | Path | None = None, context: str 
             await config.load_kube_config(  # type: ignore[no-untyped-call]
                 config_file=path or None, context=context, client_configuration=configuration, persist_config=False
             )
-    except (config.ConfigException, OSError, ValueError, TypeError, KeyError) as problem:
+    except (config.ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, KeyError) as problem:
         source = path or "~/.kube/config"
-        raise ConfigurationError(f"cannot use the kubeconfig {source}: {problem}") from problem
+        raise ConfigurationError(f"cannot use the kubeconfig {source}: {_first_line(problem)}") from problem
     return configuration
+
+
+def _first_line(problem: Exception) -> str:
+    """A parser's message shows the file's content on the lines that follow, and a kubeconfig holds credentials."""
+    return (str(problem) or type(problem).__name__).splitlines()[0]
 
 
 class KubeClient:

@@ -1,0 +1,163 @@
+"""Checks of a tenant's gateway: is it ready, is its agent there, does its credential work, does each group listen."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from actions_gateway.api import names
+from actions_gateway.api.conditions import ConditionStatus, ConditionType, Reason
+from gw.checks.model import Check, Finding, Scope, ok, problem, skipped, unknown
+from gw.checks.wording import counted, seconds_since
+from gw.sources.facts import Facts, Need
+from gw.sources.gateways import ConditionFact, GatewayFact, GroupFact
+from gw_alerts.thresholds import (
+    AGENT_OOM_KILLED,
+    GATEWAY_NOT_READY,
+    NO_ACTIVE_SESSION,
+    PROVISIONING_SECONDS,
+    SESSION_GAP_SECONDS,
+)
+
+_WITHIN = f"within {PROVISIONING_SECONDS.value:.0f} s of its creation"
+
+
+def _gateway_ready(facts: Facts) -> Iterator[Finding]:
+    for gateway in facts.gateways.value:
+        subject, ready = _subject(gateway), gateway.condition(ConditionType.READY)
+        if gateway.is_ready:
+            yield ok(subject, "Ready")
+        elif _is_new(gateway.created_at, facts.now):
+            yield unknown(subject, f"it is new and has {PROVISIONING_SECONDS.value:.0f} s to become ready")
+        elif ready is None:
+            yield problem(
+                subject,
+                f"no manager has reported on it {_WITHIN}",
+                since=gateway.created_at,
+                next_step="gw health --check manager.running --check manager.leading",
+            )
+        elif ready.is_true:
+            yield unknown(subject, "its status speaks of an older spec; the manager has not taken up the change yet")
+        else:
+            yield problem(
+                subject,
+                f"not Ready: {_told(ready)}",
+                since=ready.since,
+                evidence=tuple(f"{other.type}={other.status} {_told(other)}" for other in _other_problems(gateway)),
+                next_step=f"gw tenant show {gateway.namespace}",
+            )
+
+
+def _agent_available(facts: Facts) -> Iterator[Finding]:
+    for gateway in _served(facts):
+        subject, available = _subject(gateway), gateway.condition(ConditionType.AGC_AVAILABLE)
+        if available is not None and available.is_true:
+            yield ok(subject, "the agent is ready")
+        elif _is_new(gateway.created_at, facts.now):
+            yield unknown(subject, f"it is new; the agent has {PROVISIONING_SECONDS.value:.0f} s to start")
+        else:
+            yield problem(
+                subject,
+                "the agent is not ready" if available is None else f"the agent is not ready: {_told(available)}",
+                since=gateway.created_at if available is None else available.since,
+                next_step=f"kubectl get pod -n {gateway.namespace} -l app={names.AGENT}",
+            )
+
+
+def _credential_available(facts: Facts) -> Iterator[Finding]:
+    for gateway in _served(facts):
+        subject, missing = _subject(gateway), gateway.condition(ConditionType.CREDENTIAL_UNAVAILABLE)
+        if missing is None or missing.status == ConditionStatus.UNKNOWN or missing.reason == Reason.CREDENTIAL_UNKNOWN:
+            yield unknown(subject, f"no agent has reported on the Secret {gateway.secret_name} yet")
+        elif missing.is_true:
+            yield problem(
+                subject,
+                f"the App credential does not work: {_told(missing)}",
+                since=missing.since,
+                evidence=(f"Secret {gateway.secret_name}, {gateway.github_url}",),
+                next_step=f"gw tenant show {gateway.namespace}",
+            )
+        else:
+            yield ok(subject, f"the Secret {gateway.secret_name} works")
+
+
+def _session_open(facts: Facts) -> Iterator[Finding]:
+    gateways = {(gateway.namespace, gateway.name): gateway for gateway in facts.gateways.value}
+    for group in facts.groups.value:
+        gateway = gateways.get((group.namespace, group.gateway))
+        yield _session_of(group, gateway, facts.now)
+
+
+def _session_of(group: GroupFact, gateway: GatewayFact | None, now: datetime) -> Finding:
+    subject = f"{group.namespace}/{group.name}"
+    if group.active_sessions > NO_ACTIVE_SESSION.value:
+        return ok(subject, f"{counted(group.active_sessions, 'session')} open")
+    if group.suspended or (gateway is not None and gateway.paused):
+        return skipped(subject, "suspended by intention" if group.suspended else "its gateway is paused by intention")
+    ready = group.condition(ConditionType.READY)
+    since = ready.since if ready is not None and not ready.is_true else group.created_at
+    age_seconds = seconds_since(since, now)
+    if _is_new(group.created_at, now) or (age_seconds is not None and age_seconds <= SESSION_GAP_SECONDS.value):
+        return unknown(subject, "no session is open yet; one is due within seconds")
+    return problem(
+        subject,
+        "no session is open; its jobs wait at GitHub",
+        since=since,
+        evidence=(f"labels {', '.join(group.runner_labels)}", "" if ready is None else _told(ready)),
+        next_step=f"kubectl logs -n {group.namespace} deploy/{names.AGENT} --tail=100",
+    )
+
+
+def _served(facts: Facts) -> Iterator[GatewayFact]:
+    """The gateways that an agent works for; the manager refuses the others for good, and gateway.ready says so."""
+    for gateway in facts.gateways.value:
+        ready = gateway.condition(ConditionType.READY)
+        if ready is None or ready.reason not in _NOT_SERVED:
+            yield gateway
+
+
+_NOT_SERVED = frozenset({Reason.ANOTHER_GATEWAY, Reason.RESERVED_NAMESPACE, Reason.NAMESPACE_NOT_MARKED})
+
+
+def _other_problems(gateway: GatewayFact) -> Iterator[ConditionFact]:
+    return (entry for entry in gateway.conditions if entry.is_problem and entry.type != ConditionType.READY)
+
+
+def _told(condition: ConditionFact) -> str:
+    text = " ".join(condition.message.split()).rstrip(".")
+    return f"{condition.reason}: {text}" if text else condition.reason
+
+
+def _subject(gateway: GatewayFact) -> str:
+    return f"{gateway.namespace}/{gateway.name}"
+
+
+def _is_new(created_at: datetime | None, now: datetime) -> bool:
+    age_seconds = seconds_since(created_at, now)
+    return age_seconds is not None and age_seconds <= PROVISIONING_SECONDS.value
+
+
+_GATEWAYS = frozenset({Need.GATEWAYS})
+
+CHECKS: tuple[Check, ...] = (
+    Check(
+        "gateway.ready", "Every gateway is Ready", GATEWAY_NOT_READY.severity, Scope.TENANT, _GATEWAYS, _gateway_ready
+    ),
+    Check(
+        "agent.available", "Every agent is ready", AGENT_OOM_KILLED.severity, Scope.TENANT, _GATEWAYS, _agent_available
+    ),
+    Check(
+        "credential.available",
+        "Every App credential works",
+        GATEWAY_NOT_READY.severity,
+        Scope.TENANT,
+        _GATEWAYS,
+        _credential_available,
+    ),
+    Check(
+        "session.open",
+        "Every runner group has an open session",
+        NO_ACTIVE_SESSION.severity,
+        Scope.TENANT,
+        frozenset({Need.GATEWAYS, Need.GROUPS}),
+        _session_open,
+    ),
+)

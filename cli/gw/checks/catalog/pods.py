@@ -1,0 +1,151 @@
+"""Checks of a tenant's pods: does the agent stay up, do workers start, do they die."""
+
+from collections.abc import Iterator
+
+from actions_gateway.api import names
+from gw.checks.model import Check, Finding, Scope, ok, problem
+from gw.checks.wording import counted, lasting, seconds_since
+from gw.sources.facts import Facts, Need
+from gw.sources.pods import CRASH_LOOP, OOM_KILLED, ContainerFact, PodFact, PodRole
+from gw_alerts.thresholds import AGENT_OOM_KILLED, WORKER_DYING, WORKER_IMAGE_FAILING, WORKER_PENDING_SECONDS
+
+IMAGE_REASONS = frozenset(
+    {
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "InvalidImageName",
+        "ErrImageNeverPull",
+        "RegistryUnavailable",
+        "ImageInspectError",
+    }
+)
+"""The kubelet's waiting reasons around images (Kubernetes pkg/kubelet/images/types.go)."""
+
+
+def _agent_stable(facts: Facts) -> Iterator[Finding]:
+    for pod in _pods(facts, PodRole.AGENT):
+        dying = [(container, how) for container in pod.containers if (how := _death(container))]
+        for container, how in dying:
+            yield problem(
+                _subject(pod),
+                f"the agent's container {container.name} is {how}; no session is open while it restarts",
+                since=container.terminated_at or container.last_ended_at,
+                evidence=(counted(container.restart_count, "restart"), container.waiting_message),
+                next_step=f"kubectl logs -n {pod.namespace} deploy/{names.AGENT} --previous --tail=100",
+            )
+        if not dying:
+            yield ok(_subject(pod), f"{pod.phase}, {counted(sum(c.restart_count for c in pod.containers), 'restart')}")
+
+
+def _worker_starting(facts: Facts) -> Iterator[Finding]:
+    for pod in _pods(facts, PodRole.WORKER):
+        age_seconds = seconds_since(pod.created_at, facts.now)
+        if pod.phase == "Pending" and age_seconds is not None and age_seconds > WORKER_PENDING_SECONDS.value:
+            yield problem(
+                _subject(pod),
+                f"Pending for {lasting(age_seconds)}, so its job does not start",
+                since=pod.created_at,
+                evidence=(pod.unscheduled_message, _job(pod), *_waiting(pod)),
+                next_step=f"kubectl describe pod -n {pod.namespace} {pod.name}",
+            )
+        else:
+            yield ok(_subject(pod), pod.phase)
+
+
+def _worker_image(facts: Facts) -> Iterator[Finding]:
+    for pod in _pods(facts, PodRole.WORKER):
+        failing = [container for container in pod.containers if container.waiting_reason in IMAGE_REASONS]
+        for container in failing:
+            yield problem(
+                _subject(pod),
+                f"the image of {container.name} cannot be used: {container.waiting_reason}",
+                since=pod.created_at,
+                evidence=(container.waiting_message, _job(pod), f"runner group {pod.group}"),
+                next_step=f"kubectl describe pod -n {pod.namespace} {pod.name}",
+            )
+        if not failing:
+            yield ok(_subject(pod), "its images are there")
+
+
+def _worker_stable(facts: Facts) -> Iterator[Finding]:
+    for pod in _pods(facts, PodRole.WORKER):
+        dying = [(container, how) for container in pod.containers if (how := _death(container))]
+        for container, how in dying:
+            yield problem(
+                _subject(pod),
+                f"its container {container.name} is {how}",
+                since=container.terminated_at or container.last_ended_at,
+                evidence=(_job(pod), f"runner group {pod.group}", container.waiting_message),
+                next_step=f"kubectl describe pod -n {pod.namespace} {pod.name}",
+            )
+        if not dying:
+            yield ok(_subject(pod), pod.phase)
+
+
+def _death(container: ContainerFact) -> str:
+    """OOMKilled or CrashLoopBackOff, now or in the run before; empty when neither.
+
+    A container that was killed for memory and runs again stays a problem: nothing has changed that would keep it from
+    happening again, and a new limit makes a new pod.
+    """
+    if OOM_KILLED in (container.terminated_reason, container.last_reason, container.waiting_reason):
+        return OOM_KILLED
+    return CRASH_LOOP if container.waiting_reason == CRASH_LOOP else ""
+
+
+def _waiting(pod: PodFact) -> tuple[str, ...]:
+    return tuple(
+        f"{container.name} waits: {container.waiting_reason} {container.waiting_message}".rstrip()
+        for container in pod.containers
+        if container.waiting_reason
+    )
+
+
+def _job(pod: PodFact) -> str:
+    return f"job {pod.job_name} of {pod.repository}" if pod.job_name else ""
+
+
+def _pods(facts: Facts, role: PodRole) -> Iterator[PodFact]:
+    return (pod for pod in facts.pods.value if pod.role is role)
+
+
+def _subject(pod: PodFact) -> str:
+    return f"{pod.namespace}/{pod.name}"
+
+
+_PODS = frozenset({Need.PODS})
+
+CHECKS: tuple[Check, ...] = (
+    Check(
+        "agent.stable",
+        "No agent is killed or crash-looping",
+        AGENT_OOM_KILLED.severity,
+        Scope.TENANT,
+        _PODS,
+        _agent_stable,
+    ),
+    Check(
+        "worker.starting",
+        f"No worker pod is Pending for over {WORKER_PENDING_SECONDS.value / 60:.0f} min",
+        WORKER_PENDING_SECONDS.severity,
+        Scope.TENANT,
+        _PODS,
+        _worker_starting,
+    ),
+    Check(
+        "worker.image",
+        "Every worker's image can be used",
+        WORKER_IMAGE_FAILING.severity,
+        Scope.TENANT,
+        _PODS,
+        _worker_image,
+    ),
+    Check(
+        "worker.stable",
+        "No worker is killed or crash-looping",
+        WORKER_DYING.severity,
+        Scope.TENANT,
+        _PODS,
+        _worker_stable,
+    ),
+)

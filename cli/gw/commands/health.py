@@ -1,0 +1,61 @@
+"""`gw health`."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from gw.commands.invocation import Invocation, command
+from gw.exits import ExitCode
+from gw.options import AllNamespaces, Namespace, parse_seconds
+from gw_alerts.thresholds import Severity
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    command(app, "health")(health)
+
+
+def health(
+    invocation: Invocation,
+    tenant: Annotated[str | None, typer.Argument(help="The tenant. All of them when left out.")] = None,
+    namespace: Namespace = None,
+    everywhere: AllNamespaces = False,
+    check: Annotated[
+        list[str] | None, typer.Option("--check", metavar="ID", help="Only this check. May be repeated.")
+    ] = None,
+    wait: Annotated[
+        str | None, typer.Option("--wait", metavar="DURATION", help="Look again until all is well, at most so long.")
+    ] = None,
+    fail_on: Annotated[
+        Severity, typer.Option("--fail-on", envvar="GW_FAIL_ON", help="Exit with 1 for a problem at least so severe.")
+    ] = Severity.PAGE,
+) -> ExitCode:
+    """Look at the health of one tenant, or of all of them and of the platform.
+
+    Exits with 0 when all is well, 1 for a problem, 3 when it could not find out, 5 when --wait ended in vain.
+    """
+    from gw.checks.catalog import CATALOG
+    from gw.checks.engine import select
+    from gw.ops.health import HealthReport, look
+    from gw.output.health import health_view, summary
+
+    checks = select(CATALOG, check or [])
+    wanted = invocation.namespace(tenant, namespace, everywhere=everywhere)
+    wait_seconds = parse_seconds(wait, "--wait") if wait else 0.0
+
+    async def operation() -> HealthReport:
+        async with invocation.cluster() as cluster:
+            return await look(
+                cluster,
+                checks,
+                namespace=wanted,
+                fail_on=fail_on,
+                clock=invocation.clock,
+                wait_seconds=wait_seconds,
+                on_wait=lambda report: invocation.printer.note(f"waiting: {summary(report)}"),
+            )
+
+    report = asyncio.run(operation())
+    invocation.printer.show(health_view(report))
+    return report.exit_code

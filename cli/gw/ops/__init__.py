@@ -1,0 +1,1 @@
+"""The operations: async functions with dataclasses in and out. They print nothing and ask through a `Conversation`."""

@@ -1,0 +1,1 @@
+"""Adding a tenant: what is asked for, what to write, writing it, and waiting until it works."""

@@ -1,0 +1,93 @@
+"""Adds a tenant: prove, plan, ask, write, wait. Doing it twice changes nothing the second time."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+
+from actions_gateway.engine.clock import Clock
+from gw.errors import Refused
+from gw.ops.onboarding.conversation import Conversation
+from gw.ops.onboarding.plan import Plan, decide_plan
+from gw.ops.onboarding.request import TenantRequest
+from gw.ops.onboarding.snapshot import gather_snapshot
+from gw.ops.onboarding.waiting import wait_until_working
+from gw.ops.onboarding.writing import rehearse, write
+from gw.ops.tenants import TenantSummary
+from gw.sources.cluster import Cluster
+from gw.sources.installation import Installation, InstallationQuery
+
+
+@dataclass(frozen=True, slots=True)
+class AddTenant:
+    """How to go about it."""
+
+    request: TenantRequest
+    timeout_seconds: float
+    dry_run: bool = False
+    yes: bool = False
+    skip_github_check: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AddedTenant:
+    """What came of it. `tenant` is None after a dry run."""
+
+    plan: Plan
+    installation: Installation | None
+    tenant: TenantSummary | None
+    unproven: tuple[str, ...]
+
+
+async def add_tenant(
+    order: AddTenant,
+    *,
+    open_cluster: Callable[[], AbstractAsyncContextManager[Cluster]],
+    look_up: Callable[[InstallationQuery], Awaitable[Installation]],
+    clock: Clock,
+    conversation: Conversation,
+) -> AddedTenant:
+    """The working tenant; raises GwError. Nothing is written before GitHub, the plan and the server agree."""
+    request = order.request
+    installation = await _prove(order, look_up, conversation)
+    async with open_cluster() as cluster:
+        plan = decide_plan(request, await gather_snapshot(cluster, request))
+        unproven = (*_skipped(order), *plan.unproven, *await rehearse(cluster, plan))
+        conversation.show_plan(plan)
+        if order.dry_run:
+            return AddedTenant(plan, installation, None, unproven)
+        if plan.to_write and not order.yes and not conversation.confirm(f"Write these {len(plan.to_write)} objects?"):
+            raise Refused("the plan was not confirmed, and nothing was written", "Run it again once the plan is right.")
+        await write(cluster, plan, conversation)
+        tenant = await wait_until_working(
+            cluster,
+            request.namespace,
+            request.gateway_name,
+            timeout_seconds=order.timeout_seconds,
+            clock=clock,
+            conversation=conversation,
+        )
+    return AddedTenant(plan, installation, tenant, unproven)
+
+
+async def _prove(
+    order: AddTenant, look_up: Callable[[InstallationQuery], Awaitable[Installation]], conversation: Conversation
+) -> Installation | None:
+    request = order.request
+    if request.credentials is None:
+        raise Refused("no private key file was named", "Add --private-key-file FILE with the App's private key.")
+    if order.skip_github_check:
+        return None
+    installation = await look_up(InstallationQuery(request.github_url, request.credentials, request.ca_bundle_file))
+    conversation.checked(
+        f"GitHub accepts the key {request.credentials.key_fingerprint} of App {request.app_id}"
+        + (f" ({installation.app_slug})" if installation.app_slug else "")
+    )
+    granted = ", ".join(f"{name}:{level}" for name, level in sorted(installation.permissions.items()))
+    conversation.checked(f"installation {request.installation_id} covers {installation.scope} ({granted})")
+    return installation
+
+
+def _skipped(order: AddTenant) -> tuple[str, ...]:
+    if not order.skip_github_check:
+        return ()
+    return ("that GitHub accepts the key, knows the installation and grants it the permissions",)

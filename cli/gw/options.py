@@ -1,0 +1,54 @@
+"""Options that several commands share, declared once: name, environment variable, help.
+
+Defaults are None here, so that a command can tell "not given" and fall back to the settings file, then to discovery.
+"""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gw.errors import Refused
+
+
+class OutputFormat(StrEnum):
+    """What standard output holds."""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+    SHORT = "short"
+
+
+Output = Annotated[
+    OutputFormat | None,
+    typer.Option(
+        "--output", "-o", envvar="GW_OUTPUT", help="What to print: for people, for programs, or one line per thing."
+    ),
+]
+Kubeconfig = Annotated[
+    Path | None,
+    typer.Option("--kubeconfig", envvar="GW_KUBECONFIG", help="The cluster's kubeconfig. Else $KUBECONFIG and so on."),
+]
+Context = Annotated[
+    str | None, typer.Option("--context", envvar="GW_CONTEXT", help="A context of the kubeconfig.", show_default=False)
+]
+Debug = Annotated[bool, typer.Option("--debug", envvar="GW_DEBUG", help="Show the trace of an error.")]
+Namespace = Annotated[
+    str | None,
+    typer.Option("--namespace", "--tenant", "-n", envvar="GW_NAMESPACE", help="A tenant is its namespace."),
+]
+AllNamespaces = Annotated[bool, typer.Option("--all-namespaces", "-A", help="Every tenant.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan, let the server check it, write nothing.")]
+
+
+def parse_seconds(text: str, option: str) -> float:
+    """The seconds of a duration such as 30s, 5m or 1h30m; a bare number means seconds. Raises Refused."""
+    from actions_gateway.api.durations import parse_duration_seconds
+
+    try:
+        return float(text) if text.replace(".", "", 1).isdigit() else parse_duration_seconds(text)
+    except ValueError as problem:
+        raise Refused(f"{option}: {problem}", f"Write {option} 90s, for example.") from problem

@@ -1,0 +1,121 @@
+"""The one printer: data on standard output, progress and advice on standard error.
+
+Colour only on a terminal and never with NO_COLOR; nothing is said by colour alone. Without a terminal nothing moves:
+each change is one plain line.
+"""
+
+import io
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TextIO
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from gw.errors import GwError, Refused
+from gw.options import OutputFormat
+from gw.output.styles import STYLES
+from gw.output.view import View
+
+
+class Printer:
+    """Prints one invocation's results, progress and questions."""
+
+    def __init__(self, *, stdin: TextIO, stdout: TextIO, stderr: TextIO, output: OutputFormat) -> None:
+        self._stdin = stdin
+        self._stdout = stdout
+        self._output = output
+        self._data = _console(stdout)
+        self._talk = _console(stderr)
+
+    @property
+    def is_for_people(self) -> bool:
+        """Whether standard output holds text for people."""
+        return self._output is OutputFormat.TABLE
+
+    @property
+    def is_live(self) -> bool:
+        """Whether progress may be redrawn in place."""
+        return self._talk.is_terminal and not self._talk.is_dumb_terminal
+
+    def show(self, view: View) -> None:
+        """The result, in the format that was asked for."""
+        match self._output:
+            case OutputFormat.TABLE:
+                for line in view.lines():
+                    self._line(self._data, line)
+            case OutputFormat.SHORT:
+                self._raw("".join(f"{line}\n" for line in view.short))
+            case OutputFormat.JSON:
+                self._raw(json.dumps(view.document(), indent=2, ensure_ascii=False) + "\n")
+            case OutputFormat.YAML:
+                self._raw(_yaml(view.document()))
+
+    def text(self, text: str) -> None:
+        """Data that has one form only: a log, a manifest."""
+        self._raw(text if text.endswith("\n") or not text else text + "\n")
+
+    def note(self, text: str | Text) -> None:
+        """Progress or advice."""
+        self._line(self._talk, text)
+
+    def notes(self, lines: Sequence[str | Text]) -> None:
+        """Several lines of progress or advice."""
+        for line in lines:
+            self.note(line)
+
+    def error(self, problem: GwError) -> None:
+        """What went wrong and what to do."""
+        self.note(Text.assemble(("Error: ", STYLES["bad"]), f"{problem.what}."))
+        self.note(Text.assemble(("Next:  ", STYLES["head"]), problem.next_step))
+
+    def confirm(self, question: str) -> bool:
+        """The answer of the person at the terminal; raises Refused when there is none to ask."""
+        if not self._stdin.isatty():
+            raise Refused(
+                "this writes to the cluster and there is no terminal to ask on", "Add --yes once the plan is right."
+            )
+        self._talk.print(Text(f"{question} [y/N] "), end="")
+        return self._stdin.readline().strip().lower() in ("y", "yes")
+
+    @contextmanager
+    def live(self) -> Iterator["Board"]:
+        """A board that is redrawn in place on a terminal, and shows nothing elsewhere."""
+        if not self.is_live:
+            yield Board(None)
+            return
+        with Live(console=self._talk, refresh_per_second=8, transient=True) as live:
+            yield Board(live)
+
+    def _line(self, console: Console, line: str | Text) -> None:
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+    def _raw(self, text: str) -> None:
+        self._stdout.write(text)
+        self._stdout.flush()
+
+
+class Board:
+    """A few lines that change in place."""
+
+    def __init__(self, live: Live | None) -> None:
+        self._live = live
+
+    def draw(self, lines: Sequence[Text]) -> None:
+        """Replaces what the board shows."""
+        if self._live is not None:
+            self._live.update(Text("\n").join(lines))
+
+
+def _console(stream: TextIO) -> Console:
+    return Console(file=stream, highlight=False, emoji=False)
+
+
+def _yaml(document: dict[str, object]) -> str:
+    import yaml
+
+    stream = io.StringIO()
+    yaml.safe_dump(document, stream, sort_keys=False, allow_unicode=True, width=120)
+    return stream.getvalue()

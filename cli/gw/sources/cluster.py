@@ -1,0 +1,106 @@
+"""The connection to one cluster and what its refusals mean to a person at a terminal."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from actions_gateway.kube import errors
+from actions_gateway.kube.client import ObjectList, connect
+from actions_gateway.kube.resources import Resource
+from gw.errors import Blind, CredentialsRejected, GwError, Refused
+
+Manifest = dict[str, Any]
+
+_TIMEOUT_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterTarget:
+    """Which cluster is meant; None leaves it to discovery ($KUBECONFIG, the pod, ~/.kube/config)."""
+
+    kubeconfig: Path | None = None
+    context: str | None = None
+
+
+class Cluster(Protocol):
+    """What gw asks of a cluster; `KubeClient` is the real one."""
+
+    @property
+    def host(self) -> str: ...
+
+    async def get(self, resource: Resource, name: str, namespace: str | None = None) -> Manifest: ...
+
+    async def list(
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        label_selector: str | None = None,
+        field_selector: str | None = None,
+    ) -> ObjectList: ...
+
+    async def create(
+        self, resource: Resource, manifest: Manifest, *, namespace: str | None = None, dry_run: bool = False
+    ) -> Manifest: ...
+
+    async def delete(
+        self, resource: Resource, name: str, *, namespace: str | None = None, uid: str | None = None
+    ) -> None: ...
+
+    async def request(self, method: str, path: str) -> Manifest: ...
+
+
+@asynccontextmanager
+async def open_cluster(target: ClusterTarget) -> AsyncIterator[Cluster]:
+    """A connection; raises GwError when there is no usable configuration."""
+    if target.kubeconfig is not None and not target.kubeconfig.is_file():
+        raise Refused(f"the kubeconfig {target.kubeconfig} does not exist", "Name an existing file with --kubeconfig.")
+    try:
+        async with connect(target.kubeconfig, target.context, timeout_seconds=_TIMEOUT_SECONDS) as client:
+            yield client
+    except errors.ConfigurationError as problem:
+        raise Blind(
+            one_line(str(problem)),
+            "Name a cluster with --kubeconfig FILE or KUBECONFIG, or start one here with `gw sandbox up`.",
+        ) from problem
+
+
+@contextmanager
+def asking(doing: str, *, writes: bool = False) -> Iterator[None]:
+    """Turns a refusal inside the block into a GwError; `doing` continues the words "could not"."""
+    try:
+        yield
+    except errors.KubeError as problem:
+        raise explain(problem, doing, writes=writes) from problem
+
+
+def explain(problem: errors.KubeError, doing: str, *, writes: bool = False) -> GwError:
+    """What a refusal means: a read that is forbidden leaves gw blind, a write that is forbidden is refused."""
+    what = f"could not {doing}: {one_line(problem.message)}"
+    match problem:
+        case errors.Unreachable():
+            return Blind(
+                one_line(problem.message), "Check that the cluster runs and that --kubeconfig and --context name it."
+            )
+        case errors.Unauthorized():
+            return CredentialsRejected(
+                f"could not {doing}: the API server does not accept the kubeconfig's credentials",
+                "Log in to the cluster again, or name another --context.",
+            )
+        case errors.QuotaExceeded():
+            return Refused(what, "Raise the namespace's ResourceQuota, then try again.")
+        case errors.Forbidden() if writes:
+            return Refused(what, "Ask the platform's owners for that right, or run gw as somebody who has it.")
+        case errors.Forbidden():
+            return Blind(what, "Ask the platform's owners for that right, or name one tenant that you may read.")
+        case errors.Invalid():
+            return Refused(what, "Change the value that the API server names.")
+        case _:
+            return Blind(what, "Try again; with --debug gw shows the trace.")
+
+
+def one_line(text: str) -> str:
+    """The server's text on one line, without a full stop."""
+    return " ".join(text.split()).rstrip(".")

@@ -1,0 +1,1 @@
+"""One claimed job from its claim to its end, whatever acquirer claimed it."""

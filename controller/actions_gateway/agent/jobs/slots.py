@@ -1,0 +1,169 @@
+"""Job Secrets: the numbered slots in which a job's resume state, payload and runner files live.
+
+Slots have fixed names so that the agent's rights can name each of them; a slot is taken by creating its Secret, never by
+applying it, so that two agents cannot take the same one. The state key is written before the claim and never mounted;
+the worker's keys follow after it. Nothing is read back here: Secrets are neither listed, watched nor cached.
+"""
+
+import base64
+import json
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from actions_gateway.agent.jobs.pod import owner_reference
+from actions_gateway.agent.tunables import Tunables
+from actions_gateway.api import labels
+from actions_gateway.api.names import JOB_SLOTS, job_slot_name
+from actions_gateway.engine.backoff import Backoff
+from actions_gateway.engine.clock import Clock
+from actions_gateway.github.secrets import Secret
+from actions_gateway.kube.client import KubeClient
+from actions_gateway.kube.errors import AlreadyExists, Conflict, KubeError, NotFound
+from actions_gateway.kube.resources import SECRETS
+
+log = structlog.get_logger(__name__)
+
+STATE_KEY = "state"
+STATE_VERSION = 1
+
+
+class NoFreeSlot(KubeError):
+    """Every slot of the namespace is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeState:
+    """What an agent that starts anew needs to take a job over, beside the worker's own keys."""
+
+    request_id: str
+    run_service_url: str
+    billing_owner_id: str | None
+    runner_id: int
+    runner_name: str
+    group: str
+    group_uid: str
+    jit_config: Secret
+    """The registration's raw blob: its credentials and key."""
+    delivered_at: datetime
+    agent: str
+    """The pod of the agent that claims the job."""
+
+    def render(self) -> bytes:
+        """The value of the state key."""
+        document = {
+            "version": STATE_VERSION,
+            "requestId": self.request_id,
+            "runServiceUrl": self.run_service_url,
+            "billingOwnerId": self.billing_owner_id,
+            "runner": {"id": self.runner_id, "name": self.runner_name},
+            "runnerGroup": {"name": self.group, "uid": self.group_uid},
+            "jitConfig": self.jit_config.reveal(),
+            "deliveredAt": self.delivered_at.isoformat(),
+            "agent": self.agent,
+        }
+        return json.dumps(document, separators=(",", ":")).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A taken slot."""
+
+    number: int
+    name: str
+    uid: str
+
+
+class Slots:
+    """The slots of one namespace, as this agent takes and frees them."""
+
+    def __init__(
+        self, client: KubeClient, namespace: str, *, clock: Clock, rng: random.Random, tunables: Tunables
+    ) -> None:
+        self._client = client
+        self._namespace = namespace
+        self._clock = clock
+        self._rng = rng
+        self._backoff = Backoff(tunables.pod_backoff_base_seconds, tunables.pod_backoff_cap_seconds)
+        self._ours: set[int] = set()
+        self._others: set[int] = set()
+        """Numbers that were found taken; looked at again only when no other is left."""
+
+    async def take(self, state: ResumeState) -> Slot:
+        """Takes the lowest free slot; raises NoFreeSlot or another KubeError."""
+        while True:
+            number = self._next_number()
+            self._ours.add(number)
+            try:
+                created = await self._client.create(SECRETS, self._manifest(number, state))
+            except AlreadyExists:
+                self._ours.discard(number)
+                self._others.add(number)
+            except BaseException:
+                self._ours.discard(number)
+                raise
+            else:
+                return Slot(number, job_slot_name(number), str(created["metadata"]["uid"]))
+
+    async def fill(self, slot: Slot, keys: Mapping[str, bytes]) -> None:
+        """Adds the worker's keys to a slot; raises KubeError."""
+        # The uid makes the patch fail on a successor of the same name.
+        patch = {"metadata": {"uid": slot.uid}, "data": _encoded(keys)}
+        await self._client.patch(SECRETS, slot.name, patch, namespace=self._namespace)
+
+    async def release(self, slot: Slot) -> None:
+        """Deletes the slot's Secret, however long that takes, and frees its number."""
+        failures = 0
+        while True:
+            try:
+                await self._client.delete(SECRETS, slot.name, namespace=self._namespace, uid=slot.uid)
+            except (NotFound, Conflict):
+                break
+            except KubeError as problem:
+                failures += 1
+                delay = self._backoff.delay_seconds(failures, self._rng)
+                log.warning("job slot not freed", slot=slot.name, problem=problem.message, retry_in_seconds=delay)
+                await self._clock.sleep(delay)
+            else:
+                break
+        self._ours.discard(slot.number)
+        self._others.discard(slot.number)
+
+    async def release_inherited(self, name: str, uid: str) -> None:
+        """Deletes the Secret of a job that an earlier agent ran; raises KubeError when that is to be tried again."""
+        try:
+            await self._client.delete(SECRETS, name, namespace=self._namespace, uid=uid)
+        except (NotFound, Conflict):
+            pass
+        self._others = {number for number in self._others if job_slot_name(number) != name}
+
+    def _next_number(self) -> int:
+        for number in range(1, JOB_SLOTS + 1):
+            if number not in self._ours and number not in self._others:
+                return number
+        if self._others:
+            self._others.clear()
+            raise NoFreeSlot("every job slot is taken; slots of other agents are tried again")
+        raise NoFreeSlot(f"all {JOB_SLOTS} job slots are in use")
+
+    def _manifest(self, number: int, state: ResumeState) -> dict[str, Any]:
+        return {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "type": "Opaque",
+            "metadata": {
+                "name": job_slot_name(number),
+                "namespace": self._namespace,
+                "labels": {labels.MANAGED_BY: labels.BY_AGENT, labels.RUNNER_GROUP: state.group},
+                "ownerReferences": [owner_reference(state.group, state.group_uid)],
+            },
+            "data": _encoded({STATE_KEY: state.render()}),
+        }
+
+
+def _encoded(keys: Mapping[str, bytes]) -> dict[str, str]:
+    return {key: base64.b64encode(value).decode() for key, value in keys.items()}

@@ -1,0 +1,62 @@
+"""What a running job needs next: one pure decision over its clockwork."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from actions_gateway.agent.tunables import Tunables
+
+_RETRY_SECONDS = 1.0
+_IDLE_SECONDS = 3600.0
+
+
+class Step(StrEnum):
+    """What to do for a job whose worker has not ended."""
+
+    WAIT = "wait"
+    SHOW_CANCELLATION = "show cancellation"
+    DELETE_CANCELLED = "cancelled"
+    DELETE_LOST = "lock_lost"
+    """The deletions' values are those of the metric's label."""
+    LOOK = "look"
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """The clockwork of one job; all times are seconds of the monotonic clock."""
+
+    created: float
+    """When the pod was made, or last looked for."""
+    is_seen: bool = False
+    """The watch has shown the pod."""
+    cancel_deadline: float | None = None
+    is_cancellation_shown: bool = False
+    lost: float | None = None
+    """When the lock was found lost."""
+    is_deleted: bool = False
+    """We asked for the pod's deletion; all that is left is to wait for its end."""
+
+
+def decide_step(watch: Watch, *, now: float, tunables: Tunables) -> tuple[Step, float]:
+    """The next step, and for WAIT how many seconds until something may be due."""
+    if watch.is_deleted:
+        return _unseen(watch, now, tunables) or (Step.WAIT, _IDLE_SECONDS)
+    if watch.cancel_deadline is not None and not watch.is_cancellation_shown:
+        return Step.SHOW_CANCELLATION, 0.0
+    moments = [_IDLE_SECONDS]
+    for due, step in (
+        (watch.cancel_deadline, Step.DELETE_CANCELLED),
+        (None if watch.lost is None else watch.lost + tunables.lock_lost_grace_seconds, Step.DELETE_LOST),
+        (None if watch.is_seen else watch.created + tunables.unseen_pod_seconds, Step.LOOK),
+    ):
+        if due is not None and now >= due:
+            return step, 0.0
+        if due is not None:
+            moments.append(due - now)
+    return Step.WAIT, min(moments)
+
+
+def _unseen(watch: Watch, now: float, tunables: Tunables) -> tuple[Step, float] | None:
+    if watch.is_seen:
+        return None
+    due = watch.created + tunables.unseen_pod_seconds
+    return (Step.LOOK, 0.0) if now >= due else (Step.WAIT, due - now)

@@ -1,0 +1,1 @@
+"""Runner registrations at GitHub: unique, single-use, never stored."""

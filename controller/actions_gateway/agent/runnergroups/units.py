@@ -1,0 +1,203 @@
+"""All groups of the tenant: follows the RunnerGroup objects and keeps one unit for each.
+
+Status is written by one worker per key with a short debounce, so that a burst of changes is one write.
+"""
+
+import asyncio
+import random
+
+import structlog
+
+from actions_gateway.agent.jobs.outcome import PodView
+from actions_gateway.agent.jobs.services import JobServices
+from actions_gateway.agent.runnergroups.facts import GroupFacts
+from actions_gateway.agent.runnergroups.status import decide_status
+from actions_gateway.agent.runnergroups.unit import GroupUnit
+from actions_gateway.agent.sessions.parts import SessionParts
+from actions_gateway.api.names import AGENT_STATUS_FIELDS
+from actions_gateway.engine.workqueue import WorkQueue, work
+from actions_gateway.kube.client import KubeClient
+from actions_gateway.kube.errors import NotFound
+from actions_gateway.kube.listwatch import Change, ChangeType, list_watch
+from actions_gateway.kube.resources import RUNNERGROUPS
+from actions_gateway.metrics.catalog import (
+    CONTROLLER_RUNTIME_RECONCILE_ERRORS,
+    RECONCILE_DURATION,
+    RECONCILE_ERRORS,
+    RECONCILE_FAILING_OBJECTS,
+    RECONCILE_TOTAL,
+    WORKQUEUE_DEPTH,
+)
+
+log = structlog.get_logger(__name__)
+
+CONTROLLER = "runnergroup"
+_GAUGE_SECONDS = 5.0
+
+
+class GroupUnits:
+    """The units by name of their group."""
+
+    def __init__(
+        self,
+        client: KubeClient,
+        *,
+        parts: SessionParts,
+        services: JobServices,
+        rng: random.Random,
+        tasks: asyncio.TaskGroup,
+    ) -> None:
+        self._client = client
+        self._parts = parts
+        self._services = services
+        self._clock = parts.clock
+        self._rng = rng
+        self._tasks = tasks
+        self._units: dict[str, GroupUnit] = {}
+        self._retiring: set[GroupUnit] = set()
+        self._queue: WorkQueue[str] = WorkQueue(clock=self._clock, rng=rng)
+        self.is_synced = False
+        services.metrics.open(controller=CONTROLLER)
+        services.metrics.open(controller=CONTROLLER, resource=RUNNERGROUPS.plural)
+        services.pods.listen(self._pod_changed)
+
+    # -- objects -------------------------------------------------------------------------------------------------
+
+    async def follow(self) -> None:
+        """Keeps the units in step with the objects until cancelled."""
+        changes = list_watch(
+            self._client, RUNNERGROUPS, self._parts.namespace, clock=self._clock, rng=self._rng
+        )
+        async for change in changes:
+            if change.type is ChangeType.SYNCED:
+                self.is_synced = True
+            else:
+                self._take(change)
+
+    def _take(self, change: Change) -> None:
+        name, uid = change.object["metadata"]["name"], change.object["metadata"]["uid"]
+        unit = self._units.get(name)
+        if unit is not None and (change.type is ChangeType.DELETED or unit.uid != uid):
+            self._retire(unit)
+            unit = None
+        if change.type is ChangeType.DELETED:
+            return
+        if unit is None:
+            log.info("runner group found", runner_group=name)
+            self._units[name] = GroupUnit(
+                change.object,
+                parts=self._parts,
+                services=self._services,
+                tasks=self._tasks,
+                on_change=lambda: self._touch(name),
+            )
+        elif change.object["metadata"].get("generation") != unit.manifest["metadata"].get("generation") or change.object[
+            "metadata"
+        ].get("deletionTimestamp"):
+            unit.update(change.object)
+        else:
+            unit.manifest = change.object
+        self._touch(name)
+
+    def _retire(self, unit: GroupUnit) -> None:
+        log.info("runner group gone", runner_group=unit.name)
+        del self._units[unit.name]
+        self._retiring.add(unit)
+        self._tasks.create_task(self._wind_down(unit), name=f"wind down {unit.name}")
+
+    async def _wind_down(self, unit: GroupUnit) -> None:
+        await unit.close()
+        self._retiring.discard(unit)
+        if unit.name not in self._units:
+            self._services.metrics.close(namespace=self._parts.namespace, runner_group=unit.name)
+
+    def _pod_changed(self, view: PodView) -> None:
+        for unit in [self._units.get(view.group), *self._retiring]:
+            if unit is not None and unit.name == view.group:
+                unit.pod_changed(view)
+
+    def ttl_of(self, group: str) -> float | None:
+        """How long a group's ended pods stay; None for a group that is gone."""
+        unit = self._units.get(group)
+        return None if unit is None else unit.settings.completed_pod_ttl_seconds
+
+    def all(self) -> list[GroupUnit]:
+        """Every unit, those of deleted groups included."""
+        return [*self._units.values(), *self._retiring]
+
+    # -- status --------------------------------------------------------------------------------------------------
+
+    def touch_all(self) -> None:
+        """Something that every group's status shows has changed."""
+        for name in self._units:
+            self._touch(name)
+
+    def _touch(self, name: str) -> None:
+        self._queue.add_after(name, self._parts.tunables.status_debounce_seconds)
+
+    async def write_statuses(self) -> None:
+        """Works the groups' statuses until cancelled."""
+        await work(self._queue, self._reconcile, self._reconcile_failed)
+
+    async def _reconcile(self, name: str) -> float | None:
+        started = self._clock.monotonic()
+        if (unit := self._units.get(name)) is not None:
+            patch = decide_status(unit.manifest, self._facts(unit), now=self._clock.now())
+            if patch is not None:
+                await self._write(unit, patch)
+        self._measure(started)
+        return None
+
+    def _facts(self, unit: GroupUnit) -> GroupFacts:
+        acquirer, tokens = unit.acquirer, self._parts.tokens
+        return GroupFacts(
+            is_suspended=unit.settings.suspended,
+            spec_problem=unit.spec_problem,
+            active_sessions=acquirer.active,
+            busy_sessions=acquirer.busy,
+            active_jobs=unit.active_jobs,
+            pending_jobs=unit.pending_jobs,
+            session_problem=acquirer.problem,
+            verdict=tokens.verdict,
+            credential=tokens.status,
+        )
+
+    async def _write(self, unit: GroupUnit, patch: dict[str, object]) -> None:
+        try:
+            written = await self._client.patch(
+                RUNNERGROUPS,
+                unit.name,
+                patch,
+                namespace=self._parts.namespace,
+                subresource="status",
+                field_manager=AGENT_STATUS_FIELDS,
+            )
+        except NotFound:
+            return
+        # Known before the watch says so, or the next decision would compare with a state that is no more.
+        if written["metadata"]["uid"] == unit.uid:
+            unit.manifest = {**unit.manifest, "status": written.get("status") or {}}
+
+    def _measure(self, started: float) -> None:
+        metrics = self._services.metrics
+        metrics.inc(RECONCILE_TOTAL, controller=CONTROLLER, result="success")
+        metrics.observe(RECONCILE_DURATION, self._clock.monotonic() - started, controller=CONTROLLER)
+        metrics.set(RECONCILE_FAILING_OBJECTS, self._queue.failing, controller=CONTROLLER)
+        metrics.set(WORKQUEUE_DEPTH, len(self._queue), controller=CONTROLLER)
+
+    def _reconcile_failed(self, name: str, problem: Exception, retry_in_seconds: float) -> None:
+        metrics = self._services.metrics
+        metrics.inc(RECONCILE_TOTAL, controller=CONTROLLER, result="error")
+        metrics.inc(RECONCILE_ERRORS, controller=CONTROLLER, resource=RUNNERGROUPS.plural)
+        metrics.inc(CONTROLLER_RUNTIME_RECONCILE_ERRORS, controller=CONTROLLER)
+        metrics.set(RECONCILE_FAILING_OBJECTS, self._queue.failing, controller=CONTROLLER)
+        log.warning(
+            "status not written", runner_group=name, problem=str(problem), retry_in_seconds=round(retry_in_seconds, 1)
+        )
+
+    async def report_gauges(self) -> None:
+        """Keeps gauges that move with time alone current, until cancelled."""
+        while True:
+            await self._clock.sleep(_GAUGE_SECONDS)
+            for unit in self.all():
+                unit.report()

@@ -1,0 +1,184 @@
+"""Claiming one delivered job: the slot first, then the acknowledgement, then the claim itself.
+
+The slot's Secret exists before GitHub gives the job away, so that an agent that dies in between can be followed by one
+that knows of it. A claim is never cut in half: whoever starts one lets it end.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from actions_gateway.agent.jobs.acquirer import ClaimedJob
+from actions_gateway.agent.jobs.admission import Reservation
+from actions_gateway.agent.jobs.slots import ResumeState, Slot
+from actions_gateway.agent.sessions.connection import Connection
+from actions_gateway.agent.sessions.deliveries import Waiting
+from actions_gateway.agent.sessions.parts import SessionGroup, SessionParts
+from actions_gateway.api import labels
+from actions_gateway.github.errors import (
+    AlreadyClaimed,
+    DeliveryGone,
+    DeliveryLost,
+    GitHubError,
+    RateLimited,
+    Transient,
+    VersionTooOld,
+)
+from actions_gateway.github.messages import JobRequest
+from actions_gateway.github.runservice import AcquiredJob, Annotation, Conclusion, RunService
+from actions_gateway.kube.errors import KubeError
+from actions_gateway.metrics.catalog import JOB_ACQUISITION_ERRORS, JOBS_ACQUIRED
+
+log = structlog.get_logger(__name__)
+
+_RETRY_PAUSE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A claim that succeeded."""
+
+    job: ClaimedJob
+    job_id: str
+    """What a cancellation of this job names."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoClaim:
+    """A claim that failed."""
+
+    is_runner_spent: bool
+    """The registration is used up, or may be: it must not wait for another job."""
+
+
+class ClassicJobService:
+    """The run service's side of one acquired job."""
+
+    def __init__(self, run_service: RunService, job: AcquiredJob) -> None:
+        self._run_service = run_service
+        self._job = job
+
+    async def renew(self) -> datetime | None:
+        return await self._run_service.renew(self._job)
+
+    async def complete(self, conclusion: str, *, title: str, message: str) -> None:
+        annotation = Annotation(message=message, title=title)
+        await self._run_service.complete(self._job, Conclusion(conclusion), [annotation])
+
+
+class Claimer:
+    """Claims what is delivered to one connection."""
+
+    def __init__(self, connection: Connection, group: SessionGroup, parts: SessionParts) -> None:
+        self._connection = connection
+        self._group = group
+        self._parts = parts
+        self._runner = connection.registration
+        self._labels = {"namespace": parts.namespace, "runner_group": group.name}
+
+    async def claim(self, request: JobRequest, reservation: Reservation, waiting: Waiting) -> Claim | NoClaim:
+        """Claims the job for the place that `reservation` holds; a claim that fails frees it."""
+        parts, bound = self._parts, log.bind(**self._labels, runner=self._runner.name, request_id=request.request_id)
+        try:
+            slot = await parts.slots.take(self._resume_state(request, waiting))
+        except KubeError as problem:
+            reservation.release()
+            self._count_failure("other")
+            bound.warning("job not claimed: no slot", problem=problem.message)
+            return NoClaim(is_runner_spent=False)
+        acquired = await self._acquire(request, bound)
+        if isinstance(acquired, AcquiredJob) and parts.plans.claim(acquired.plan_id):
+            parts.metrics.inc(JOBS_ACQUIRED, **self._labels)
+            bound.info("job claimed", plan_id=acquired.plan_id, slot=slot.name)
+            return Claim(self._claimed(acquired, reservation, waiting, slot), acquired.job_id)
+        reservation.release()
+        await parts.slots.release(slot)
+        if isinstance(acquired, AcquiredJob):
+            bound.warning("job delivered twice: it runs already", plan_id=acquired.plan_id)
+            return NoClaim(is_runner_spent=True)
+        return acquired
+
+    async def _acquire(self, request: JobRequest, bound: structlog.typing.FilteringBoundLogger) -> AcquiredJob | NoClaim:
+        """Repeats the same request id after an answer that leaves open whether the job is ours."""
+        clock, attempts = self._parts.clock, self._parts.tunables.acquire_attempts
+        is_uncertain = False
+        try:
+            if request.should_acknowledge:
+                await self._connection.acknowledge(request)
+            for _ in range(attempts - 1):
+                try:
+                    return await self._connection.acquire(request)
+                except RateLimited as problem:
+                    await clock.sleep(min(problem.wait_seconds, self._parts.tunables.claim_window_seconds / 2))
+                except Transient:
+                    is_uncertain = True
+                    await clock.sleep(_RETRY_PAUSE_SECONDS)
+            return await self._connection.acquire(request)
+        except GitHubError as problem:
+            reason = _reason(problem)
+            self._count_failure(reason)
+            bound.warning("job not claimed", reason=reason, problem=str(problem))
+            return NoClaim(is_runner_spent=is_uncertain or not isinstance(problem, DeliveryLost | RateLimited))
+
+    def _resume_state(self, request: JobRequest, waiting: Waiting) -> ResumeState:
+        age = timedelta(seconds=self._parts.clock.monotonic() - waiting.first_delivered)
+        return ResumeState(
+            request_id=request.request_id,
+            run_service_url=request.run_service_url,
+            billing_owner_id=request.billing_owner_id,
+            runner_id=self._runner.runner_id,
+            runner_name=self._runner.name,
+            group=self._group.name,
+            group_uid=self._group.uid,
+            jit_config=self._runner.jit.blob,
+            delivered_at=self._parts.clock.now() - age,
+            agent=self._parts.agent,
+        )
+
+    def _claimed(self, job: AcquiredJob, reservation: Reservation, waiting: Waiting, slot: Slot) -> ClaimedJob:
+        now, identity, jit = self._parts.clock.monotonic(), job.identity, self._runner.jit
+        return ClaimedJob(
+            plan_id=job.plan_id,
+            request_id=job.request_id,
+            runner_name=self._runner.name,
+            annotations={
+                labels.REPOSITORY: identity.repository,
+                labels.RUN_ID: _text(identity.run_id),
+                labels.RUN_ATTEMPT: _text(identity.run_attempt),
+                labels.JOB_NAME: identity.job_name,
+            },
+            worker_keys={
+                "payload": job.payload,
+                "plan-id": job.plan_id.encode(),
+                "runner": jit.runner_file,
+                "credentials": jit.credentials_file,
+            },
+            slot=slot,
+            reservation=reservation,
+            service=ClassicJobService(self._parts.run_service, job),
+            claimed=now,
+            first_delivered=waiting.first_delivered,
+            held_seconds=waiting.held_until(now),
+        )
+
+    def _count_failure(self, reason: str) -> None:
+        self._parts.metrics.inc(JOB_ACQUISITION_ERRORS, **self._labels, reason=reason)
+
+
+def _text(number: int | None) -> str | None:
+    return None if number is None else str(number)
+
+
+def _reason(problem: GitHubError) -> str:
+    match problem:
+        case AlreadyClaimed():
+            return "already_claimed"
+        case DeliveryGone():
+            return "delivery_window_expired"
+        case VersionTooOld():
+            return "version_too_old"
+        case Transient() | RateLimited():
+            return "acquirejob_failed"
+        case _:
+            return "other"

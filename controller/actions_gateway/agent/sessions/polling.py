@@ -1,0 +1,166 @@
+"""Polling one session: pace, back-off and the first rungs of the heal ladder.
+
+Source: actions/runner `src/Runner.Listener/BrokerMessageListener.cs` (two tiers of back-off). A session that GitHub no
+longer accepts gets a new token and a new session once; if that does not bring a good poll, the registration is given up
+and its owner registers anew.
+"""
+
+import asyncio
+
+import structlog
+
+from actions_gateway.agent.sessions.connection import Connection
+from actions_gateway.agent.sessions.parts import SessionParts
+from actions_gateway.github.broker import RunnerStatus
+from actions_gateway.github.errors import (
+    EmptyAnswer,
+    Forbidden,
+    GitHubError,
+    NotFound,
+    RateLimited,
+    RegistrationLost,
+    SessionExpired,
+    Unauthorized,
+    VersionTooOld,
+)
+from actions_gateway.github.messages import Message, Unanswered
+from actions_gateway.metrics.catalog import LAST_POLL_TIMESTAMP, MESSAGE_POLL_ERRORS
+
+log = structlog.get_logger(__name__)
+
+_FIRST_ERRORS = 5
+_FIRST_PAUSE_SECONDS = (15.0, 30.0)
+_LATER_PAUSE_SECONDS = (30.0, 60.0)
+_STALE_PAUSE_SECONDS = 1.0
+_LONGEST_RATE_LIMIT_SECONDS = 300.0
+
+DEAD_SESSION = (Unauthorized, Forbidden, NotFound, SessionExpired)
+"""Answers after which a new token and a new session may help."""
+
+
+class RegistrationSpent(Exception):
+    """Nothing more comes through this registration."""
+
+
+class Poller:
+    """The polls of one connection."""
+
+    def __init__(self, connection: Connection, group: str, parts: SessionParts) -> None:
+        self._connection = connection
+        self._parts = parts
+        self._tunables = parts.tunables
+        self._labels = {"namespace": parts.namespace, "runner_group": group}
+        self._log = log.bind(runner_group=group, runner=connection.registration.name)
+        self._next_at = 0.0
+        self._errors = 0
+        self._empty_answers = 0
+        self._is_healed = False
+        """The session was renewed since the last good poll."""
+
+    async def next(self, status: RunnerStatus) -> Message | None:
+        """The next message, or None after a poll that brought none; waits out whatever goes wrong.
+
+        Raises RegistrationSpent when the registration is to be replaced, VersionTooOld when that would not help.
+        """
+        while True:
+            await self._parts.clock.sleep(self._next_at - self._parts.clock.monotonic())
+            started = self._parts.clock.monotonic()
+            self._next_at = started + self._tunables.empty_poll_floor_seconds
+            try:
+                with self._parts.health.deadline(self._tunables.poll_deadline_seconds):
+                    message = await self._connection.poll(status)
+            except EmptyAnswer:
+                await self._stale_answer()
+            except RegistrationLost as problem:
+                raise RegistrationSpent(str(problem)) from problem
+            except VersionTooOld:
+                raise
+            except DEAD_SESSION as problem:
+                await self._heal(problem)
+            except GitHubError as problem:
+                self._pause(problem)
+            else:
+                return self._good(message)
+
+    def _good(self, message: Message | None) -> Message | None:
+        if isinstance(message, Unanswered):
+            # As harmless as an empty answer, but no sign of life.
+            self._count_error("timeout")
+            return None
+        self._errors, self._empty_answers, self._is_healed = 0, 0, False
+        self._parts.metrics.set(LAST_POLL_TIMESTAMP, self._parts.clock.now().timestamp(), **self._labels)
+        return message
+
+    async def _stale_answer(self) -> None:
+        self._empty_answers += 1
+        if self._empty_answers >= self._tunables.stale_answers:
+            await self._heal(None)
+        else:
+            self._next_at = self._parts.clock.monotonic() + _STALE_PAUSE_SECONDS
+
+    async def _heal(self, problem: GitHubError | None) -> None:
+        if self._is_healed:
+            raise RegistrationSpent("a new session did not help") from problem
+        self._is_healed, self._empty_answers = True, 0
+        self._log.info("session renewed", problem=str(problem or "empty answers"))
+        try:
+            await self._connection.reopen()
+        except (*DEAD_SESSION, RegistrationLost) as refusal:
+            raise RegistrationSpent(str(refusal)) from refusal
+
+    def _pause(self, problem: GitHubError) -> None:
+        now = self._parts.clock.monotonic()
+        if isinstance(problem, RateLimited):
+            self._count_error("rate_limited")
+            pause = min(problem.wait_seconds, _LONGEST_RATE_LIMIT_SECONDS)
+        else:
+            self._errors += 1
+            self._count_error("other")
+            tier = _FIRST_PAUSE_SECONDS if self._errors <= _FIRST_ERRORS else _LATER_PAUSE_SECONDS
+            pause = self._parts.rng.uniform(*tier)
+        self._next_at = now + pause
+        self._log.warning("poll failed", problem=str(problem), retry_in_seconds=round(pause, 1))
+
+    def _count_error(self, reason: str) -> None:
+        self._parts.metrics.inc(MESSAGE_POLL_ERRORS, namespace=self._parts.namespace, reason=reason)
+
+
+class Conversation:
+    """The poll in flight. Waiting for it can be given up and taken up again; the poll itself goes on.
+
+    An aborted poll may lose the message that the broker is just writing.
+    """
+
+    def __init__(self, poller: Poller) -> None:
+        self._poller = poller
+        self._poll: asyncio.Task[Message | None] | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a poll is in flight or its answer was not taken yet."""
+        return self._poll is not None
+
+    async def arrived(self, status: RunnerStatus) -> None:
+        """Ends when there is an answer to `take`; polls if no poll is in flight."""
+        if self._poll is None:
+            self._poll = asyncio.ensure_future(self._poller.next(status))
+        await asyncio.wait({self._poll})
+
+    @property
+    def has_arrived(self) -> bool:
+        """Whether there is an answer to take."""
+        return self._poll is not None and self._poll.done()
+
+    def take(self) -> Message | None:
+        """The answer; raises what the poll raised."""
+        poll, self._poll = self._poll, None
+        if poll is None or not poll.done():
+            raise RuntimeError("no answer has arrived")
+        return poll.result()
+
+    async def stop(self) -> None:
+        """Aborts the poll in flight; for a session that is closed anyway."""
+        poll, self._poll = self._poll, None
+        if poll is not None:
+            poll.cancel()
+            await asyncio.gather(poll, return_exceptions=True)

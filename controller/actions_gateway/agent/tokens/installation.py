@@ -1,0 +1,202 @@
+"""The App's installation token: minted by one task, ahead of its end; the old one serves until then.
+
+The credential's files are read at the start and again after every failure, so that a Secret that appears or is put
+right heals by itself, while an edit of a working one is not acted on before its next failure or the next start.
+"""
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from actions_gateway.agent.signals import Signal, first_of
+from actions_gateway.agent.tokens.verdict import (
+    AVAILABLE,
+    UNKNOWN,
+    Verdict,
+    from_files,
+    from_refusal,
+    from_registration,
+    from_token,
+)
+from actions_gateway.agent.tunables import Tunables
+from actions_gateway.api.fields import CredentialStatus
+from actions_gateway.engine.backoff import Backoff
+from actions_gateway.engine.clock import Clock
+from actions_gateway.github.app import AppCredentials, CredentialInvalid, load_credentials
+from actions_gateway.github.errors import GitHubError
+from actions_gateway.github.rest import GitHubRest
+from actions_gateway.github.restmodels import InstallationToken
+from actions_gateway.github.secrets import Secret
+from actions_gateway.github.urls import GitHubScope
+from actions_gateway.metrics.catalog import (
+    TOKEN_CONSECUTIVE_REFRESH_FAILURES,
+    TOKEN_EXPIRY_TIMESTAMP,
+    TOKEN_REFRESH_ERRORS,
+    TOKEN_REFRESHES,
+)
+from actions_gateway.metrics.registry import Metrics
+
+log = structlog.get_logger(__name__)
+
+
+class InstallationTokens:
+    """Serves the current token; `run` keeps it current and is the only one that mints."""
+
+    def __init__(
+        self,
+        rest: GitHubRest,
+        scope: GitHubScope,
+        folder: Path,
+        *,
+        namespace: str,
+        clock: Clock,
+        rng: random.Random,
+        metrics: Metrics,
+        tunables: Tunables,
+        on_change: Callable[[], None],
+    ) -> None:
+        self._rest = rest
+        self._scope = scope
+        self._folder = folder
+        self._namespace = namespace
+        self._clock = clock
+        self._rng = rng
+        self._metrics = metrics
+        self._tunables = tunables
+        self._on_change = on_change
+        self._backoff = Backoff(tunables.token_backoff_base_seconds, tunables.token_backoff_cap_seconds)
+        self._credentials: AppCredentials | None = None
+        self._minted: InstallationToken | None = None
+        self._minted_at = 0.0
+        self._is_rejected = False
+        self._is_outdated = False
+        """A new token is wanted early: this one was refused, or lacks a permission that may be granted by now."""
+        self._registration_problem: Verdict | None = None
+        self._failures = 0
+        self._changed = Signal()
+        self.verdict = UNKNOWN
+
+    async def get(self) -> Secret:
+        """A token that is valid now; waits for as long as there is none."""
+        while True:
+            changed = self._changed.next
+            if (token := self.peek()) is not None:
+                return token
+            await changed.wait()
+
+    def peek(self) -> Secret | None:
+        """A token that is valid now, or None."""
+        if self._minted is None or self._is_rejected or self._minted.expires_at <= self._clock.now():
+            return None
+        return self._minted.token
+
+    def reject(self, token: Secret) -> None:
+        """GitHub refused this token (401): it is replaced early, within the floor between two mints."""
+        if self._minted is not None and self._minted.token == token:
+            self._is_rejected = self._is_outdated = True
+            self._changed.notify()
+
+    def registration_refused(self, problem: GitHubError) -> None:
+        """The token is good and may not register runners; what is granted now is in later tokens only."""
+        self._registration_problem = from_registration(problem)
+        self._judge(self._registration_problem)
+        self._is_outdated = True
+        self._changed.notify()
+
+    def registration_accepted(self) -> None:
+        """A runner was registered: nothing is missing."""
+        self._registration_problem = None
+        self._is_outdated = self._is_rejected
+        self._judge(AVAILABLE)
+
+    @property
+    def status(self) -> dict[str, Any] | None:
+        """What is public of the credential, as a RunnerGroup's status shows it."""
+        if self._credentials is None:
+            return None
+        minted = self._minted
+        return CredentialStatus(
+            app_id=self._credentials.app_id,
+            installation_id=str(self._credentials.installation_id),
+            key_fingerprint=self._credentials.key_fingerprint,
+            token_expires_at=minted.expires_at.strftime("%Y-%m-%dT%H:%M:%SZ") if minted else None,
+            permissions=dict(minted.permissions) if minted else None,
+        ).model_dump(by_alias=True, exclude_none=True)
+
+    async def revoke(self) -> None:
+        """Ends the current token before its time."""
+        if (token := self.peek()) is None:
+            return
+        self._minted = None
+        try:
+            await self._rest.revoke_token(token)
+        except GitHubError as problem:
+            log.info("installation token not revoked", problem=str(problem))
+
+    async def run(self) -> None:
+        """Mints until cancelled."""
+        while True:
+            await self._wait(await self._refresh())
+
+    async def _wait(self, seconds: float) -> None:
+        due = self._clock.monotonic() + seconds
+        while True:
+            changed = self._changed.next
+            if self._is_outdated:
+                due = min(due, self._minted_at + self._tunables.token_floor_seconds)
+            left = due - self._clock.monotonic()
+            if left <= 0:
+                return
+            await first_of(changed.wait(), self._clock.sleep(left))
+
+    async def _refresh(self) -> float:
+        """One attempt; the seconds until the next one."""
+        if self._credentials is None or self._failures:
+            try:
+                self._credentials = load_credentials(self._folder)
+            except CredentialInvalid as problem:
+                self._credentials = None
+                self._failed(from_files(problem, self._folder))
+                # The files are cheap to look at, and people wait for the effect of what they have just created.
+                return self._tunables.token_backoff_base_seconds
+        try:
+            minted = await self._rest.mint_token(self._credentials)
+        except GitHubError as problem:
+            self._failed(from_refusal(problem, self._credentials.app_id, self._credentials.installation_id))
+            return max(self._backoff.delay_seconds(self._failures, self._rng), problem.retry_after_seconds or 0.0)
+        self._take(minted)
+        return self._refresh_in_seconds(minted)
+
+    def _take(self, minted: InstallationToken) -> None:
+        self._minted, self._minted_at = minted, self._clock.monotonic()
+        self._is_rejected, self._is_outdated, self._failures = False, False, 0
+        labels = {"namespace": self._namespace}
+        self._metrics.inc(TOKEN_REFRESHES, **labels)
+        self._metrics.set(TOKEN_CONSECUTIVE_REFRESH_FAILURES, 0, **labels)
+        self._metrics.set(TOKEN_EXPIRY_TIMESTAMP, minted.expires_at.timestamp(), **labels)
+        log.info("installation token minted", expires_at=minted.expires_at.isoformat())
+        verdict = from_token(minted, self._scope)
+        self._is_outdated = not verdict.is_available
+        self._judge(self._registration_problem or verdict)
+        self._changed.notify()
+
+    def _refresh_in_seconds(self, minted: InstallationToken) -> float:
+        jitter = 1 + self._rng.uniform(-self._tunables.token_lead_jitter, self._tunables.token_lead_jitter)
+        life = (minted.expires_at - self._clock.now()).total_seconds()
+        return max(self._tunables.token_floor_seconds, life - self._tunables.token_lead_seconds * jitter)
+
+    def _failed(self, verdict: Verdict) -> None:
+        self._failures += 1
+        self._metrics.inc(TOKEN_REFRESH_ERRORS, namespace=self._namespace)
+        self._metrics.set(TOKEN_CONSECUTIVE_REFRESH_FAILURES, self._failures, namespace=self._namespace)
+        log.warning("no installation token", reason=verdict.reason.value, problem=verdict.message, failures=self._failures)
+        if not (verdict.condition.status == "Unknown" and self.peek() is not None):
+            self._judge(verdict)
+
+    def _judge(self, verdict: Verdict) -> None:
+        if verdict != self.verdict:
+            self.verdict = verdict
+            self._on_change()

@@ -1,0 +1,71 @@
+"""The agent's constants of time and count: not settings of a tenant, but what tests and simulations tune.
+
+Source of the protocol's times: actions/runner `src/Runner.Listener/BrokerMessageListener.cs`, `JobDispatcher.cs`;
+GitHub REST docs, "Rate limits for the REST API".
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Tunables:
+    """Defaults are for github.com."""
+
+    # -- sessions
+    poll_deadline_seconds: float = 90.0
+    """A poll task that outlives this is stuck: the HTTP client's own deadlines (50 s hold, 5 s slack) have failed."""
+    empty_poll_floor_seconds: float = 0.1
+    """From the start of an empty poll to the next one, so that a server that does not hold polls is not hammered."""
+    empty_polls_before_drain: int = 3
+    """Consecutive empty polls after which a session beyond the last one is given back."""
+    stale_answers: int = 3
+    """Consecutive empty 200s that mean: the session is dead."""
+    hold_poll_interval_seconds: float = 10.0
+    """How often a session that holds a job asks whether the job still waits for it."""
+    claim_window_seconds: float = 120.0
+    """How long an unclaimed delivery can be claimed (measured against github.com: about two minutes)."""
+    delivery_memory_seconds: float = 180.0
+    """A job that was not delivered for so long waits no more, or waits for another runner."""
+    refused_claim_pause_seconds: float = 2.0
+    """After GitHub refused a claim, before the same session polls again."""
+    session_close_seconds: float = 10.0
+    """Bound on closing one session and deleting its registration."""
+    start_backoff_base_seconds: float = 1.0
+    start_backoff_cap_seconds: float = 60.0
+
+    # -- registrations
+    registrations_at_once: int = 8
+    """GitHub's secondary limits punish bursts of content creation."""
+    propagation_attempts: int = 6
+    propagation_wait_seconds: tuple[float, float] = (1.0, 2.0)
+    """A new registration is not known to the token endpoint at once."""
+
+    # -- installation token
+    token_lead_seconds: float = 300.0
+    token_lead_jitter: float = 0.1
+    token_floor_seconds: float = 30.0
+    """Least time between two mints after a success, however short the tokens' life is."""
+    token_backoff_base_seconds: float = 5.0
+    token_backoff_cap_seconds: float = 60.0
+
+    # -- jobs
+    acquire_attempts: int = 3
+    renew_interval_seconds: float = 60.0
+    lock_seconds: float = 600.0
+    """What a claim or renewal is worth when GitHub names no end."""
+    lock_margin_seconds: float = 60.0
+    """A lock is given up so long before its end: the worker must stop before another runner may get the job."""
+    lock_lost_grace_seconds: float = 30.0
+    """A completed job's lock is gone, too: so long the worker may take to show that it has ended."""
+    unseen_pod_seconds: float = 30.0
+    """A created pod that the watch has not shown for so long is looked up directly."""
+    pod_backoff_base_seconds: float = 1.0
+    pod_backoff_cap_seconds: float = 30.0
+
+    # -- status
+    status_debounce_seconds: float = 0.5
+
+    # -- shutdown, within the pod's 60 s of grace
+    close_sessions_seconds: float = 20.0
+    """Covers claims in progress, too: handling one received message is never cut in half."""
+    final_renewals_seconds: float = 10.0

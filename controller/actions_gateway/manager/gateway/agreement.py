@@ -1,0 +1,118 @@
+"""Whether a live object still is what we applied, without asking the API server.
+
+The seal (a digest in an annotation) tells whether we want something else than last time; comparing the desired fields
+with the live ones tells whether somebody changed them. Fields that others add beside ours stay: server-side apply
+leaves them, and `kubectl rollout restart` lives from that. Where an addition changes the meaning, the part is all ours.
+"""
+
+from typing import Any
+
+from actions_gateway.api.quantities import parse_quantity
+from actions_gateway.kube.client import Manifest
+from actions_gateway.manager.gateway.ownership import DESIRED_HASH
+
+_Path = tuple[str, ...]
+
+_WHOLLY_OURS = {"NetworkPolicy": "spec", "RoleBinding": "subjects", "RunnerGroup": "spec"}
+"""By kind: the field in which an addition counts as drift."""
+
+_NOT_CHANGEABLE: dict[str, tuple[_Path, ...]] = {
+    "RoleBinding": (("roleRef",),),
+    # The strategy could be patched, but its other fields, which apply leaves, make Recreate invalid.
+    "Deployment": (("spec", "selector"), ("spec", "strategy", "type")),
+}
+"""By kind: what the API server does not let us repair in place."""
+
+_LIST_KEYS = {
+    "containers": "name",
+    "env": "name",
+    "ownerReferences": "uid",
+    "ports": "containerPort",
+    "volumeMounts": "mountPath",
+    "volumes": "name",
+}
+"""Lists that server-side apply merges by this field; any other list is one value."""
+
+_QUANTITIES = ("requests", "limits")
+
+
+def agrees(desired: Manifest, live: Manifest) -> bool:
+    """Whether applying `desired` would change nothing in `live`."""
+    ours = _WHOLLY_OURS.get(str(desired["kind"]))
+    beside = {name: value for name, value in desired.items() if name != ours}
+    return (
+        _seal(desired) == _seal(live)
+        and _covers(beside, live, "")
+        and (ours is None or _pruned(desired[ours]) == _pruned(live.get(ours)))
+    )
+
+
+def must_replace(desired: Manifest, live: Manifest) -> bool:
+    """Whether `live` differs in a part that can only be changed by deleting it first."""
+    paths = _NOT_CHANGEABLE.get(str(desired["kind"]), ())
+    return any(_at(desired, path) != _at(live, path) for path in paths)
+
+
+def surplus_patch(desired: Manifest, applied: Manifest) -> Manifest | None:
+    """A merge patch that removes what apply left in the part that is wholly ours, or None."""
+    ours = _WHOLLY_OURS.get(str(desired["kind"]))
+    patch = _removals(desired[ours], applied.get(ours)) if ours else {}
+    return {ours: patch} if ours and patch else None
+
+
+def _covers(desired: Any, live: Any, name: str) -> bool:
+    if isinstance(desired, dict):
+        others = live if isinstance(live, dict) else {}
+        if name in _QUANTITIES:
+            return all(key in others and _same_quantity(value, others[key]) for key, value in desired.items())
+        return all(_covers(value, others.get(key), key) for key, value in desired.items())
+    if isinstance(desired, list):
+        return _covers_list(desired, live if isinstance(live, list) else [], _LIST_KEYS.get(name))
+    return bool(desired == live)
+
+
+def _covers_list(desired: list[Any], live: list[Any], key: str | None) -> bool:
+    if key is None:
+        return len(desired) == len(live) and all(
+            _covers(ours, theirs, "") for ours, theirs in zip(desired, live, strict=False)
+        )
+    known = {entry.get(key): entry for entry in live}
+    return all(entry[key] in known and _covers(entry, known[entry[key]], "") for entry in desired)
+
+
+def _same_quantity(ours: str | int, theirs: str | int) -> bool:
+    return parse_quantity(ours) == parse_quantity(theirs)
+
+
+def _removals(desired: Any, live: Any) -> Manifest:
+    """The merge patch (RFC 7386) that nulls the keys of `live` that `desired` lacks; lists are one value."""
+    patch: Manifest = {}
+    if not isinstance(desired, dict) or not isinstance(live, dict):
+        return patch
+    for key, value in live.items():
+        if key in desired:
+            if inner := _removals(desired[key], value):
+                patch[key] = inner
+        elif value not in ([], {}, None):
+            patch[key] = None
+    return patch
+
+
+def _pruned(value: Any) -> Any:
+    """Without empty fields, which the API server writes or drops at will; list entries stay."""
+    if isinstance(value, dict):
+        kept = {key: _pruned(entry) for key, entry in value.items()}
+        return {key: entry for key, entry in kept.items() if entry not in ([], {}, None)}
+    return [_pruned(entry) for entry in value] if isinstance(value, list) else value
+
+
+def _at(manifest: Manifest, path: _Path) -> Any:
+    value: Any = manifest
+    for name in path:
+        value = (value or {}).get(name)
+    return value
+
+
+def _seal(manifest: Manifest) -> str | None:
+    annotations = manifest["metadata"].get("annotations") or {}
+    return annotations.get(DESIRED_HASH)

@@ -1,0 +1,86 @@
+"""Writes a plan: server-side apply under one field manager, in stages, each step safe to repeat."""
+
+from typing import assert_never
+
+import structlog
+
+from actions_gateway.api import labels
+from actions_gateway.api.names import MANAGER_FIELDS, MANAGER_STATUS_FIELDS
+from actions_gateway.kube.client import KubeClient, Manifest
+from actions_gateway.kube.errors import Conflict, KubeError, NotFound
+from actions_gateway.kube.resources import ACTIONSGATEWAYS, Resource
+from actions_gateway.manager.gateway.agreement import surplus_patch
+from actions_gateway.manager.gateway.mirror import Mirrors
+from actions_gateway.manager.gateway.snapshot import ApplyChild, DeleteChild, Failure, MarkNamespace, Plan, Step
+
+log = structlog.get_logger(__name__)
+
+
+class Writer:
+    """Carries out plans; what the API server answers enters the mirrors at once."""
+
+    def __init__(self, client: KubeClient, mirrors: Mirrors) -> None:
+        self._client = client
+        self._mirrors = mirrors
+
+    async def apply_plan(self, plan: Plan, namespace: str) -> tuple[Failure, ...]:
+        """Works the stages to the first one that has failures; returns those."""
+        for stage in plan.stages:
+            failures = [failure for step in stage if (failure := await self._try(step, namespace))]
+            if failures:
+                return tuple(failures)
+        return ()
+
+    async def apply_status(self, status: Manifest) -> None:
+        """Writes a gateway's status; one that is gone needs none. Raises KubeError."""
+        try:
+            answer = await self._client.apply(
+                ACTIONSGATEWAYS, status, field_manager=MANAGER_STATUS_FIELDS, subresource="status"
+            )
+        except NotFound:
+            return
+        self._mirrors[ACTIONSGATEWAYS].put(answer)
+
+    async def _try(self, step: Step, namespace: str) -> Failure | None:
+        action = type(step).__name__
+        try:
+            await self._carry_out(step, namespace)
+        except KubeError as problem:
+            return Failure(step.resource.kind, step.name, problem)
+        log.info("step done", action=action, kind=step.resource.kind, namespace=namespace, child=step.name)
+        return None
+
+    async def _carry_out(self, step: Step, namespace: str) -> None:
+        match step:
+            case MarkNamespace():
+                marked = {"metadata": {"name": namespace, "labels": {labels.TENANT: labels.TENANT_MARK}}}
+                self._remember(
+                    step.resource,
+                    await self._client.apply(step.resource, marked, field_manager=MANAGER_FIELDS),
+                )
+            case ApplyChild():
+                await self._apply(step, namespace)
+            case DeleteChild():
+                await self._delete(step.resource, step.name, namespace, step.uid)
+            case _:
+                assert_never(step)
+
+    async def _apply(self, step: ApplyChild, namespace: str) -> None:
+        if step.replaces_uid:
+            await self._delete(step.resource, step.name, namespace, step.replaces_uid)
+        live = await self._client.apply(step.resource, step.manifest, field_manager=MANAGER_FIELDS)
+        if surplus := surplus_patch(step.manifest, live):
+            live = await self._client.patch(
+                step.resource, step.name, surplus, namespace=namespace, field_manager=MANAGER_FIELDS
+            )
+        self._remember(step.resource, live)
+
+    async def _delete(self, resource: Resource, name: str, namespace: str, uid: str) -> None:
+        """Deletes that very object; gone already, or replaced by a successor, is as good."""
+        try:
+            await self._client.delete(resource, name, namespace=namespace, uid=uid, propagation="Background")
+        except (NotFound, Conflict):
+            log.debug("nothing to delete", kind=resource.kind, namespace=namespace, child=name)
+
+    def _remember(self, resource: Resource, manifest: Manifest) -> None:
+        self._mirrors[resource].put(manifest)

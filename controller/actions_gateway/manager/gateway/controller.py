@@ -1,0 +1,146 @@
+"""The loop around the reconcile: mirrors feed the queue, workers take keys, results are counted.
+
+It runs while this replica leads. Every mirror has its first complete list before the first key is worked, so that no
+decision rests on half a picture.
+"""
+
+import asyncio
+import random
+
+import structlog
+
+from actions_gateway.api import labels
+from actions_gateway.api.names import MANAGER
+from actions_gateway.engine.clock import Clock
+from actions_gateway.engine.supervision import run_forever
+from actions_gateway.engine.workqueue import WorkQueue, work
+from actions_gateway.kube.client import KubeClient
+from actions_gateway.kube.errors import KubeError
+from actions_gateway.kube.events import EventRecorder
+from actions_gateway.kube.listwatch import list_watch
+from actions_gateway.kube.resources import ACTIONSGATEWAYS, NAMESPACES
+from actions_gateway.manager.fleet import Fleet
+from actions_gateway.manager.gateway.children import CHILD_KINDS
+from actions_gateway.manager.gateway.mirror import Mirror, Mirrors
+from actions_gateway.manager.gateway.reconcile import GatewayReconciler, ProvisioningIncomplete
+from actions_gateway.manager.gateway.snapshot import Key
+from actions_gateway.manager.gateway.triggers import concerned, delay_seconds
+from actions_gateway.metrics.catalog import (
+    CONTROLLER_RUNTIME_RECONCILE_ERRORS,
+    RECONCILE_DURATION,
+    RECONCILE_ERRORS,
+    RECONCILE_FAILING_OBJECTS,
+    RECONCILE_TOTAL,
+    WORKQUEUE_DEPTH,
+)
+from actions_gateway.metrics.registry import Metrics
+from actions_gateway.settings import ManagerSettings
+
+log = structlog.get_logger(__name__)
+
+CONTROLLER = "actionsgateway"
+"""The value of the label `controller`."""
+
+
+class GatewayController:
+    """Keeps every ActionsGateway as its tenant wants it."""
+
+    def __init__(
+        self, settings: ManagerSettings, *, client: KubeClient, clock: Clock, rng: random.Random, metrics: Metrics
+    ) -> None:
+        self._settings = settings
+        self._client = client
+        self._clock = clock
+        self._rng = rng
+        self._metrics = metrics
+        self._queue: WorkQueue[Key] = WorkQueue(clock=clock, rng=rng)
+        self._mirrors: Mirrors = _mirrors()
+        self._synced = asyncio.Event()
+        self._reconciler = GatewayReconciler(
+            settings,
+            self._mirrors,
+            client=client,
+            clock=clock,
+            events=EventRecorder(client, clock, component=MANAGER, instance=settings.pod_name),
+            fleet=Fleet(metrics),
+        )
+        metrics.open(controller=CONTROLLER)
+        for resource in self._mirrors:
+            metrics.open(controller=CONTROLLER, resource=resource.kind)
+
+    @property
+    def is_synced(self) -> bool:
+        """Whether every mirror has had its first complete list."""
+        return self._synced.is_set()
+
+    async def run(self) -> None:
+        """Works until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for mirror in self._mirrors.values():
+                run_forever(group, self._follow(mirror), name=f"watch {mirror.resource.plural}")
+            await self._synced.wait()
+            log.info("synced", gateways=len(self._mirrors[ACTIONSGATEWAYS]))
+            for number in range(self._settings.workers):
+                run_forever(
+                    group, work(self._queue, self._handle, self._on_failure), name=f"gateway worker {number + 1}"
+                )
+
+    async def _follow(self, mirror: Mirror) -> None:
+        changes = list_watch(
+            self._client,
+            mirror.resource,
+            clock=self._clock,
+            rng=self._rng,
+            label_selector=mirror.label_selector,
+        )
+        async for change in changes:
+            if edit := mirror.take(change):
+                delay = delay_seconds(mirror.resource, edit)
+                for key in concerned(self._mirrors, mirror.resource, edit):
+                    if delay:
+                        self._queue.add_after(key, delay)
+                    else:
+                        self._queue.add(key)
+                self._measure_queue()
+            if all(other.is_synced for other in self._mirrors.values()):
+                self._synced.set()
+
+    async def _handle(self, key: Key) -> float | None:
+        started = self._clock.monotonic()
+        try:
+            again_after_seconds = await self._reconciler.reconcile(key)
+        finally:
+            self._metrics.observe(RECONCILE_DURATION, self._clock.monotonic() - started, controller=CONTROLLER)
+            self._measure_queue()
+        self._metrics.inc(RECONCILE_TOTAL, controller=CONTROLLER, result="success")
+        return again_after_seconds
+
+    def _on_failure(self, key: Key, failure: Exception, retry_in_seconds: float) -> None:
+        namespace, name = key
+        facts = {"namespace": namespace, "name": name, "retry_in_seconds": round(retry_in_seconds, 1)}
+        kinds = [ACTIONSGATEWAYS.kind]
+        match failure:
+            case ProvisioningIncomplete(failures=failures):
+                kinds = [failed.kind for failed in failures]
+                log.warning("provisioning incomplete", problem=str(failure), **facts)
+            case KubeError(message=problem):
+                log.warning("status not written", problem=problem, **facts)
+            case _:
+                log.error("reconcile failed", exc_info=failure, **facts)
+        for kind in kinds:
+            self._metrics.inc(RECONCILE_ERRORS, controller=CONTROLLER, resource=kind)
+        self._metrics.inc(CONTROLLER_RUNTIME_RECONCILE_ERRORS, controller=CONTROLLER)
+        self._metrics.inc(RECONCILE_TOTAL, controller=CONTROLLER, result="error")
+        self._measure_queue()
+
+    def _measure_queue(self) -> None:
+        self._metrics.set(WORKQUEUE_DEPTH, len(self._queue), controller=CONTROLLER)
+        self._metrics.set(RECONCILE_FAILING_OBJECTS, self._queue.failing, controller=CONTROLLER)
+
+
+def _mirrors() -> Mirrors:
+    """Gateways and namespaces whole, children by the manager's label."""
+    ours = f"{labels.MANAGED_BY}={labels.BY_MANAGER}"
+    mirrors = [Mirror(ACTIONSGATEWAYS), Mirror(NAMESPACES)]
+    mirrors += [Mirror(resource, label_selector=ours) for resource in CHILD_KINDS]
+    return {mirror.resource: mirror for mirror in mirrors}

@@ -1,0 +1,90 @@
+"""A local copy of the objects of one kind, kept by list-watch, so that a reconcile reads without a request.
+
+A write's answer is taken in at once: the pass after a write sees it even when the watch lags behind.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from actions_gateway.kube.client import Manifest
+from actions_gateway.kube.listwatch import Change, ChangeType, key_of
+from actions_gateway.kube.resources import Resource
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """What a change did to the copy: the object before and after, None where there is none."""
+
+    before: Manifest | None
+    after: Manifest | None
+
+
+class Mirror:
+    """The objects of one kind by namespace and name."""
+
+    def __init__(self, resource: Resource, *, label_selector: str | None = None) -> None:
+        self.resource = resource
+        self.label_selector = label_selector
+        self.is_synced = False
+        self._objects: dict[str, dict[str, Manifest]] = {}
+
+    def get(self, name: str, namespace: str = "") -> Manifest | None:
+        """One object, or None."""
+        return self._objects.get(namespace, {}).get(name)
+
+    def in_namespace(self, namespace: str) -> list[Manifest]:
+        """All objects of a namespace, by name."""
+        return [manifest for _, manifest in sorted(self._objects.get(namespace, {}).items())]
+
+    def __len__(self) -> int:
+        return sum(len(objects) for objects in self._objects.values())
+
+    def take(self, change: Change) -> Edit | None:
+        """Follows a change of the watch; None when the copy knew better already."""
+        match change.type:
+            case ChangeType.SYNCED:
+                self.is_synced = True
+                return None
+            case ChangeType.DELETED:
+                return self._remove(change.object)
+            case ChangeType.ADDED | ChangeType.MODIFIED:
+                return self.put(change.object)
+
+    def put(self, manifest: Manifest) -> Edit | None:
+        """Takes in an object as the server answered it; None when the copy is newer or as new."""
+        # Half of an object's size, and nothing here reads it.
+        manifest["metadata"].pop("managedFields", None)
+        namespace, name = key_of(manifest)
+        objects = self._objects.setdefault(namespace, {})
+        before = objects.get(name)
+        if before is not None and not _is_newer(manifest, before):
+            return None
+        objects[name] = manifest
+        return Edit(before, manifest)
+
+    def _remove(self, manifest: Manifest) -> Edit | None:
+        namespace, name = key_of(manifest)
+        objects = self._objects.get(namespace, {})
+        before = objects.get(name)
+        if before is None or _uid(before) != _uid(manifest):
+            return None
+        del objects[name]
+        if not objects:
+            del self._objects[namespace]
+        return Edit(before, None)
+
+
+Mirrors = dict[Resource, Mirror]
+OnEdit = Callable[[Resource, Edit], None]
+
+
+def _uid(manifest: Manifest) -> str:
+    return str(manifest["metadata"].get("uid", ""))
+
+
+def _is_newer(manifest: Manifest, before: Manifest) -> bool:
+    """Resource versions of one kind count up (Kubernetes API concepts, "Resource versions"); other texts are new."""
+    new, old = (str(entry["metadata"].get("resourceVersion", "")) for entry in (manifest, before))
+    if new.isdigit() and old.isdigit():
+        return int(new) > int(old)
+    return new != old

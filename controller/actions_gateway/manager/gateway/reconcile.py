@@ -1,0 +1,91 @@
+"""One pass over one gateway: gather, decide, write, report."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from actions_gateway.engine.clock import Clock
+from actions_gateway.kube.client import KubeClient
+from actions_gateway.kube.events import EventRecorder
+from actions_gateway.kube.resources import ACTIONSGATEWAYS
+from actions_gateway.manager.fleet import Fleet
+from actions_gateway.manager.gateway.apply import Writer
+from actions_gateway.manager.gateway.conditions import Verdict, decide_conditions
+from actions_gateway.manager.gateway.decide import decide
+from actions_gateway.manager.gateway.gather import gather
+from actions_gateway.manager.gateway.mirror import Mirrors
+from actions_gateway.manager.gateway.snapshot import Failure, Key, Plan, Snapshot
+from actions_gateway.manager.gateway.status import build_status, decide_announcements
+from actions_gateway.settings import ManagerSettings
+
+
+class ProvisioningIncomplete(RuntimeError):
+    """Steps of a pass failed; the status says so already."""
+
+    def __init__(self, failures: tuple[Failure, ...]) -> None:
+        super().__init__("; ".join(str(failure) for failure in failures))
+        self.failures = failures
+
+
+class GatewayReconciler:
+    """Passes over gateways, on what the mirrors hold."""
+
+    def __init__(
+        self,
+        settings: ManagerSettings,
+        mirrors: Mirrors,
+        *,
+        client: KubeClient,
+        clock: Clock,
+        events: EventRecorder,
+        fleet: Fleet,
+    ) -> None:
+        self._settings = settings
+        self._mirrors = mirrors
+        self._writer = Writer(client, mirrors)
+        self._clock = clock
+        self._events = events
+        self._fleet = fleet
+
+    async def reconcile(self, key: Key) -> float | None:
+        """Returns the seconds until time alone calls for another pass, or None.
+
+        Raises ProvisioningIncomplete after the status tells of it, and KubeError when the status cannot be written.
+        """
+        snapshot = gather(self._mirrors, key)
+        plan = decide(snapshot, self._settings) if snapshot else None
+        if snapshot is None or plan is None:
+            self._fleet.forget(key)
+            return None
+        failures = await self._writer.apply_plan(plan, namespace=key[0])
+        now = self._clock.now()
+        after = self._after_writes(snapshot, key)
+        verdict = decide_conditions(after, plan, failures, now)
+        await self._report(after, verdict, now)
+        self._observe(after, plan, key)
+        if failures:
+            raise ProvisioningIncomplete(failures)
+        return verdict.again_after_seconds
+
+    def _after_writes(self, snapshot: Snapshot, key: Key) -> Snapshot:
+        """The children as they are now, beside the gateway that was acted on: its generation is the one observed."""
+        after = gather(self._mirrors, key)
+        return replace(after, gateway=snapshot.gateway) if after else snapshot
+
+    async def _report(self, snapshot: Snapshot, verdict: Verdict, now: datetime) -> None:
+        if status := build_status(snapshot, verdict, now):
+            await self._writer.apply_status(status)
+        for announcement in decide_announcements(snapshot.gateway, verdict):
+            await self._events.record(
+                snapshot.gateway,
+                announcement.reason,
+                announcement.message,
+                action="Reconcile",
+                warning=announcement.is_warning,
+            )
+
+    def _observe(self, snapshot: Snapshot, plan: Plan, key: Key) -> None:
+        namespace, name = key
+        gateway = self._mirrors[ACTIONSGATEWAYS].get(name, namespace) or snapshot.gateway
+        # A served gateway whose spec became invalid still has its agent, which is still expected to run.
+        is_served = plan.refusal is None or snapshot.agent is not None
+        self._fleet.observe(key, gateway, snapshot.runner_groups, is_served=is_served)

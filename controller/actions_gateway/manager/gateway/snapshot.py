@@ -1,0 +1,112 @@
+"""What a reconcile reads, and what it decides to write: plain data between gather, decide and apply."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from actions_gateway.api.conditions import Reason
+from actions_gateway.api.gateway import ActionsGatewaySpec
+from actions_gateway.kube.client import Manifest
+from actions_gateway.kube.errors import KubeError
+from actions_gateway.kube.resources import DEPLOYMENTS, NAMESPACES, RUNNERGROUPS, Resource
+from actions_gateway.manager.gateway.ownership import is_controlled_by
+
+Key = tuple[str, str]
+"""(namespace, name) of a gateway."""
+
+ChildKey = tuple[str, str]
+"""(kind, name) of an object in the gateway's namespace."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One gateway and everything around it, as last seen."""
+
+    gateway: Manifest
+    namespace: Manifest
+    siblings: tuple[Manifest, ...]
+    """The other gateways of the namespace."""
+    children: Mapping[ChildKey, Manifest]
+    """Objects in the namespace that carry the manager's label, whoever owns them."""
+
+    @property
+    def agent(self) -> Manifest | None:
+        """The agent's Deployment, when it is this gateway's."""
+        owned = self.owned(DEPLOYMENTS)
+        return owned[0] if owned else None
+
+    @property
+    def runner_groups(self) -> list[Manifest]:
+        """This gateway's RunnerGroups, by name."""
+        return self.owned(RUNNERGROUPS)
+
+    def owned(self, resource: Resource) -> list[Manifest]:
+        """This gateway's children of one kind, by name."""
+        return [
+            manifest
+            for (kind, _), manifest in sorted(self.children.items())
+            if kind == resource.kind and is_controlled_by(manifest, self.gateway)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a gateway is not served."""
+
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyChild:
+    """Brings one child to its desired form."""
+
+    resource: Resource
+    manifest: Manifest
+    replaces_uid: str | None = None
+    """Deleted first, since it differs where nothing can be changed."""
+
+    @property
+    def name(self) -> str:
+        return str(self.manifest["metadata"]["name"])
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteChild:
+    """Removes one child that the spec no longer asks for."""
+
+    resource: Resource
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class MarkNamespace:
+    """Sets the tenant marker."""
+
+    name: str
+    resource: Resource = NAMESPACES
+
+
+Step = MarkNamespace | ApplyChild | DeleteChild
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to write, stage by stage; a stage is worked to its end, the next one only if it succeeded."""
+
+    spec: ActionsGatewaySpec | None
+    """None when the gateway is refused."""
+    refusal: Refusal | None
+    stages: tuple[tuple[Step, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A step that did not succeed."""
+
+    kind: str
+    name: str
+    error: KubeError
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}: {self.error.message}"

@@ -1,0 +1,44 @@
+"""The reviews that a client POSTs to ask who it or another is and what it may do.
+
+Authorization is not enforced by this server, so every access review says allowed and tells so in its reason.
+Source: Kubernetes API reference (authentication.k8s.io/v1, authorization.k8s.io/v1).
+"""
+
+from collections.abc import Mapping
+
+from gateway_sandbox.apiserver.kinds import Json
+from gateway_sandbox.apiserver.tokens import Tokens, User
+
+AUTHENTICATION, AUTHORIZATION = "authentication.k8s.io", "authorization.k8s.io"
+REVIEWS: Mapping[tuple[str, str], tuple[str, bool]] = {
+    (AUTHENTICATION, "tokenreviews"): ("TokenReview", False),
+    (AUTHENTICATION, "selfsubjectreviews"): ("SelfSubjectReview", False),
+    (AUTHORIZATION, "selfsubjectaccessreviews"): ("SelfSubjectAccessReview", False),
+    (AUTHORIZATION, "selfsubjectrulesreviews"): ("SelfSubjectRulesReview", False),
+    (AUTHORIZATION, "subjectaccessreviews"): ("SubjectAccessReview", False),
+    (AUTHORIZATION, "localsubjectaccessreviews"): ("LocalSubjectAccessReview", True),
+}
+"""Group and plural of each review: its kind, and whether it is namespaced."""
+
+_ALL = ["*"]
+
+
+def answer(group: str, plural: str, body: Json, caller: User, tokens: Tokens) -> Json:
+    """The review with its status."""
+    kind, _ = REVIEWS[group, plural]
+    match kind:
+        case "TokenReview":
+            user = tokens.user(str((body.get("spec") or {}).get("token", "")))
+            status: Json = (
+                {"authenticated": True, "user": user.as_json()} if user else {"error": "invalid bearer token"}
+            )
+        case "SelfSubjectReview":
+            status = {"userInfo": caller.as_json()}
+        case "SelfSubjectRulesReview":
+            resource = {"verbs": _ALL, "apiGroups": _ALL, "resources": _ALL}
+            urls = {"verbs": _ALL, "nonResourceURLs": _ALL}
+            status = {"resourceRules": [resource], "nonResourceRules": [urls], "incomplete": False}
+        case _:
+            status = {"allowed": True, "reason": "the embedded sandbox API server does not enforce authorization"}
+    typed = {"kind": kind, "apiVersion": f"{group}/v1", "metadata": {"creationTimestamp": None}}
+    return typed | ({"spec": body["spec"]} if "spec" in body else {}) | {"status": status}

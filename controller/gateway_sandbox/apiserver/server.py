@@ -1,0 +1,131 @@
+"""The embedded API server: HTTP(S), authentication, the error form, and the tasks that run beside requests.
+
+Everything is in memory and ends with `stop`. Authorization is not enforced; authentication is, by bearer tokens, on all
+paths but health and version.
+"""
+
+import asyncio
+import random
+import ssl
+
+import structlog
+from aiohttp import web
+
+from actions_gateway.engine.clock import Clock
+from gateway_sandbox.apiserver.controlplane import build_control_plane
+from gateway_sandbox.apiserver.discovery import VERSION, Discovery
+from gateway_sandbox.apiserver.handlers import Handlers
+from gateway_sandbox.apiserver.podlogs import PodLogs
+from gateway_sandbox.apiserver.reads import Reader
+from gateway_sandbox.apiserver.statuses import ApiError
+from gateway_sandbox.apiserver.store import HISTORY_EVENTS, dump
+from gateway_sandbox.apiserver.tokens import Tokens, User
+
+log = structlog.get_logger(__name__)
+
+_HEALTH = frozenset({"/healthz", "/livez", "/readyz"})
+_BODY_LIMIT_BYTES = 3 * 1024 * 1024
+_SHUTDOWN_SECONDS = 2.0
+
+
+class ApiServer:
+    """One embedded API server; `start` it, read `url`, `stop` it."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        ssl_context: ssl.SSLContext | None = None,
+        kubelet_ssl_context: ssl.SSLContext | None = None,
+        rng: random.Random | None = None,
+        history_events: int = HISTORY_EVENTS,
+        ca_pem: str | None = None,
+    ) -> None:
+        """`ca_pem` is published to all namespaces as kube-root-ca.crt; with it, pods get their token volume."""
+        rng = rng or random.Random()  # noqa: S311 (uids and generated names are no secrets; the token key is seeded by the system)
+        self._clock = clock
+        self._ssl_context = ssl_context
+        self._plane = build_control_plane(clock, rng, history_events=history_events, ca_pem=ca_pem)
+        self._reader = Reader(self._plane.store, clock)
+        self._tokens = Tokens(self._plane.store, clock, rng)
+        self._logs = PodLogs(self._plane.store, kubelet_ssl_context)
+        self._handlers = Handlers(self._plane, self._reader, self._tokens, self._logs, clock)
+        self._discovery = Discovery(self._plane.registry, self._plane.types, "")
+        self._runner: web.AppRunner | None = None
+        self._background: asyncio.Task[None] | None = None
+        self.url = ""
+
+    def add_token(self, token: str, user: str, groups: tuple[str, ...] = ()) -> None:
+        """Accepts a static bearer token for `user`."""
+        self._tokens.add(token, User(user, groups))
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        """Listens; `url` is set afterwards. Raises OSError when the address is taken."""
+        app = web.Application(client_max_size=_BODY_LIMIT_BYTES)
+        app.router.add_route("*", "/{path:.*}", self._respond)
+        self._runner = web.AppRunner(
+            app, access_log=None, handler_cancellation=True, shutdown_timeout=_SHUTDOWN_SECONDS
+        )
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, host, port, ssl_context=self._ssl_context)
+        await site.start()
+        bound = self._runner.addresses[0][1]
+        self.url = f"{'https' if self._ssl_context else 'http'}://{host}:{bound}"
+        self._discovery = Discovery(self._plane.registry, self._plane.types, f"{host}:{bound}")
+        self._background = asyncio.create_task(self._work(), name="apiserver-background")
+
+    async def stop(self) -> None:
+        """Ends watches, requests and background work."""
+        self._reader.stop()
+        if self._background is not None:
+            self._background.cancel()
+            await asyncio.wait([self._background])
+        if self._runner is not None:
+            await self._runner.cleanup()
+        await self._logs.close()
+
+    async def _work(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._plane.collector.run(), name="apiserver-collector")
+            group.create_task(self._reader.tick(), name="apiserver-tick")
+
+    async def _respond(self, request: web.Request) -> web.StreamResponse:
+        try:
+            return await self._route(request)
+        except ApiError as refusal:
+            return _refused(refusal)
+        except web.HTTPRequestEntityTooLarge:
+            limit = f"limit is {_BODY_LIMIT_BYTES}"
+            return _refused(ApiError(413, "RequestEntityTooLarge", f"Request entity is too large: {limit}"))
+        except (ConnectionError, asyncio.CancelledError):
+            raise
+        except Exception:
+            log.exception("request failed", method=request.method, path=request.path)
+            return _refused(ApiError(500, "InternalError", "Internal error occurred: the embedded API server failed"))
+
+    async def _route(self, request: web.Request) -> web.StreamResponse:
+        path = request.path
+        if path in _HEALTH or path.startswith(("/livez/", "/readyz/")):
+            return web.Response(text="ok")
+        if path == "/version":
+            return web.Response(body=dump(VERSION), content_type="application/json")
+        caller = self._authenticate(request)
+        if request.method == "GET":
+            document = self._discovery.document(path)
+            if document is not None:
+                return web.Response(body=dump(document), content_type="application/json")
+        return await self._handlers.handle(request, caller)
+
+    def _authenticate(self, request: web.Request) -> User:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        user = self._tokens.user(token.strip()) if scheme.lower() == "bearer" else None
+        if user is None:
+            raise ApiError(401, "Unauthorized", "Unauthorized")
+        return user
+
+
+def _refused(refusal: ApiError) -> web.Response:
+    response = web.Response(body=dump(refusal.body()), status=refusal.code, content_type="application/json")
+    if refusal.retry_after is not None:
+        response.headers["Retry-After"] = str(refusal.retry_after)
+    return response

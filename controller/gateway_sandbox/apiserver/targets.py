@@ -1,0 +1,69 @@
+"""What a URL path addresses."""
+
+from dataclasses import dataclass
+
+from gateway_sandbox.apiserver.kinds import Kind, Registry
+from gateway_sandbox.apiserver.statuses import ApiError, left_out
+from gateway_sandbox.apiserver.store import Key
+
+LEFT_OUT: tuple[str, ...] = (
+    "exec, attach, port-forward, cp and proxy",
+    "StatefulSets, DaemonSets, Jobs, CronJobs, Ingresses, persistent volumes and storage classes",
+    "authorization: RBAC objects are stored, every authenticated caller may do everything",
+    "admission webhooks and policies, Pod Security admission, LimitRange defaults",
+    "CEL rules and conversion webhooks of custom resource definitions",
+    "scopes of ResourceQuotas",
+    "ephemeral containers and in-place pod resize",
+    "the aggregation layer, metrics.k8s.io and protobuf",
+)
+"""What a real API server does and this one does not; requests for it are refused with a Status that says so."""
+
+_REFUSED_SUBRESOURCES = ("exec", "attach", "portforward", "proxy", "ephemeralcontainers", "resize")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A collection (`name` empty) or an object, or one of its subresources."""
+
+    kind: Kind
+    namespace: str
+    name: str
+    subresource: str
+
+    @property
+    def key(self) -> Key:
+        return self.namespace, self.name
+
+
+def nothing_there() -> ApiError:
+    """The answer to a path that no resource has."""
+    return ApiError(404, "NotFound", "the server could not find the requested resource", details={})
+
+
+def split_path(path: str) -> tuple[str, str, list[str]]:
+    """Group, version and the rest of an API path; raises ApiError 404 for any other path."""
+    match path.strip("/").split("/"):
+        case ["api", version, *rest] if rest:
+            return "", version, rest
+        case ["apis", group, version, *rest] if rest:
+            return group, version, rest
+    raise left_out(path, 404)
+
+
+def parse_target(registry: Registry, path: str) -> Target:
+    """The target of an API path; raises ApiError 404 for an unknown resource, 501 for one that is left out."""
+    group, version, rest = split_path(path)
+    namespace = ""
+    if rest[0] == "namespaces" and len(rest) > 2 and not (not group and rest[2:] in (["status"], ["finalize"])):
+        namespace, rest = rest[1], rest[2:]
+    if rest[0] == "watch":
+        raise left_out("the deprecated /watch/ paths; use ?watch=true", 404)
+    kind = registry.find(group, version, rest[0])
+    if kind is None or kind.namespaced < bool(namespace):
+        raise nothing_there()
+    name, subresource = (rest[1:2] or [""])[0], "/".join(rest[2:])
+    if subresource.split("/")[0] in _REFUSED_SUBRESOURCES:
+        raise left_out(f"{kind.plural}/{subresource}")
+    if subresource and subresource not in kind.subresources:
+        raise nothing_there()
+    return Target(kind, namespace, name, subresource)

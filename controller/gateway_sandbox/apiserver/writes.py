@@ -1,0 +1,284 @@
+"""The write path that all kinds share: create, update, patch and apply, through every endpoint of a resource.
+
+decode (prune, default, check) -> keep what a client may not change -> admission (new objects) -> validation ->
+field ownership -> store. A write that changes nothing is not stored, and an object that was only waiting for its last
+finalizer is removed. Source: k8s.io/apiserver pkg/registry/rest and pkg/registry/generic/registry/store.go.
+"""
+
+import random
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from actions_gateway.engine.clock import Clock
+from gateway_sandbox.apiserver.admission import Admission
+from gateway_sandbox.apiserver.defaults import compute_defaults, initial_state, initial_status
+from gateway_sandbox.apiserver.kinds import Json, Kind
+from gateway_sandbox.apiserver.managedfields import Writing, apply_configuration, record_update
+from gateway_sandbox.apiserver.schema import Report, conform
+from gateway_sandbox.apiserver.statuses import (
+    ApiError,
+    already_exists,
+    bad_request,
+    conflict,
+    invalid,
+    invalid_value,
+    not_found,
+)
+from gateway_sandbox.apiserver.store import Key, Record, Store
+from gateway_sandbox.apiserver.validation import object_faults, update_faults
+
+_OTHER_NAMESPACE = "the namespace of the provided object does not match the namespace sent on the request"
+_NAME_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
+_GENERATED_NAME_LENGTH = 5
+_KEPT_METADATA = (
+    "name",
+    "namespace",
+    "uid",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "generation",
+)
+
+
+@dataclass(slots=True)
+class WriteOptions:
+    """How a request wants to write; `warnings` collects what the answer's Warning headers say."""
+
+    manager: str
+    subresource: str = ""
+    dry_run: bool = False
+    unknown_fields: Literal["Ignore", "Warn", "Strict"] = "Warn"
+    is_patch: bool = False
+    warnings: list[str] = field(default_factory=list)
+
+
+class Writer:
+    """Creates and updates objects; all methods are synchronous and atomic."""
+
+    def __init__(self, store: Store, admission: Admission, clock: Clock, rng: random.Random) -> None:
+        self._store = store
+        self._admission = admission
+        self._clock = clock
+        self._rng = rng
+
+    def timestamp(self) -> str:
+        """Now, as objects carry it."""
+        return self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def create(self, kind: Kind, namespace: str, body: Json, options: WriteOptions) -> Record:
+        """Stores a new object; raises ApiError (AlreadyExists, Forbidden, Invalid, NotFound)."""
+        obj = self._typed(kind, body)
+        metadata = obj["metadata"]
+        if metadata.get("resourceVersion"):
+            raise ApiError(500, "", "resourceVersion should not be set on objects to be created")
+        self._name(kind, namespace, metadata)
+        initial_state(kind, obj)
+        self._decode(kind, obj, options)
+        metadata |= {"uid": self._uid(), "creationTimestamp": self.timestamp()}
+        metadata |= {"generation": 1} if kind.counts_generation else {}
+        self._admission.mutate(kind, namespace, obj)
+        initial_status(kind, obj, self.timestamp())
+        self._check(kind, obj, object_faults(kind, obj))
+        key = (namespace, metadata["name"])
+        if self._store.get(kind.storage, key) is not None:
+            raise already_exists(kind, metadata["name"])
+        self._admission.validate(kind, namespace, obj)
+        record_update(kind, None, obj, self._writing(options))
+        return Record(obj, 0) if options.dry_run else self._store.put(kind.storage, key, obj)
+
+    def update(self, kind: Kind, key: Key, options: WriteOptions, change: Callable[[Json], Json]) -> Record:
+        """Stores what `change` makes of a private copy of the live object; raises ApiError."""
+        record = self._store.get(kind.storage, key)
+        if record is None:
+            raise not_found(kind, key[1])
+        changed = change(kind.to_served(record.copy()))
+        return self._save(kind, key, record, changed, options, is_applied=False)
+
+    def apply(self, kind: Kind, key: Key, config: Json, options: WriteOptions, *, force: bool) -> tuple[Record, bool]:
+        """Server-side apply; returns the object and whether it is new."""
+        config = _applied_part(kind, self._typed(kind, config), options.subresource)
+        record = self._store.get(kind.storage, key)
+        if record is not None:
+            merged = apply_configuration(kind, record.copy(), config, self._writing(options), force=force)
+            return self._save(kind, key, record, merged, options, is_applied=True), False
+        if options.subresource:
+            raise not_found(kind, key[1])
+        empty = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {}}
+        merged = apply_configuration(kind, empty, config, self._writing(options), force=force)
+        return self._create_applied(kind, key[0], merged, options), True
+
+    def _create_applied(self, kind: Kind, namespace: str, merged: Json, options: WriteOptions) -> Record:
+        """A new object whose applied fields stay the applier's; what the server adds belongs to nobody."""
+        owned = merged["metadata"].pop("managedFields", [])
+        record = self.create(kind, namespace, merged, replace(options, dry_run=True))
+        metadata = record.obj["metadata"]
+        metadata["managedFields"] = owned
+        return record if options.dry_run else self._store.put(kind.storage, (namespace, metadata["name"]), record.obj)
+
+    def _save(
+        self, kind: Kind, key: Key, record: Record, new: Json, options: WriteOptions, *, is_applied: bool
+    ) -> Record:
+        old = record.obj
+        new = self._typed(kind, new)
+        self._check_preconditions(kind, old, new["metadata"], options)
+        new = _restricted(kind, record.copy(), new, options.subresource)
+        self._decode(kind, new, options)
+        _keep_metadata(old["metadata"], new["metadata"])
+        if kind.counts_generation and _counted_part(kind, new) != _counted_part(kind, old):
+            new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+        faults = update_faults(kind, new, old) + object_faults(kind, new)
+        self._check(kind, new, faults)
+        if not is_applied:
+            record_update(kind, old, new, self._writing(options))
+        if new == old:
+            return record
+        if options.dry_run:
+            return Record(new, record.version)
+        if is_finished(kind, new):
+            return self._store.remove(kind.storage, key, new)
+        return self._store.put(kind.storage, key, new)
+
+    def _typed(self, kind: Kind, body: Any) -> Json:
+        """The body in the stored spelling, with its type and metadata in place."""
+        if not isinstance(body, dict):
+            raise bad_request(f"the body of the request is no {kind.kind}")
+        given = body.get("kind") or kind.kind, body.get("apiVersion") or kind.api_version
+        if given[0] != kind.kind:
+            raise bad_request(f'{kind.kind} in version "{kind.version}" cannot be handled as a {given[0]}')
+        if given[1] not in (kind.api_version, kind.stored_api_version):
+            text = "the API version in the data ({}) does not match the expected API version ({})"
+            raise bad_request(text.format(given[1], kind.api_version))
+        metadata = body.get("metadata") or {}
+        if not isinstance(metadata, dict):
+            raise bad_request("metadata must be an object")
+        typed = {"kind": kind.kind, "apiVersion": kind.stored_api_version, "metadata": metadata}
+        return typed | {name: value for name, value in kind.to_stored(body).items() if name not in typed}
+
+    def _name(self, kind: Kind, namespace: str, metadata: Json) -> None:
+        if metadata.get("namespace", namespace) != namespace:
+            raise bad_request(_OTHER_NAMESPACE)
+        if namespace:
+            metadata["namespace"] = namespace
+        if not metadata.get("name") and metadata.get("generateName"):
+            letters = (self._rng.choice(_NAME_LETTERS) for _ in range(_GENERATED_NAME_LENGTH))
+            metadata["name"] = metadata["generateName"][: 63 - _GENERATED_NAME_LENGTH] + "".join(letters)
+
+    def _uid(self) -> str:
+        return str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
+
+    def _writing(self, options: WriteOptions) -> Writing:
+        return Writing(options.manager, options.subresource, self.timestamp())
+
+    def _decode(self, kind: Kind, obj: Json, options: WriteOptions) -> None:
+        report = Report()
+        try:
+            conform(kind.node, obj, report)
+        except ApiError as problem:
+            prefix = f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}'
+            raise bad_request(f"{prefix}: {problem.message}") from problem
+        if report.unknown and options.unknown_fields != "Ignore":
+            self._report_unknown(kind, report.unknown, options)
+        self._check(kind, obj, report.causes)
+        compute_defaults(kind, obj)
+
+    def _report_unknown(self, kind: Kind, unknown: list[str], options: WriteOptions) -> None:
+        texts = [f'unknown field "{path}"' for path in unknown]
+        if options.unknown_fields == "Warn":
+            options.warnings.extend(texts)
+            return
+        text = "strict decoding error: " + ", ".join(texts)
+        if options.is_patch:
+            raise invalid(_NOTHING, "", [invalid_value("patch", "", text)])
+        raise bad_request(f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {text}')
+
+    def _check(self, kind: Kind, obj: Json, faults: list[Any]) -> None:
+        if faults:
+            raise invalid(kind, obj["metadata"].get("name", ""), faults)
+
+    def _check_preconditions(self, kind: Kind, old: Json, sent: Json, options: WriteOptions) -> None:
+        name = old["metadata"]["name"]
+        if (sent.get("name") or name) != name:
+            raise bad_request(f"the name of the object ({sent['name']}) does not match the name on the URL ({name})")
+        if sent.get("namespace") not in (None, "", old["metadata"].get("namespace")):
+            raise bad_request(_OTHER_NAMESPACE)
+        uid = old["metadata"]["uid"]
+        if sent.get("uid", uid) != uid:
+            raise conflict(
+                kind, name, f"Precondition failed: UID in precondition: {sent['uid']}, UID in object meta: {uid}"
+            )
+        version = sent.get("resourceVersion", "")
+        if not version and (kind.needs_version_on_put or kind.is_custom):
+            raise invalid(kind, name, [invalid_value("metadata.resourceVersion", 0, "must be specified for an update")])
+        if version not in ("", "0", old["metadata"]["resourceVersion"]):
+            raise conflict(kind, name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Nothing:
+    group: str = ""
+    plural: str = ""
+    kind: str = ""
+    qualified: str = ""
+
+
+_NOTHING = _Nothing()
+
+
+def is_finished(kind: Kind, obj: Json) -> bool:
+    """Whether nothing holds back an object that is being deleted."""
+    metadata = obj["metadata"]
+    if not metadata.get("deletionTimestamp") or metadata.get("finalizers"):
+        return False
+    if kind.storage == ("", "namespaces") and obj["spec"].get("finalizers"):
+        return False
+    return not metadata.get("deletionGracePeriodSeconds")
+
+
+def _keep_metadata(old: Json, new: Json) -> None:
+    for name in _KEPT_METADATA:
+        if name in old:
+            new[name] = old[name]
+        else:
+            new.pop(name, None)
+    new["resourceVersion"] = old["resourceVersion"]
+
+
+def _restricted(kind: Kind, live: Json, new: Json, subresource: str) -> Json:
+    """`new` cut to what an endpoint may change; `live` is a private copy."""
+    if subresource == "status":
+        metadata = live["metadata"] if kind.is_custom else new["metadata"]
+        if "managedFields" in new["metadata"]:
+            metadata["managedFields"] = new["metadata"]["managedFields"]
+        rest = {name: value for name, value in live.items() if name not in ("status", "metadata")}
+        return rest | {"metadata": metadata} | ({"status": new["status"]} if "status" in new else {})
+    if kind.storage == ("", "namespaces") and subresource != "finalize":
+        new["spec"] = live["spec"]
+    if kind.storage == ("", "services"):
+        allocated = {name: live["spec"][name] for name in ("clusterIP", "clusterIPs") if name in live["spec"]}
+        new["spec"] = allocated | (new.get("spec") or {})
+    if "status" in kind.subresources:
+        new.pop("status", None)
+        new |= {"status": live["status"]} if "status" in live else {}
+    return new
+
+
+def _applied_part(kind: Kind, config: Json, subresource: str) -> Json:
+    """The fields of an applied configuration that its endpoint takes."""
+    if subresource == "status":
+        names = ("apiVersion", "kind", "status")
+        metadata = {name: value for name, value in config["metadata"].items() if name in ("name", "namespace", "uid")}
+        return {name: config[name] for name in names if name in config} | {"metadata": metadata}
+    hidden = ("status",) if "status" in kind.subresources else ()
+    return {name: value for name, value in config.items() if name not in hidden}
+
+
+def _counted_part(kind: Kind, obj: Json) -> Json:
+    """What a write must change to count as a new generation."""
+    hidden = ("apiVersion", "kind", "metadata", *(("status",) if "status" in kind.subresources else ()))
+    part = {name: value for name, value in obj.items() if name not in hidden}
+    if kind.kind == "Deployment" and not kind.is_custom:
+        part["annotations"] = obj["metadata"].get("annotations")
+    return part

@@ -1,0 +1,259 @@
+"""The sandbox's cluster: certificates, API server, GitHub simulator, controllers, node and the installed manager.
+
+One process and one event loop; all state is in memory, apart from the folder that the launcher made. What is installed
+into it is what a real cluster gets: the same CRDs, roles and manager Deployment.
+"""
+
+import asyncio
+import json
+import os
+import random
+import secrets
+import signal
+import sys
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import structlog
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from actions_gateway.api.runnergroup import RUNNER_IMAGE
+from actions_gateway.engine.clock import Clock, SystemClock
+from actions_gateway.engine.supervision import cancel_and_wait, run_forever
+from actions_gateway.kube.client import KubeClient, connect
+from actions_gateway.kube.resources import PRIORITYCLASSES, resource_of
+from actions_gateway.logs import configure_logging
+from actions_gateway.manager.installation import installation_manifests
+from gateway_sandbox.apiserver.server import ApiServer
+from gateway_sandbox.apiserver.targets import LEFT_OUT
+from gateway_sandbox.certificates import SandboxCertificates
+from gateway_sandbox.controllers.run import run_controllers
+from gateway_sandbox.github.simulator import GitHubSimulator
+from gateway_sandbox.launcher import SandboxInfo
+from gateway_sandbox.nodes.images import Image, ImageTable, repository_of
+from gateway_sandbox.nodes.node import Node
+from gateway_sandbox.runner.root import install_runner_root
+
+log = structlog.get_logger(__name__)
+
+CONTROLLER_IMAGE = "actions-gateway.invalid/controller:sandbox"
+REPOSITORY = "octo/demo"
+APP_ID = 1
+INSTALLATION_ID = 1
+PRIORITY_CLASSES = MappingProxyType({"runner-critical": 1000, "runner-standard": 100})
+"""Those of the getting-started example, with their priority values."""
+
+_FIELD_MANAGER = "gw-sandbox"
+_STATE_FOLDER = "state"
+
+
+def run_cluster(folder: Path) -> int:
+    """Runs the cluster of `folder` until SIGTERM, SIGINT or the end of the process that started it."""
+    configure_logging("info")
+    with asyncio.Runner() as runner:
+        return runner.run(_run(folder))
+
+
+async def _run(folder: Path) -> int:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    async with AsyncExitStack() as stack:
+        cluster = await stack.enter_async_context(Cluster(folder, clock=SystemClock()))
+        cluster.info(guardian_pid=os.getppid()).write()
+        log.info("sandbox ready", api=cluster.api.url, github=cluster.github.url)
+        await _until_stopped(stopped, os.getppid())
+        log.info("sandbox stopping")
+    return 0
+
+
+async def _until_stopped(stopped: asyncio.Event, guardian_pid: int) -> None:
+    """Returns when asked to stop, or when the guardian is gone and nobody else would end us."""
+    while os.getppid() == guardian_pid:
+        try:
+            await asyncio.wait_for(stopped.wait(), timeout=1.0)
+        except TimeoutError:
+            continue
+        return
+
+
+@dataclass(frozen=True, slots=True)
+class _Paths:
+    folder: Path
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self.folder / "kubeconfig"
+
+    @property
+    def ca(self) -> Path:
+        return self.folder / "ca.crt"
+
+    @property
+    def app_key(self) -> Path:
+        return self.folder / "github-app.pem"
+
+    @property
+    def control_token(self) -> Path:
+        return self.folder / "control-token"
+
+    @property
+    def state(self) -> Path:
+        return self.folder / _STATE_FOLDER
+
+
+class Cluster:
+    """Everything that runs inside a sandbox; use as an async context manager."""
+
+    def __init__(self, folder: Path, *, clock: Clock, rng: random.Random | None = None) -> None:
+        self._paths = _Paths(folder)
+        self._clock = clock
+        self._rng = rng or random.SystemRandom()
+        self._started_at = clock.now()
+        self._stack = AsyncExitStack()
+        self._control_token = secrets.token_urlsafe(24)
+        self.certificates = SandboxCertificates.create(self._paths.state / "certificates")
+        self.api = ApiServer(
+            clock=clock,
+            ssl_context=self.certificates.server_context(),
+            kubelet_ssl_context=self.certificates.client_context(),
+        )
+        self.github = GitHubSimulator(
+            clock=clock,
+            ssl_context=self.certificates.server_context(),
+            rng=self._rng,
+            control_token=self._control_token,
+        )
+
+    async def __aenter__(self) -> "Cluster":
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    def info(self, *, guardian_pid: int) -> SandboxInfo:
+        """What other processes need to know."""
+        return SandboxInfo(
+            folder=self._paths.folder,
+            pid=guardian_pid,
+            started_at=self._started_at.isoformat(timespec="seconds"),
+            api_url=self.api.url,
+            kubeconfig=self._paths.kubeconfig,
+            ca_path=self._paths.ca,
+            github_url=self.github.url,
+            control_url=f"{self.github.url}/sandbox",
+            control_token_path=self._paths.control_token,
+            repository=REPOSITORY,
+            app_id=APP_ID,
+            installation_id=INSTALLATION_ID,
+            app_key_path=self._paths.app_key,
+            priority_classes=tuple(PRIORITY_CLASSES),
+            left_out=LEFT_OUT,
+        )
+
+    async def _start(self) -> None:
+        self._paths.ca.write_text(self.certificates.ca_pem)
+        await self.api.start()
+        self._stack.push_async_callback(self.api.stop)
+        await self.github.start()
+        self._stack.push_async_callback(self.github.stop)
+        self._write_credentials()
+        client = await self._stack.enter_async_context(connect(self._paths.kubeconfig))
+        await self._install(client)
+        group = await self._stack.enter_async_context(asyncio.TaskGroup())
+        loops = (
+            run_forever(group, run_controllers(client, self._clock), name="controllers"),
+            run_forever(group, self._node(client).run(), name="node"),
+        )
+        self._stack.push_async_callback(cancel_and_wait, *loops)
+
+    def _write_credentials(self) -> None:
+        admin_token = secrets.token_urlsafe(24)
+        self.api.add_token(admin_token, "sandbox-admin", ("system:masters",))
+        _write_private(self._paths.kubeconfig, _kubeconfig(self.api.url, self._paths.ca, admin_token))
+        _write_private(self._paths.control_token, self._control_token)
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        pem = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+        )
+        _write_private(self._paths.app_key, pem.decode())
+        public = key.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        self.github.add_app(APP_ID, public.decode())
+        self.github.add_installation(INSTALLATION_ID, APP_ID, account=REPOSITORY.partition("/")[0])
+
+    async def _install(self, client: KubeClient) -> None:
+        for manifest in installation_manifests(image=CONTROLLER_IMAGE, replicas=1):
+            resource = resource_of(manifest["apiVersion"], manifest["kind"])
+            if resource is None:
+                raise RuntimeError(f"the installation holds a {manifest['kind']}, which the sandbox cannot apply")
+            await client.apply(resource, manifest, field_manager=_FIELD_MANAGER)
+        for name, value in PRIORITY_CLASSES.items():
+            manifest = {"metadata": {"name": name}, "value": value, "globalDefault": False}
+            await client.apply(PRIORITYCLASSES, manifest, field_manager=_FIELD_MANAGER)
+
+    def _node(self, client: KubeClient) -> Node:
+        return Node(
+            client,
+            name="sandbox-node",
+            folder=self._paths.state / "pods",
+            images=image_table(),
+            clock=self._clock,
+            ssl_context=self.certificates.server_context(),
+            api_url=self.api.url,
+            api_ca_path=self._paths.ca,
+        )
+
+
+def image_table() -> ImageTable:
+    """What stands for this system's images on this machine: this checkout, and a runner root with the fake worker."""
+    python = Path(sys.executable)
+    controller = Image(command=(str(python), "-m", "actions_gateway"))
+    runner = Image(
+        host_env={
+            "PATH": os.pathsep.join((str(python.parent), "/usr/local/bin", "/usr/bin", "/bin")),
+            # A job uses the checkout's interpreter and packages; it may not write to them or fetch others.
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PIP_NO_INDEX": "1",
+            "PIP_REQUIRE_VIRTUALENV": "1",
+        },
+        rootfs={"/home/runner": lambda folder: _runner_root(folder, python)},
+        working_dir="/home/runner",
+    )
+    return ImageTable({repository_of(CONTROLLER_IMAGE): controller, repository_of(RUNNER_IMAGE): runner})
+
+
+def _runner_root(folder: Path, python: Path) -> Path:
+    root = folder / "home" / "runner"
+    install_runner_root(root, python=python)
+    return root
+
+
+def _kubeconfig(url: str, ca_path: Path, token: str) -> str:
+    name = "gateway-sandbox"
+    return json.dumps(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": name, "cluster": {"server": url, "certificate-authority": str(ca_path)}}],
+            "users": [{"name": name, "user": {"token": token}}],
+            "contexts": [{"name": name, "context": {"cluster": name, "user": name, "namespace": "default"}}],
+            "current-context": name,
+        },
+        indent=1,
+    )
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.touch(mode=0o600)
+    path.write_text(text)

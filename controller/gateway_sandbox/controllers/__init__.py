@@ -1,0 +1,1 @@
+"""What kube-controller-manager and kube-scheduler do on a real cluster: Deployments, ReplicaSets, binding pods."""

@@ -1,0 +1,369 @@
+"""One pod from its binding to its end: volumes, containers in order, status, and a termination that leaves nothing.
+
+One `PodWorker` per pod. Its containers' loops run under `_work`, which can be cancelled at any moment; processes
+are supervised beside it, so that a pod that is being deleted still gets its grace. The phases and their causes follow
+Kubernetes "Pod Lifecycle" and kubernetes pkg/kubelet (pod_workers.go, kubelet_pods.go, active_deadline.go).
+"""
+
+import asyncio
+import json
+import shutil
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any, TypeVar
+
+import structlog
+
+from actions_gateway.engine.supervision import cancel_and_wait
+from actions_gateway.kube import resources as r
+from actions_gateway.kube.client import PatchType
+from actions_gateway.kube.errors import Conflict, Invalid, KubeError, NotFound
+from gateway_sandbox.nodes.admission import unsupported_feature, wants_api_access, with_api_access
+from gateway_sandbox.nodes.containers import RETRY_SECONDS, Container, PodScope
+from gateway_sandbox.nodes.host import Host
+from gateway_sandbox.nodes.ports import ANNOTATION, PodPorts
+from gateway_sandbox.nodes.problems import MountProblem
+from gateway_sandbox.nodes.processes import kill_pod
+from gateway_sandbox.nodes.records import SIGKILL_EXIT_CODE, Terminated, Waiting
+from gateway_sandbox.nodes.restarts import RestartPolicy
+from gateway_sandbox.nodes.sources import Sources, references_of
+from gateway_sandbox.nodes.statuses import FAILED, RUNNING, SUCCEEDED, TERMINAL_PHASES, Status, Verdict, build_status
+from gateway_sandbox.nodes.volumes import gather_files, write_files
+from gateway_sandbox.nodes.waiting import Pulse, happens_within
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+UNSUPPORTED = "UnsupportedBySandbox"
+_DEFAULT_GRACE_SECONDS = 30.0
+_SHOWN = ("labels", "annotations")
+
+
+class PodWorker:
+    """Runs one pod; the node feeds it with what the API server says."""
+
+    def __init__(self, host: Host, pod: dict[str, Any]) -> None:
+        self._host = host
+        self._pod = pod
+        self.uid: str = pod["metadata"]["uid"]
+        self.references = references_of(pod)
+        self.containers: list[Container] = []
+        self._shows_metadata = any(
+            "downwardAPI" in source
+            for volume in pod["spec"].get("volumes") or []
+            for source in (volume, *((volume.get("projected") or {}).get("sources") or []))
+        )
+        self._folder = host.folder / self.uid
+        self._effective = pod
+        self._ports = PodPorts()
+        self._sources = Sources(host.client, host.api, pod)
+        self._news = Pulse()
+        self._records_changed = Pulse()
+        self._sources_changed = Pulse()
+        self._mounted = asyncio.Event()
+        self._is_gone = False
+        self._verdict: Verdict | None = None
+        self._status: Status = pod.get("status") or {}
+        self._work_task: asyncio.Task[None] | None = None
+        self._reporting = asyncio.Lock()
+        self._started_at = _parse_time(self._status.get("startTime")) or host.clock.now()
+
+    @property
+    def pod(self) -> dict[str, Any]:
+        """The newest manifest, with the addresses that the status is about to show."""
+        addresses = {"podIP": self._host.address, "hostIP": self._host.address}
+        return self._pod | {"status": (self._pod.get("status") or {}) | addresses}
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self._pod["metadata"]["namespace"], self._pod["metadata"]["name"]
+
+    def observe(self, pod: dict[str, Any]) -> None:
+        """Takes a newer manifest."""
+        before, self._pod = self._pod["metadata"], pod
+        if self._shows_metadata and any(before.get(field) != pod["metadata"].get(field) for field in _SHOWN):
+            self._sources_changed.fire()
+        self._news.fire()
+
+    def vanish(self) -> None:
+        """The API server has deleted the pod: what still runs of it is killed."""
+        self._is_gone = True
+        self._news.fire()
+
+    def look_at_sources(self) -> None:
+        """A Secret or ConfigMap that the pod names has changed."""
+        self._sources_changed.fire()
+
+    async def run(self) -> None:
+        """Lives with the pod until it is gone; on cancellation its processes are ended first."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                reporter = tasks.create_task(self._keep_reporting(), name="pod status")
+                try:
+                    await self._live(tasks)
+                finally:
+                    await self._end_processes()
+                    reporter.cancel()
+        finally:
+            self._host.ports.release(self._ports)
+            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+
+    # -- life ----------------------------------------------------------------------------------------------------
+
+    async def _live(self, tasks: asyncio.TaskGroup) -> None:
+        if self._status.get("phase") in TERMINAL_PHASES:
+            self._verdict = Verdict(self._status["phase"])
+        else:
+            await self._create_containers(tasks)
+            if self._can_run():
+                await self._run_until_stopped(tasks)
+            await self._report()
+        while not self._is_leaving:
+            await self._wait_for_news()
+        await self._remove()
+
+    async def _run_until_stopped(self, tasks: asyncio.TaskGroup) -> None:
+        volumes = tasks.create_task(self._keep_volumes(), name="pod volumes")
+        self._work_task = tasks.create_task(self._work(), name="pod containers")
+        stopped = tasks.create_task(self._until_stopped(), name="pod stop")
+        await asyncio.wait({self._work_task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        await cancel_and_wait(self._work_task, stopped)
+        self._records_changed.fire()
+        await self._stop_containers(self._grace_seconds())
+        await cancel_and_wait(volumes)
+        if self._verdict is None and self._is_leaving:
+            ends = [container.record.has_succeeded for container in self.containers]
+            self._verdict = Verdict(SUCCEEDED if all(ends) else FAILED)
+        await asyncio.to_thread(self._forget_files)
+
+    async def _work(self) -> None:
+        await self._mounted.wait()
+        for container in self.containers:
+            if container.record.is_init:
+                await container.run()
+                if not container.record.has_succeeded:
+                    return
+        async with asyncio.TaskGroup() as group:
+            for container in self.containers:
+                if not container.record.is_init:
+                    group.create_task(container.run(), name=f"container loop {container.record.name}")
+
+    async def _until_stopped(self) -> None:
+        while not self._is_leaving:
+            news, left_seconds = self._news.next, self._seconds_left()
+            if left_seconds is None:
+                await news.wait()
+            elif left_seconds > 0:
+                await happens_within(news, left_seconds, self._host.clock)
+            else:
+                message = "Pod was active on the node longer than the specified deadline"
+                self._verdict = Verdict(FAILED, "DeadlineExceeded", message)
+                self._host.events.tell(self._pod, "DeadlineExceeded", message)
+                return
+
+    def _seconds_left(self) -> float | None:
+        deadline_seconds = self._pod["spec"].get("activeDeadlineSeconds")
+        if deadline_seconds is None:
+            return None
+        return float(deadline_seconds) - (self._host.clock.now() - self._started_at).total_seconds()
+
+    # -- beginning -----------------------------------------------------------------------------------------------
+
+    async def _create_containers(self, tasks: asyncio.TaskGroup) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._ports = self._host.ports.allocate(self._pod)
+        if wants_api_access(self._pod, await self._service_account()):
+            self._effective = with_api_access(self._pod)
+        scope = PodScope(
+            host=self._host,
+            sources=self._sources,
+            ports=self._ports,
+            folder=self._folder,
+            tasks=tasks,
+            current=lambda: self.pod,
+            changed=self._records_changed.fire,
+            sources_changed=self._sources_changed,
+        )
+        spec = self._effective["spec"]
+        inits = spec.get("initContainers") or []
+        for number, container in enumerate(inits + spec["containers"]):
+            self.containers.append(Container(container, scope, is_init=number < len(inits)))
+        for created in self.containers:
+            created.record.state = Waiting("PodInitializing" if inits else "ContainerCreating")
+
+    def _can_run(self) -> bool:
+        """Whether the containers may start; says in the status why not."""
+        if problem := unsupported_feature(self._pod):
+            for container in self.containers:
+                container.record.state = Waiting(UNSUPPORTED, problem)
+            self._host.events.tell(self._pod, UNSUPPORTED, problem, warning=True)
+            return False
+        if self._status.get("phase") == RUNNING:
+            return self._take_over()
+        return True
+
+    def _take_over(self) -> bool:
+        """A pod that ran under an earlier life of this node: its processes are gone, its policy says what follows."""
+        if self._pod["spec"].get("restartPolicy") == RestartPolicy.NEVER:
+            text = "The container could not be located when the node started"
+            for container in self.containers:
+                container.record.state = Terminated(
+                    SIGKILL_EXIT_CODE, "ContainerStatusUnknown", self._host.clock.now(), message=text
+                )
+            self._verdict = Verdict(FAILED)
+            return False
+        counts = {status["name"]: status["restartCount"] for status in self._status.get("containerStatuses") or []}
+        for container in self.containers:
+            container.record.restart_count = counts.get(container.record.name, -1) + 1
+        return True
+
+    async def _service_account(self) -> dict[str, Any] | None:
+        """The pod's service account, or None; not asked for when the pod has settled the question itself."""
+        if self._pod["spec"].get("automountServiceAccountToken") is False:
+            return None
+        name = self._pod["spec"].get("serviceAccountName") or "default"
+        return await self._insist(lambda: self._host.client.get(r.SERVICEACCOUNTS, name, self.key[0]))
+
+    # -- volumes -------------------------------------------------------------------------------------------------
+
+    async def _keep_volumes(self) -> None:
+        """Publishes the ports and lays out the volumes, then follows changes of their sources."""
+        await self._publish_ports()
+        while True:
+            changed = self._sources_changed.next
+            try:
+                await self._lay_out_volumes()
+                self._mounted.set()
+                await changed.wait()
+            except (MountProblem, KubeError) as problem:
+                self._host.events.tell(self._pod, "FailedMount", str(problem), warning=True)
+                self._records_changed.fire()
+                await happens_within(changed, RETRY_SECONDS, self._host.clock)
+
+    async def _lay_out_volumes(self) -> None:
+        for volume in self._effective["spec"].get("volumes") or []:
+            folder = self._folder / "volumes" / volume["name"]
+            files = await gather_files(volume, self.pod, self._sources)
+            if files is None:
+                folder.mkdir(parents=True, exist_ok=True)
+            else:
+                await asyncio.to_thread(write_files, folder, files)
+
+    async def _publish_ports(self) -> None:
+        published = self._ports.published()
+        if not published:
+            return
+        namespace, name = self.key
+        patch = {"metadata": {"uid": self.uid, "annotations": {ANNOTATION: json.dumps(published, sort_keys=True)}}}
+        await self._insist(lambda: self._host.client.patch(r.PODS, name, patch, namespace=namespace))
+
+    def _forget_files(self) -> None:
+        """An ended pod keeps its logs only: its Secrets leave the disk with it."""
+        for name in ("volumes", "containers"):
+            shutil.rmtree(self._folder / name, ignore_errors=True)
+
+    # -- end -----------------------------------------------------------------------------------------------------
+
+    @property
+    def _is_leaving(self) -> bool:
+        return self._is_gone or bool(self._pod["metadata"].get("deletionTimestamp"))
+
+    def _grace_seconds(self) -> float:
+        if self._is_gone:
+            return 0.0
+        asked = self._pod["metadata"].get("deletionGracePeriodSeconds")
+        if asked is None:
+            asked = self._pod["spec"].get("terminationGracePeriodSeconds", _DEFAULT_GRACE_SECONDS)
+        return float(asked)
+
+    async def _stop_containers(self, grace_seconds: float) -> None:
+        async with asyncio.TaskGroup() as group:
+            hurry = group.create_task(self._hurry(grace_seconds), name="pod grace")
+            stops = [group.create_task(container.stop(grace_seconds)) for container in self.containers]
+            if stops:
+                await asyncio.wait(stops)
+            hurry.cancel()
+
+    async def _hurry(self, grace_seconds: float) -> None:
+        """Kills early when a second deletion shortens the grace, or the object is deleted by force."""
+        while True:
+            news, shorter_seconds = self._news.next, self._grace_seconds()
+            if shorter_seconds < grace_seconds:
+                await self._host.clock.sleep(shorter_seconds)
+                for container in self.containers:
+                    container.kill()
+                return
+            await news.wait()
+
+    async def _end_processes(self) -> None:
+        """What must hold however `run` ends: no process of the pod is left."""
+        if self._work_task is not None:
+            await cancel_and_wait(self._work_task)
+        if any(container.is_running for container in self.containers):
+            try:
+                await self._stop_containers(min(self._grace_seconds(), self._host.stop_grace_seconds))
+            finally:
+                await kill_pod(self.uid)
+
+    async def _remove(self) -> None:
+        namespace, name = self.key
+        await self._insist(
+            lambda: self._host.client.delete(r.PODS, name, namespace=namespace, uid=self.uid, grace_period_seconds=0)
+        )
+        while not self._is_gone:
+            await self._wait_for_news()
+
+    async def _wait_for_news(self) -> None:
+        await self._news.next.wait()
+
+    # -- status --------------------------------------------------------------------------------------------------
+
+    async def _keep_reporting(self) -> None:
+        while True:
+            changed = self._records_changed.next
+            if self.containers:
+                await self._report()
+            await changed.wait()
+
+    async def _report(self) -> None:
+        async with self._reporting:
+            status = build_status(
+                self._pod,
+                [container.record for container in self.containers],
+                host=self._host.address,
+                started_at=self._started_at,
+                verdict=self._verdict,
+                before=self._status,
+                now=self._host.clock.now(),
+            )
+            if status == self._status or self._is_gone:
+                return
+            # The uid is a precondition, as the kubelet's own status patches carry it.
+            patch = {"metadata": {"uid": self.uid}, "status": status}
+            namespace, name = self.key
+            await self._insist(
+                lambda: self._host.client.patch(
+                    r.PODS, name, patch, namespace=namespace, kind=PatchType.STRATEGIC, subresource="status"
+                )
+            )
+            self._status = status
+
+    async def _insist(self, call: Callable[[], Awaitable[T]]) -> T | None:
+        """The answer of `call`, repeated until the API server gives one; None when what it speaks of is gone."""
+        while not self._is_gone:
+            try:
+                return await call()
+            except (NotFound, Conflict):
+                return None
+            except Invalid as problem:
+                log.error("pod request refused", pod=self.key, problem=problem.message)
+                return None
+            except KubeError as problem:
+                log.warning("pod request failed", pod=self.key, problem=problem.message)
+                await self._host.clock.sleep(RETRY_SECONDS)
+        return None
+
+
+def _parse_time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

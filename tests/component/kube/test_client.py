@@ -1,0 +1,230 @@
+"""The Kubernetes client room over HTTP: typed errors, unbroken list-watch, one leader, events in series."""
+
+import asyncio
+import random
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actions_gateway.engine.clock import SystemClock
+from actions_gateway.kube import errors
+from actions_gateway.kube import resources as r
+from actions_gateway.kube.client import KubeClient, PatchType, connect
+from actions_gateway.kube.events import EventRecorder
+from actions_gateway.kube.lease import LeaderLease, LeadershipLost
+from actions_gateway.kube.listwatch import Change, ChangeType, list_watch
+from support.aio import run
+from support.clock import ManualClock, settle
+from support.cluster import TOKEN, api_server, render_kubeconfig
+
+
+def configmap(name: str, **data: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": name, "namespace": "default", "labels": {"app": "test"}},
+        "data": data,
+    }
+
+
+@asynccontextmanager
+async def changes(client: KubeClient) -> AsyncIterator[asyncio.Queue[Change]]:
+    queue: asyncio.Queue[Change] = asyncio.Queue()
+
+    async def follow() -> None:
+        async for change in list_watch(
+            client, r.CONFIGMAPS, "default", clock=SystemClock(), rng=random.Random(1), label_selector="app=test"
+        ):
+            queue.put_nowait(change)
+
+    task = asyncio.ensure_future(follow())
+    try:
+        yield queue
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def test_an_object_is_created_read_patched_applied_and_deleted() -> None:
+    async def body() -> None:
+        async with api_server() as client:
+            created = await client.create(r.CONFIGMAPS, configmap("a", x="1"))
+            with pytest.raises(errors.AlreadyExists):
+                await client.create(r.CONFIGMAPS, configmap("a"))
+            await client.patch(r.CONFIGMAPS, "a", {"data": {"y": "2"}}, namespace="default")
+            operations = [{"op": "remove", "path": "/data/x"}]
+            await client.patch(r.CONFIGMAPS, "a", operations, namespace="default", kind=PatchType.JSON)
+            assert (await client.get(r.CONFIGMAPS, "a", "default"))["data"] == {"y": "2"}
+            with pytest.raises(errors.Conflict):
+                await client.update(r.CONFIGMAPS, created)
+            await client.apply(r.CONFIGMAPS, configmap("b", z="3"), field_manager="test")
+            listed = await client.list(r.CONFIGMAPS, "default", label_selector="app=test")
+            assert [(item["kind"], item["metadata"]["name"]) for item in listed.items] == [
+                ("ConfigMap", "a"),
+                ("ConfigMap", "b"),
+            ]
+            with pytest.raises(errors.Conflict):
+                await client.delete(r.CONFIGMAPS, "a", namespace="default", uid="another")
+            await client.delete(r.CONFIGMAPS, "a", namespace="default", uid=created["metadata"]["uid"])
+            with pytest.raises(errors.NotFound):
+                await client.get(r.CONFIGMAPS, "a", "default")
+
+    run(body())
+
+
+def test_a_dry_run_changes_nothing() -> None:
+    async def body() -> None:
+        async with api_server() as client:
+            await client.create(r.CONFIGMAPS, configmap("a"), dry_run=True)
+            with pytest.raises(errors.NotFound):
+                await client.get(r.CONFIGMAPS, "a", "default")
+
+    run(body())
+
+
+def test_list_watch_tells_what_exists_that_it_is_in_step_and_what_changes() -> None:
+    async def body() -> None:
+        async with api_server() as client:
+            await client.create(r.CONFIGMAPS, configmap("a"))
+            async with changes(client) as queue:
+                assert (await queue.get()).object["metadata"]["name"] == "a"
+                assert (await queue.get()).type is ChangeType.SYNCED
+                await client.create(r.CONFIGMAPS, configmap("b"))
+                await client.patch(r.CONFIGMAPS, "b", {"data": {"x": "1"}}, namespace="default")
+                await client.delete(r.CONFIGMAPS, "a", namespace="default")
+                seen = [await queue.get() for _ in range(3)]
+                assert [(change.type.value, change.object["metadata"]["name"]) for change in seen] == [
+                    ("ADDED", "b"),
+                    ("MODIFIED", "b"),
+                    ("DELETED", "a"),
+                ]
+
+    run(body())
+
+
+def test_an_unreachable_server_is_an_error_with_its_address(tmp_path: Path) -> None:
+    async def body() -> None:
+        async with api_server() as client:
+            url = client.host
+        kubeconfig = tmp_path / "kubeconfig"
+        kubeconfig.write_text(render_kubeconfig(url, TOKEN))
+        async with connect(kubeconfig) as client:
+            with pytest.raises(errors.Unreachable, match=re.escape(url)):
+                await client.get(r.CONFIGMAPS, "a", "default")
+
+    run(body())
+
+
+def test_a_wrong_token_is_unauthorized() -> None:
+    async def body() -> None:
+        async with api_server(token="not-the-token") as client:
+            with pytest.raises(errors.Unauthorized):
+                await client.list(r.CONFIGMAPS, "default")
+
+    run(body())
+
+
+@pytest.mark.parametrize("content", ["", "{}", "clusters: [", "kind: Config\ncurrent-context: nowhere\n"])
+def test_an_unusable_kubeconfig_is_named(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "kubeconfig"
+    path.write_text(content)
+
+    async def body() -> None:
+        async with connect(path):
+            pass
+
+    with pytest.raises(errors.ConfigurationError, match="kubeconfig"):
+        run(body())
+
+
+def lease(client: KubeClient, clock: ManualClock, identity: str) -> LeaderLease:
+    return LeaderLease(client, clock, random.Random(1), name="leader", namespace="default", identity=identity)
+
+
+async def leads(task: "asyncio.Task[None]", clock: ManualClock, leading: asyncio.Event, *, within_seconds: int) -> bool:
+    for _ in range(within_seconds):
+        if leading.is_set() or task.done():
+            break
+        await clock.advance(1)
+        await asyncio.sleep(0.02)
+    return leading.is_set()
+
+
+def test_one_of_two_replicas_leads_and_the_other_takes_over_at_once_when_it_ends() -> None:
+    async def body() -> None:
+        async with api_server() as client:
+            clock = ManualClock()
+            events = [asyncio.Event(), asyncio.Event()]
+
+            def work(event: asyncio.Event) -> Any:
+                async def lead() -> None:
+                    event.set()
+                    await asyncio.Event().wait()
+
+                return lead
+
+            tasks = [
+                asyncio.ensure_future(lease(client, clock, f"replica-{number}").run_while_leading(work(events[number])))
+                for number in range(2)
+            ]
+            await asyncio.wait({asyncio.ensure_future(event.wait()) for event in events}, return_when="FIRST_COMPLETED")
+            first = 0 if events[0].is_set() else 1
+            assert not await leads(tasks[1 - first], clock, events[1 - first], within_seconds=5)
+            tasks[first].cancel()
+            await asyncio.gather(tasks[first], return_exceptions=True)
+            assert await leads(tasks[1 - first], clock, events[1 - first], within_seconds=6)
+            tasks[1 - first].cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    run(body())
+
+
+def test_a_leader_that_cannot_renew_stops_its_work() -> None:
+    async def body() -> None:
+        clock = ManualClock()
+        leading = asyncio.Event()
+        stopped = asyncio.Event()
+
+        async def lead() -> None:
+            leading.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                stopped.set()
+
+        async with api_server() as client:
+            task = asyncio.ensure_future(lease(client, clock, "replica").run_while_leading(lead))
+            await leading.wait()
+            await client.patch(r.LEASES, "leader", {"spec": {"holderIdentity": "usurper"}}, namespace="default")
+            for _ in range(20):
+                await clock.advance(2)
+                await asyncio.sleep(0.02)
+                if task.done():
+                    break
+            with pytest.raises(ExceptionGroup) as caught:
+                await task
+            assert caught.value.subgroup(LeadershipLost)
+            assert stopped.is_set()
+
+    run(body())
+
+
+def test_a_repeated_event_becomes_a_series() -> None:
+    async def body() -> None:
+        async with api_server() as client:
+            clock = ManualClock()
+            recorder = EventRecorder(client, clock, component="test", instance="test-0")
+            regarding = await client.create(r.CONFIGMAPS, configmap("a"))
+            for _ in range(3):
+                await recorder.record(regarding, "Refused", "no room", action="Provision", warning=True)
+            await recorder.record(regarding, "Accepted", "room again", action="Provision")
+            events = (await client.list(r.EVENTS, "default")).items
+            told = sorted((event["reason"], (event.get("series") or {}).get("count", 1)) for event in events)
+            assert told == [("Accepted", 1), ("Refused", 3)]
+            await settle()
+
+    run(body())

@@ -1,0 +1,211 @@
+"""The manager's controller in this process, against an API server, with the rest of a cluster played by the test."""
+
+import asyncio
+import random
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+
+from actions_gateway.api.names import AGENT
+from actions_gateway.engine.clock import Clock, SystemClock
+from actions_gateway.engine.supervision import cancel_and_wait
+from actions_gateway.kube.client import KubeClient, load_configuration
+from actions_gateway.kube.errors import NotFound
+from actions_gateway.kube.resources import ACTIONSGATEWAYS, CRDS, DEPLOYMENTS, NAMESPACES, RUNNERGROUPS, Resource
+from actions_gateway.manager.gateway.children import CHILD_KINDS
+from actions_gateway.manager.gateway.controller import CONTROLLER, GatewayController
+from actions_gateway.manager.installation import crd_manifests
+from actions_gateway.metrics.catalog import RECONCILE_TOTAL, Component
+from actions_gateway.metrics.registry import Metrics
+from actions_gateway.settings import ManagerSettings
+from support.cluster import TOKEN, api_server, render_kubeconfig
+from support.manager_objects import SETTINGS, condition, gateway, group_conditions
+
+Manifest = dict[str, Any]
+Version = dict[tuple[str, str], str]
+
+_POLL_SECONDS = 0.01
+
+
+class RecordingClient(KubeClient):
+    """Remembers every request as (method, path, content type)."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.requests: list[tuple[str, str, str]] = []
+
+    @property
+    def writes(self) -> list[tuple[str, str, str]]:
+        return [request for request in self.requests if request[0] != "GET"]
+
+    @asynccontextmanager
+    async def _open(self, method: str, path: str, **arguments: Any) -> AsyncIterator[aiohttp.ClientResponse]:
+        watched = "watch" if (arguments.get("query") or {}).get("watch") else ""
+        kind = watched or str(arguments.get("content_type", "")) if method in ("GET", "PATCH") else ""
+        self.requests.append((method, path, kind))
+        async with super()._open(method, path, **arguments) as response:
+            yield response
+
+
+class Rig:
+    """One cluster: `user` is everybody but the manager."""
+
+    def __init__(self, user: KubeClient) -> None:
+        self.user = user
+
+    @asynccontextmanager
+    async def manager(
+        self, settings: ManagerSettings = SETTINGS, *, clock: Clock | None = None
+    ) -> AsyncIterator["RunningManager"]:
+        """The controller, from its first list to its cancellation."""
+        metrics = Metrics(Component.MANAGER, "test")
+        with tempfile.NamedTemporaryFile("w", suffix=".kubeconfig") as kubeconfig:
+            kubeconfig.write(render_kubeconfig(self.user.host, TOKEN))
+            kubeconfig.flush()
+            client = RecordingClient(await load_configuration(kubeconfig.name))
+        async with client:
+            controller = GatewayController(
+                settings, client=client, clock=clock or SystemClock(), rng=random.Random(7), metrics=metrics
+            )
+            task = asyncio.create_task(controller.run(), name="manager")
+            try:
+                running = RunningManager(client, metrics, task)
+                await running.until(lambda: controller.is_synced)
+                yield running
+            finally:
+                await cancel_and_wait(task)
+
+    async def create(self, manifest: Manifest) -> Manifest:
+        """Creates a gateway."""
+        metadata = {key: manifest["metadata"][key] for key in ("name", "namespace")}
+        return await self.user.create(ACTIONSGATEWAYS, {**manifest, "metadata": metadata})
+
+    async def namespace(self, name: str, **labels: str) -> None:
+        """Creates a namespace."""
+        await self.user.create(NAMESPACES, {"metadata": {"name": name, "labels": labels}})
+
+    async def patch(self, resource: Resource, name: str, patch: Manifest, *, subresource: str | None = None) -> None:
+        """A change by someone with kubectl."""
+        await self.user.patch(
+            resource, name, patch, namespace="team-a", subresource=subresource, field_manager="kubectl-edit"
+        )
+
+    async def until(
+        self, resource: Resource, name: str, holds: Callable[[Manifest], bool], namespace: str | None = "team-a"
+    ) -> Manifest:
+        """The object, once it exists and `holds` says so."""
+        while True:
+            try:
+                found = await self.user.get(resource, name, namespace)
+            except NotFound:
+                found = {}
+            if found and holds(found):
+                return found
+            await asyncio.sleep(_POLL_SECONDS)
+
+    async def until_gone(self, resource: Resource, name: str) -> None:
+        """Returns once the object does not exist."""
+        while True:
+            try:
+                await self.user.get(resource, name, "team-a")
+            except NotFound:
+                return
+            await asyncio.sleep(_POLL_SECONDS)
+
+    async def until_condition(self, name: str, kind: str, status: str, reason: str | None = None) -> Manifest:
+        """The gateway's condition, once it has that status and reason."""
+
+        def holds(manifest: Manifest) -> bool:
+            entry = condition_of(manifest, kind)
+            return entry is not None and entry["status"] == status and reason in (None, entry["reason"])
+
+        found = condition_of(await self.until(ACTIONSGATEWAYS, name, holds), kind)
+        assert found is not None
+        return found
+
+    async def children(self) -> list[Manifest]:
+        """Everything that the manager may have made in the tenant's namespace."""
+        found = []
+        for resource in CHILD_KINDS:
+            found += (await self.user.list(resource, "team-a")).items
+        return found
+
+    async def versions(self) -> Version:
+        """Resource versions of the children, the gateway and the namespace."""
+        objects = await self.children()
+        objects += (await self.user.list(ACTIONSGATEWAYS, "team-a")).items
+        objects.append(await self.user.get(NAMESPACES, "team-a"))
+        return {(entry["kind"], entry["metadata"]["name"]): entry["metadata"]["resourceVersion"] for entry in objects}
+
+    async def start_agent(self, *, available: int = 1) -> None:
+        """Plays the Deployment controller: the current template's pod is up, or not (0)."""
+        deployment = await self.until(DEPLOYMENTS, AGENT, lambda _: True)
+        status = {
+            "observedGeneration": deployment["metadata"]["generation"],
+            "replicas": 1,
+            "updatedReplicas": 1,
+            "availableReplicas": available,
+        }
+        await self.patch(DEPLOYMENTS, AGENT, {"status": status}, subresource="status")
+
+    async def report(self, group: str = "ci-cpu", **status: Any) -> None:
+        """Plays the agent: what it says of one group, all well by default."""
+        status.setdefault("conditions", group_conditions())
+        await self.patch(RUNNERGROUPS, group, {"status": {"activeSessions": 1, **status}}, subresource="status")
+
+    async def provision(self, **changes: Any) -> None:
+        """A gateway `ci` in `team-a` that has become Ready."""
+        await self.namespace("team-a")
+        await self.create(gateway(**changes))
+        await self.start_agent()
+        for entry in gateway(**changes)["spec"]["runnerGroups"]:
+            await self.until(RUNNERGROUPS, f"ci-{entry['name']}", lambda _: True)
+            await self.report(f"ci-{entry['name']}")
+        await self.until_condition("ci", "Ready", "True")
+
+
+class RunningManager:
+    """A manager at work."""
+
+    def __init__(self, client: RecordingClient, metrics: Metrics, task: asyncio.Task[None]) -> None:
+        self.client = client
+        self.metrics = metrics
+        self._task = task
+
+    @property
+    def passes(self) -> float:
+        """How many reconciles succeeded."""
+        return self.metrics.value(RECONCILE_TOTAL, controller=CONTROLLER, result="success") or 0
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Returns once `holds` says so; raises what the manager died of."""
+        while not holds():
+            if self._task.done():
+                self._task.result()
+            await asyncio.sleep(_POLL_SECONDS)
+
+    async def until_next_pass(self) -> None:
+        """Returns after one more successful reconcile."""
+        before = self.passes
+        await self.until(lambda: self.passes > before)
+
+
+@asynccontextmanager
+async def cluster() -> AsyncIterator[Rig]:
+    """An API server with our CRDs."""
+    async with api_server() as user:
+        for manifest in crd_manifests():
+            await user.apply(CRDS, manifest, field_manager="test")
+        yield Rig(user)
+
+
+def condition_of(manifest: Manifest, kind: str) -> Manifest | None:
+    """The condition of an object, or None."""
+    entries = (manifest.get("status") or {}).get("conditions") or []
+    return next((entry for entry in entries if entry["type"] == kind), None)
+
+
+__all__ = ["Rig", "RunningManager", "cluster", "condition", "condition_of"]

@@ -1,0 +1,39 @@
+"""Tasks that are meant to run for ever."""
+
+import asyncio
+
+import pytest
+
+from actions_gateway.engine.supervision import UnexpectedEnd, cancel_and_wait, run_forever
+from support.aio import run
+
+
+def test_a_task_that_returns_fails_its_group_by_name() -> None:
+    async def returns() -> None:
+        return None
+
+    async def body() -> None:
+        async with asyncio.TaskGroup() as group:
+            run_forever(group, returns(), name="pod watch")
+
+    with pytest.raises(ExceptionGroup) as caught:
+        run(body())
+    (problem,) = caught.value.exceptions
+    assert isinstance(problem, UnexpectedEnd)
+    assert "pod watch" in str(problem)
+
+
+def test_cancel_and_wait_ends_tasks_whatever_their_cleanup_raises() -> None:
+    async def stubborn() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise ValueError("cleanup failed")
+
+    async def body() -> None:
+        task = asyncio.ensure_future(stubborn())
+        await asyncio.sleep(0)
+        await cancel_and_wait(task)
+        assert task.done()
+
+    run(body())

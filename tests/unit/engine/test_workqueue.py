@@ -1,0 +1,129 @@
+"""The work queue: keys coalesce, no key is worked twice at once, failures back off alone."""
+
+import asyncio
+import random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actions_gateway.engine.backoff import Backoff
+from actions_gateway.engine.workqueue import WorkQueue, work
+from support.aio import run
+from support.clock import ManualClock, settle
+
+
+def make_queue(clock: ManualClock) -> WorkQueue[str]:
+    return WorkQueue(clock=clock, rng=random.Random(1), backoff=Backoff(base_seconds=10, cap_seconds=100))
+
+
+def test_equal_keys_coalesce_and_order_is_kept() -> None:
+    async def body() -> None:
+        queue = make_queue(ManualClock())
+        for key in ("a", "b", "a"):
+            queue.add(key)
+        assert len(queue) == 2
+        assert [await queue.get(), await queue.get()] == ["a", "b"]
+
+    run(body())
+
+
+def test_a_key_added_while_it_is_worked_runs_once_more_afterwards() -> None:
+    async def body() -> None:
+        queue = make_queue(ManualClock())
+        queue.add("a")
+        assert await queue.get() == "a"
+        queue.add("a")
+        queue.add("a")
+        assert len(queue) == 0
+        queue.done("a")
+        assert await queue.get() == "a"
+        queue.done("a")
+        assert len(queue) == 0
+
+    run(body())
+
+
+def test_a_timed_wish_waits_for_its_moment_and_the_earliest_wins() -> None:
+    async def body() -> None:
+        clock = ManualClock()
+        queue = make_queue(clock)
+        queue.add_after("a", 30)
+        queue.add_after("a", 5)
+        queue.add_after("a", 60)
+        waiting = asyncio.ensure_future(queue.get())
+        await clock.advance(4.9)
+        assert not waiting.done()
+        await clock.advance(0.2)
+        assert waiting.result() == "a"
+
+    run(body())
+
+
+def test_an_added_key_interrupts_the_wait_for_a_timed_one() -> None:
+    async def body() -> None:
+        clock = ManualClock()
+        queue = make_queue(clock)
+        queue.add_after("late", 30)
+        waiting = asyncio.ensure_future(queue.get())
+        await settle()
+        queue.add("now")
+        assert await waiting == "now"
+
+    run(body())
+
+
+def test_failures_back_off_and_success_resets() -> None:
+    async def body() -> None:
+        queue = make_queue(ManualClock())
+        delays = [queue.retry("a") for _ in range(5)]
+        assert all(low <= delay <= high for delay, (low, high) in zip(delays, STEPS, strict=True)), delays
+        assert queue.failing == 1
+        queue.forget("a")
+        assert queue.failing == 0
+        assert queue.retry("a") <= 10
+
+    run(body())
+
+
+STEPS = [(5, 10), (10, 20), (20, 40), (40, 80), (50, 100)]
+
+
+def test_workers_never_work_one_key_twice_at_once_and_all_keys_get_done() -> None:
+    async def body() -> None:
+        clock = ManualClock()
+        queue = make_queue(clock)
+        active: set[str] = set()
+        handled: list[str] = []
+        failures: list[str] = []
+
+        async def handle(key: str) -> float | None:
+            assert key not in active
+            active.add(key)
+            await asyncio.sleep(0)
+            active.discard(key)
+            handled.append(key)
+            if key == "bad" and handled.count("bad") == 1:
+                raise RuntimeError("first try fails")
+            return None
+
+        tasks = [
+            asyncio.ensure_future(work(queue, handle, lambda key, _failure, _delay: failures.append(key)))
+            for _ in range(3)
+        ]
+        for key in ("a", "b", "bad", "a", "c"):
+            queue.add(key)
+        await clock.advance(20)
+        assert sorted(handled) == ["a", "b", "bad", "bad", "c"]
+        assert failures == ["bad"]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    run(body())
+
+
+@given(st.integers(1, 200), st.integers(0, 2**32))
+def test_a_delay_lies_in_the_upper_half_of_its_step_and_under_the_cap(failures: int, seed: int) -> None:
+    backoff = Backoff(base_seconds=1, cap_seconds=300)
+    step = min(300, 2 ** (failures - 1))
+    assert step / 2 <= backoff.delay_seconds(failures, random.Random(seed)) <= step

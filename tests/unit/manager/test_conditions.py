@@ -1,0 +1,210 @@
+"""What a gateway's conditions say, from what its children are like."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from actions_gateway.api.conditions import Condition, ConditionStatus, ConditionType, Reason
+from actions_gateway.kube.errors import Forbidden
+from actions_gateway.manager.gateway.conditions import Verdict, decide_conditions
+from actions_gateway.manager.gateway.decide import parse_gateway
+from actions_gateway.manager.gateway.snapshot import Failure, Plan, Refusal, Snapshot
+from support import manager_objects as make
+
+Manifest = dict[str, Any]
+
+NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+
+
+def seconds_ago(seconds: float) -> str:
+    return (NOW - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def ready_gateway(**changes: Any) -> Manifest:
+    status = {"conditions": [make.condition("Ready", "True", "AllAvailable")]}
+    return make.gateway(status=status, **changes)
+
+
+def served(owner: Manifest | None = None, *, conditions: list[Manifest] | None = None, **agent: Any) -> Snapshot:
+    """A gateway with a running agent (`agent` changes its status) that reports `conditions` on its group."""
+    owner = owner or make.gateway()
+    children = make.with_agent(make.children_of(owner), **agent)
+    reported = make.group_conditions() if conditions is None else conditions
+    return make.snapshot(owner, children=make.with_group_status(children, conditions=reported))
+
+
+def judge(
+    snapshot: Snapshot, *, refusal: Refusal | None = None, failures: tuple[Failure, ...] = ()
+) -> tuple[dict[ConditionType, Condition], Verdict]:
+    spec = None if refusal else parse_gateway(snapshot.gateway)
+    verdict = decide_conditions(snapshot, Plan(spec, refusal, ()), failures, NOW)
+    return {condition.type: condition for condition in verdict.conditions}, verdict
+
+
+def ready(snapshot: Snapshot, **arguments: Any) -> Condition:
+    return judge(snapshot, **arguments)[0][ConditionType.READY]
+
+
+def test_a_gateway_is_ready_when_agent_credential_and_sessions_are_there() -> None:
+    conditions, verdict = judge(served())
+    assert {kind: (entry.status, entry.reason) for kind, entry in conditions.items()} == {
+        ConditionType.READY: (ConditionStatus.TRUE, Reason.ALL_AVAILABLE),
+        ConditionType.AGC_AVAILABLE: (ConditionStatus.TRUE, Reason.AGC_READY),
+        ConditionType.CREDENTIAL_UNAVAILABLE: (ConditionStatus.FALSE, Reason.CREDENTIAL_AVAILABLE),
+        ConditionType.DEGRADED: (ConditionStatus.FALSE, Reason.RECONCILED),
+    }
+    assert verdict.again_after_seconds is None
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "reason", "named"),
+    [
+        pytest.param(make.snapshot(children={}), Reason.AGC_NOT_READY, "does not exist yet", id="no Deployment yet"),
+        pytest.param(make.snapshot(), Reason.AGC_NOT_READY, "kubectl describe pod -n team-a", id="no pod yet"),
+        pytest.param(served(availableReplicas=0), Reason.AGC_NOT_READY, "no ready pod", id="the pod is not ready"),
+        pytest.param(
+            served(observedGeneration=0), Reason.AGC_NOT_READY, "current template", id="the change is not seen yet"
+        ),
+        pytest.param(
+            served(updatedReplicas=0),
+            Reason.AGC_NOT_READY,
+            "no ready pod",
+            id="the old pod of a rollout",
+        ),
+        pytest.param(
+            served(conditions=make.group_conditions(credential="True")),
+            Reason.KEY_REJECTED,
+            "what the agent saw",
+            id="the credential does not work",
+        ),
+        pytest.param(
+            served(conditions=make.group_conditions(credential="Unknown")),
+            Reason.GITHUB_UNREACHABLE,
+            "what the agent saw",
+            id="GitHub does not answer",
+        ),
+        pytest.param(
+            served(conditions=[]), Reason.CREDENTIAL_UNKNOWN, "Secret github-app-v1", id="no report on the credential"
+        ),
+        pytest.param(
+            served(conditions=make.group_conditions(ready=False)),
+            Reason.NO_ACTIVE_SESSIONS,
+            "kubectl describe runnergroup -n team-a ci-cpu",
+            id="no session is open",
+        ),
+    ],
+)
+def test_what_is_missing_is_the_reason_and_the_message_names_it(snapshot: Snapshot, reason: Reason, named: str) -> None:
+    condition = ready(snapshot)
+    assert (condition.status, condition.reason) == (ConditionStatus.FALSE, reason)
+    assert named in condition.message
+
+
+def test_the_deployments_own_cause_is_repeated() -> None:
+    cause = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota: compute."}
+    children = make.with_agent(make.children_of(make.gateway()), availableReplicas=0, conditions=[cause])
+    assert "template: exceeded quota: compute; see" in ready(make.snapshot(children=children)).message
+
+
+def test_another_owners_deployment_is_not_this_gateways_agent() -> None:
+    children = make.with_agent(make.children_of(make.gateway("predecessor")))
+    assert ready(make.snapshot(make.gateway(), children=children)).reason is Reason.AGC_NOT_READY
+
+
+def test_a_refusal_is_the_reason_whatever_else_is_missing() -> None:
+    refusal = Refusal(Reason.ANOTHER_GATEWAY, "served by the older one")
+    condition = ready(make.snapshot(children={}), refusal=refusal)
+    assert (condition.reason, condition.message) == (Reason.ANOTHER_GATEWAY, "served by the older one")
+
+
+def test_a_failed_step_degrades_the_gateway_and_is_named() -> None:
+    failures = (
+        Failure("NetworkPolicy", "actions-gateway-workload", Forbidden("a policy says no", status=403)),
+        Failure("RoleBinding", "actions-gateway-controller", Forbidden("no right", status=403)),
+    )
+    conditions, _ = judge(served(), failures=failures)
+    degraded = conditions[ConditionType.DEGRADED]
+    assert (degraded.status, degraded.reason) == (ConditionStatus.TRUE, Reason.PROVISIONING_FAILED)
+    assert degraded.message.startswith("NetworkPolicy actions-gateway-workload: a policy says no (and 1 more)")
+    assert conditions[ConditionType.READY].reason is Reason.PROVISIONING_FAILED
+
+
+# -- the credential
+
+
+def test_a_problem_of_one_group_is_the_gateways() -> None:
+    entries = [{"name": name, "runnerLabels": ["linux"]} for name in ("cpu", "gpu")]
+    owner = make.gateway(runnerGroups=entries)
+    children = make.with_agent(make.children_of(owner))
+    children = make.with_group_status(children, "ci-cpu", conditions=make.group_conditions())
+    children = make.with_group_status(children, "ci-gpu", conditions=make.group_conditions(credential="True"))
+    condition = judge(make.snapshot(owner, children=children))[0][ConditionType.CREDENTIAL_UNAVAILABLE]
+    assert (condition.status, condition.reason) == (ConditionStatus.TRUE, Reason.KEY_REJECTED)
+
+
+def test_the_report_of_an_agent_that_is_gone_is_not_repeated() -> None:
+    condition = judge(served(availableReplicas=0))[0][ConditionType.CREDENTIAL_UNAVAILABLE]
+    assert (condition.status, condition.reason) == (ConditionStatus.UNKNOWN, Reason.CREDENTIAL_UNKNOWN)
+
+
+def test_a_reason_of_a_newer_agent_keeps_its_message() -> None:
+    report = make.condition("CredentialUnavailable", "True", "KeyOnTheMoon", message="the key is on the moon")
+    condition = judge(served(conditions=[report]))[0][ConditionType.CREDENTIAL_UNAVAILABLE]
+    assert (condition.status, condition.message) == (ConditionStatus.TRUE, "the key is on the moon")
+
+
+# -- groups that claim nothing by intention
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        pytest.param({"paused": True}, "spec.paused", id="a paused gateway"),
+        pytest.param(
+            {"runnerGroups": [{"name": "cpu", "runnerLabels": ["linux"], "suspended": True}]},
+            "every runner group is suspended",
+            id="all groups suspended",
+        ),
+    ],
+)
+def test_a_gateway_that_claims_nothing_by_intention_is_ready_and_says_so(changes: dict[str, Any], named: str) -> None:
+    condition = ready(served(make.gateway(**changes), conditions=make.group_conditions(ready=False)))
+    assert condition.status is ConditionStatus.TRUE
+    assert named in condition.message
+
+
+def test_a_gateway_without_groups_is_ready_and_says_what_to_add() -> None:
+    owner = make.gateway(runnerGroups=[])
+    condition = ready(make.snapshot(owner, children=make.with_agent(make.children_of(owner))))
+    assert condition.status is ConditionStatus.TRUE
+    assert "spec.runnerGroups" in condition.message
+
+
+# -- sessions come and go
+
+
+@pytest.mark.parametrize(
+    ("owner", "silent_seconds", "status", "again"),
+    [
+        pytest.param(ready_gateway(), 10.0, ConditionStatus.TRUE, 50.0, id="a ready gateway bears a short silence"),
+        pytest.param(ready_gateway(), 61.0, ConditionStatus.FALSE, None, id="not a long one"),
+        pytest.param(make.gateway(), 10.0, ConditionStatus.FALSE, None, id="and becomes ready only with a session"),
+    ],
+)
+def test_sessions_are_missed_after_a_grace(
+    owner: Manifest, silent_seconds: float, status: ConditionStatus, again: float | None
+) -> None:
+    silent = make.group_conditions(ready=False, since=seconds_ago(silent_seconds))
+    conditions, verdict = judge(served(owner, conditions=silent))
+    assert conditions[ConditionType.READY].status is status
+    assert verdict.again_after_seconds == again
+
+
+def test_a_group_added_to_a_ready_gateway_has_the_grace_from_its_creation() -> None:
+    owner = ready_gateway()
+    snapshot = served(owner, conditions=[make.condition("CredentialUnavailable", "False", "CredentialAvailable")])
+    group = snapshot.children["RunnerGroup", "ci-cpu"]
+    group["metadata"]["creationTimestamp"] = seconds_ago(20)
+    assert judge(snapshot)[1].again_after_seconds == 40.0
+    assert ready(snapshot).status is ConditionStatus.TRUE

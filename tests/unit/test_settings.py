@@ -1,0 +1,43 @@
+"""Settings are refused with the variable's name."""
+
+from pathlib import Path
+
+import pytest
+
+from actions_gateway.settings import AgentSettings, ManagerSettings, SettingsError, TenantNamespaces
+
+AGENT = {
+    "POD_NAMESPACE": "team-a",
+    "GATEWAY_NAME": "team-a",
+    "GITHUB_URL": "https://github.com/octo",
+    "GITHUB_APP_PATH": "/etc/app",
+    "WRAPPER_IMAGE": "controller:1",
+}
+
+
+def test_an_agents_environment_is_read() -> None:
+    settings = AgentSettings.from_environment({**AGENT, "METRICS_PORT": "9000", "CA_BUNDLE_PATH": "/etc/ca.crt"})
+    assert (settings.namespace, settings.metrics_port, settings.health_port) == ("team-a", 9000, 8081)
+    assert settings.ca_bundle_path == Path("/etc/ca.crt")
+    assert settings.bind_address == "0.0.0.0"
+
+
+@pytest.mark.parametrize("name", sorted(AGENT))
+def test_a_missing_variable_is_named(name: str) -> None:
+    with pytest.raises(SettingsError, match=name):
+        AgentSettings.from_environment({key: value for key, value in AGENT.items() if key != name})
+
+
+@pytest.mark.parametrize(("name", "value"), [("METRICS_PORT", "many"), ("HEALTH_PORT", "70000"), ("LOG_LEVEL", "loud")])
+def test_an_unusable_variable_is_named(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=name):
+        AgentSettings.from_environment({**AGENT, name: value})
+
+
+def test_the_manager_serves_any_namespace_unless_told_otherwise() -> None:
+    environment = {"POD_NAMESPACE": "gmc-system", "CONTROLLER_IMAGE": "controller:1"}
+    assert ManagerSettings.from_environment(environment).tenant_namespaces is TenantNamespaces.ANY
+    marked = ManagerSettings.from_environment({**environment, "TENANT_NAMESPACES": "marked"})
+    assert marked.tenant_namespaces is TenantNamespaces.MARKED
+    with pytest.raises(SettingsError, match="TENANT_NAMESPACES"):
+        ManagerSettings.from_environment({**environment, "TENANT_NAMESPACES": "some"})
