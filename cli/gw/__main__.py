@@ -57,7 +57,7 @@ def run(arguments: Sequence[str], *, program: str = PROGRAM, surroundings: Surro
 
 def _explain_usage(problem: _UsageProblem, name: str, surroundings: Surroundings) -> int:
     """Wrong usage: what, and where the right one stands. A group without a command shows its help."""
-    message = problem.format_message()
+    message = problem.format_message().replace("Value error, ", "")
     if message.startswith("Usage:"):
         print(message, file=surroundings.stderr)
         return int(ExitCode.REFUSED)

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from gw.commands import health, runner_group, tenant, tenant_add, version
+from gw.commands import health, runner_group, sandbox, sandbox_run, tenant, tenant_add, version
 
-CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"]}
+CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 EPILOG = (
     "Exit codes: 0 fine, 1 problem found, 2 wrong usage or refused, 3 could not find out, 4 credentials, 5 timed out."
 )
@@ -35,9 +35,19 @@ def _group(name: str, text: str) -> typer.Typer:
     return group
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from actions_gateway import __version__
+
+        typer.echo(f"gw {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def root(
-    show_version: Annotated[bool, typer.Option("--version", help="Show gw's version and exit.", is_eager=True)] = False,
+    show_version: Annotated[
+        bool, typer.Option("--version", help="Show gw's version and exit.", is_eager=True, callback=_show_version)
+    ] = False,
 ) -> None:
     """Actions Gateway: self-hosted GitHub Actions jobs for many teams on one Kubernetes cluster."""
 
@@ -47,4 +57,7 @@ tenants = _group("tenant", "Tenants: add one, list them, look at one.")
 tenant_add.register(tenants)
 tenant.register(tenants)
 runner_group.register(_group("runner-group", "Runner groups: what listens for jobs, with which labels."))
+sandboxes = _group("sandbox", "A whole cluster with a GitHub on this machine, to try and to test.")
+sandbox.register(sandboxes)
+sandbox_run.register(sandboxes)
 version.register(app)

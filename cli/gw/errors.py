@@ -13,14 +13,18 @@ from gw.exits import ExitCode
 
 
 class GwError(Exception):
-    """The base; `what` is one sentence without a full stop at its end, `next_step` one that says what to do."""
+    """The base; `what` is one sentence without a full stop at its end, `next_step` one that says what to do.
+
+    `details` are lines of evidence that somebody else wrote, such as the end of a log.
+    """
 
     code = ExitCode.UNKNOWN
 
-    def __init__(self, what: str, next_step: str) -> None:
+    def __init__(self, what: str, next_step: str, *, details: tuple[str, ...] = ()) -> None:
         super().__init__(what)
         self.what = what
         self.next_step = next_step
+        self.details = details
 
 
 class Refused(GwError):

@@ -29,15 +29,27 @@ Output = Annotated[
 ]
 Kubeconfig = Annotated[
     Path | None,
-    typer.Option("--kubeconfig", envvar="GW_KUBECONFIG", help="The cluster's kubeconfig. Else $KUBECONFIG and so on."),
+    typer.Option(
+        "--kubeconfig",
+        envvar="GW_KUBECONFIG",
+        metavar="FILE",
+        help="The cluster's kubeconfig. Else as kubectl finds it.",
+    ),
 ]
 Context = Annotated[
-    str | None, typer.Option("--context", envvar="GW_CONTEXT", help="A context of the kubeconfig.", show_default=False)
+    str | None, typer.Option("--context", envvar="GW_CONTEXT", metavar="NAME", help="A context of the kubeconfig.")
 ]
 Debug = Annotated[bool, typer.Option("--debug", envvar="GW_DEBUG", help="Show the trace of an error.")]
 Namespace = Annotated[
     str | None,
-    typer.Option("--namespace", "--tenant", "-n", envvar="GW_NAMESPACE", help="A tenant is its namespace."),
+    typer.Option(
+        "--namespace",
+        "--tenant",
+        "-n",
+        envvar="GW_NAMESPACE",
+        metavar="NAME",
+        help="The tenant, which is its namespace.",
+    ),
 ]
 AllNamespaces = Annotated[bool, typer.Option("--all-namespaces", "-A", help="Every tenant.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]

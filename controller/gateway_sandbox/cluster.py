@@ -27,8 +27,7 @@ from actions_gateway.kube.client import KubeClient, connect
 from actions_gateway.kube.resources import PRIORITYCLASSES, resource_of
 from actions_gateway.logs import configure_logging
 from actions_gateway.manager.installation import installation_manifests
-from gateway_sandbox.apiserver.server import ApiServer
-from gateway_sandbox.apiserver.targets import LEFT_OUT
+from gateway_sandbox.apiserver import LEFT_OUT, ApiServer
 from gateway_sandbox.certificates import SandboxCertificates
 from gateway_sandbox.controllers.run import run_controllers
 from gateway_sandbox.github.simulator import GitHubSimulator

@@ -13,8 +13,16 @@ from actions_gateway.api.names import AGENT
 from actions_gateway.engine.clock import Clock, SystemClock
 from actions_gateway.engine.supervision import cancel_and_wait
 from actions_gateway.kube.client import KubeClient, load_configuration
-from actions_gateway.kube.errors import NotFound
-from actions_gateway.kube.resources import ACTIONSGATEWAYS, CRDS, DEPLOYMENTS, NAMESPACES, RUNNERGROUPS, Resource
+from actions_gateway.kube.errors import Forbidden, NotFound
+from actions_gateway.kube.resources import (
+    ACTIONSGATEWAYS,
+    CRDS,
+    DEPLOYMENTS,
+    EVENTS,
+    NAMESPACES,
+    RUNNERGROUPS,
+    Resource,
+)
 from actions_gateway.manager.gateway.children import CHILD_KINDS
 from actions_gateway.manager.gateway.controller import CONTROLLER, GatewayController
 from actions_gateway.manager.installation import crd_manifests
@@ -31,11 +39,13 @@ _POLL_SECONDS = 0.01
 
 
 class RecordingClient(KubeClient):
-    """Remembers every request as (method, path, content type)."""
+    """Remembers every request as (method, path, "watch" or a patch's content type); refuses those to `forbidden`."""
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
         self.requests: list[tuple[str, str, str]] = []
+        self.forbidden = ""
+        """Part of a path; an empty one refuses nothing."""
 
     @property
     def writes(self) -> list[tuple[str, str, str]]:
@@ -46,6 +56,8 @@ class RecordingClient(KubeClient):
         watched = "watch" if (arguments.get("query") or {}).get("watch") else ""
         kind = watched or str(arguments.get("content_type", "")) if method in ("GET", "PATCH") else ""
         self.requests.append((method, path, kind))
+        if self.forbidden and method != "GET" and self.forbidden in path:
+            raise Forbidden("a policy says no", status=403)
         async with super()._open(method, path, **arguments) as response:
             yield response
 
@@ -62,11 +74,7 @@ class Rig:
     ) -> AsyncIterator["RunningManager"]:
         """The controller, from its first list to its cancellation."""
         metrics = Metrics(Component.MANAGER, "test")
-        with tempfile.NamedTemporaryFile("w", suffix=".kubeconfig") as kubeconfig:
-            kubeconfig.write(render_kubeconfig(self.user.host, TOKEN))
-            kubeconfig.flush()
-            client = RecordingClient(await load_configuration(kubeconfig.name))
-        async with client:
+        async with self.recording_client() as client:
             controller = GatewayController(
                 settings, client=client, clock=clock or SystemClock(), rng=random.Random(7), metrics=metrics
             )
@@ -78,6 +86,16 @@ class Rig:
             finally:
                 await cancel_and_wait(task)
 
+    @asynccontextmanager
+    async def recording_client(self) -> AsyncIterator[RecordingClient]:
+        """A client of a manager's own."""
+        with tempfile.NamedTemporaryFile("w", suffix=".kubeconfig") as kubeconfig:
+            kubeconfig.write(render_kubeconfig(self.user.host, TOKEN))
+            kubeconfig.flush()
+            client = RecordingClient(await load_configuration(kubeconfig.name))
+        async with client:
+            yield client
+
     async def create(self, manifest: Manifest) -> Manifest:
         """Creates a gateway."""
         metadata = {key: manifest["metadata"][key] for key in ("name", "namespace")}
@@ -86,6 +104,13 @@ class Rig:
     async def namespace(self, name: str, **labels: str) -> None:
         """Creates a namespace."""
         await self.user.create(NAMESPACES, {"metadata": {"name": name, "labels": labels}})
+
+    async def events(self, reason: str) -> list[Manifest]:
+        """Events about gateways with this reason."""
+        found = (await self.user.list(EVENTS)).items
+        return [
+            entry for entry in found if entry["reason"] == reason and entry["regarding"]["kind"] == "ActionsGateway"
+        ]
 
     async def patch(self, resource: Resource, name: str, patch: Manifest, *, subresource: str | None = None) -> None:
         """A change by someone with kubectl."""

@@ -18,7 +18,9 @@ def register(app: typer.Typer) -> None:
 
 def health(
     invocation: Invocation,
-    tenant: Annotated[str | None, typer.Argument(help="The tenant. All of them when left out.")] = None,
+    tenant: Annotated[
+        str | None, typer.Argument(metavar="TENANT", help="The tenant. All of them when left out.")
+    ] = None,
     namespace: Namespace = None,
     everywhere: AllNamespaces = False,
     check: Annotated[
@@ -31,7 +33,7 @@ def health(
         Severity, typer.Option("--fail-on", envvar="GW_FAIL_ON", help="Exit with 1 for a problem at least so severe.")
     ] = Severity.PAGE,
 ) -> ExitCode:
-    """Look at the health of one tenant, or of all of them and of the platform.
+    """Check one tenant, or all of them and the platform.
 
     Exits with 0 when all is well, 1 for a problem, 3 when it could not find out, 5 when --wait ended in vain.
     """

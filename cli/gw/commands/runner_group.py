@@ -15,7 +15,10 @@ def register(app: typer.Typer) -> None:
 
 
 def list_(invocation: Invocation, namespace: Namespace = None, everywhere: AllNamespaces = False) -> ExitCode:
-    """List runner groups with their labels, sessions and jobs; of all tenants unless one is named."""
+    """List runner groups with labels, sessions and jobs.
+
+    Those of all tenants unless one is named.
+    """
     from gw.ops.tenants import GroupList, list_groups
     from gw.output.tenants import group_list_view
 

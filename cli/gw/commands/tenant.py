@@ -17,7 +17,10 @@ def register(app: typer.Typer) -> None:
 
 
 def list_(invocation: Invocation) -> ExitCode:
-    """List all tenants: readiness, sessions, jobs, and what went wrong last."""
+    """List all tenants.
+
+    With readiness, sessions, jobs, and what went wrong last.
+    """
     from gw.ops.tenants import TenantList, list_tenants
     from gw.output.tenants import tenant_list_view
 
@@ -31,10 +34,13 @@ def list_(invocation: Invocation) -> ExitCode:
 
 def show(
     invocation: Invocation,
-    tenant: Annotated[str | None, typer.Argument(help="The tenant.")] = None,
+    tenant: Annotated[str | None, typer.Argument(metavar="TENANT", help="The tenant.")] = None,
     namespace: Namespace = None,
 ) -> ExitCode:
-    """Show one tenant: conditions, runner groups, workers, and what is public of its credential."""
+    """Show one tenant.
+
+    Its conditions, runner groups and workers, and what is public of its credential.
+    """
     from gw.errors import Refused
     from gw.ops.tenants import TenantDetail, show_tenant
     from gw.output.tenants import tenant_detail_view

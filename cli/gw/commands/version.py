@@ -12,7 +12,7 @@ def register(app: typer.Typer) -> None:
 
 
 def version(invocation: Invocation) -> ExitCode:
-    """Show the versions of gw, of the API and of the runner that workers use."""
+    """Show the versions of gw, API and runner."""
     from gw.ops.versions import read_versions
     from gw.output.versions import versions_view
 

@@ -1,8 +1,13 @@
-"""Starts, finds and stops the sandbox on this machine."""
+"""Starts, finds and stops the sandbox on this machine, and looks at what it does.
+
+Starting and stopping block on purpose: an interrupt must reach the launcher, which then takes back what it began.
+"""
 
 import asyncio
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,27 +16,8 @@ from gateway_sandbox.launcher import SandboxError, SandboxInfo
 from gw.errors import Blind, GwError, Refused, TimedOut
 from gw.sources.cluster import Cluster, asking
 from gw.sources.gathering import gather_gateways
+from gw.sources.sandbox import SandboxFact, SandboxState
 from gw.sources.simulator import Simulator, open_simulator
-
-
-@dataclass(frozen=True, slots=True)
-class StartedSandbox:
-    """A running sandbox, and whether this call started it."""
-
-    info: SandboxInfo
-    was_running: bool
-
-
-@dataclass(frozen=True, slots=True)
-class SandboxState:
-    """What a running sandbox does now; None for what gave no answer."""
-
-    info: SandboxInfo
-    tenants: tuple[str, ...] | None
-    jobs: Mapping[str, int] | None
-    runners: int | None
-    sessions: int | None
-    problems: tuple[str, ...] = ()
 
 
 def folder_of(given: Path | None) -> Path:
@@ -39,36 +25,84 @@ def folder_of(given: Path | None) -> Path:
     return (given or launcher.default_folder()).expanduser().absolute()
 
 
-async def start_sandbox(folder: Path, *, owner_pid: int | None, timeout_seconds: float) -> StartedSandbox:
-    """The running sandbox; raises GwError when it cannot be started."""
-    running = launcher.read_info(folder)
-    if running is not None:
-        return StartedSandbox(running, was_running=True)
+def start_sandbox(folder: Path, *, owner_pid: int | None, timeout_seconds: float) -> SandboxFact:
+    """The started sandbox; raises GwError when it cannot be started or one runs there already."""
     if owner_pid is not None and not launcher.is_running(owner_pid):
         raise Refused(f"there is no process {owner_pid} to own the sandbox", "Name a running process with --owner-pid.")
+    began = time.monotonic()
     try:
-        info = await asyncio.to_thread(launcher.launch, folder, owner_pid=owner_pid, timeout_seconds=timeout_seconds)
+        info = launcher.launch(folder, owner_pid=owner_pid, timeout_seconds=timeout_seconds)
     except SandboxError as problem:
-        raise _explain(problem, timeout_seconds) from problem
-    return StartedSandbox(info, was_running=False)
+        raise _explain(problem, folder, is_late=time.monotonic() - began >= timeout_seconds) from problem
+    except OSError as problem:
+        raise Refused(f"{folder} cannot be used: {problem.strerror}", "Name another folder with --dir.") from problem
+    return _fact(info)
 
 
-async def stop_sandbox(folder: Path, *, timeout_seconds: float) -> bool:
+def stop_sandbox(folder: Path, *, timeout_seconds: float) -> bool:
     """Whether one was running; returns when nothing of it is left. Raises TimedOut."""
     try:
-        return await asyncio.to_thread(launcher.stop, folder, timeout_seconds=timeout_seconds)
+        return launcher.stop(folder, timeout_seconds=timeout_seconds)
     except SandboxError as problem:
-        raise TimedOut(problem.message, _sentence(problem.next_step)) from problem
+        raise _explain(problem, folder, is_late=True) from problem
 
 
-def find_sandbox(folder: Path) -> SandboxInfo:
+def find_sandbox(folder: Path) -> SandboxFact:
     """The running sandbox; raises Refused when there is none."""
     info = launcher.read_info(folder)
     if info is None:
-        raise Refused(f"no sandbox is running in {folder}", "Start one with `gw sandbox up`, or name its folder with --dir.")
-    return info
+        raise Refused(
+            f"no sandbox is running in {folder}", "Start one with `gw sandbox up`, or name its folder with --dir."
+        )
+    return _fact(info)
 
 
-def simulator_of(info: SandboxInfo) -> Any:
+def simulator_of(sandbox: SandboxFact) -> AbstractAsyncContextManager[Simulator]:
     """A connection to the sandbox's GitHub."""
-    return open_simulator(info.control_url, info.control_token_path, info.ca_path)
+    return open_simulator(sandbox.control_url, sandbox.control_token_path, sandbox.ca_path)
+
+
+async def look_at(sandbox: SandboxFact, open_cluster: AbstractAsyncContextManager[Cluster]) -> SandboxState:
+    """What the sandbox does now; what does not answer is told, not raised."""
+    tenants, state = await asyncio.gather(_tenants(open_cluster), _state(sandbox))
+    problems = tuple(part.what for part in (tenants, state) if isinstance(part, GwError))
+    counts = {} if isinstance(state, GwError) else state
+    return SandboxState(
+        sandbox=sandbox,
+        tenants=None if isinstance(tenants, GwError) else tenants,
+        runs=counts.get("runs"),
+        jobs=None if isinstance(state, GwError) else dict(counts.get("jobs") or {}),
+        runner_count=len(counts.get("runners") or ()),
+        session_count=len(counts.get("sessions") or ()),
+        problems=problems,
+    )
+
+
+async def _tenants(open_cluster: AbstractAsyncContextManager[Cluster]) -> tuple[str, ...] | GwError:
+    try:
+        async with open_cluster as cluster:
+            with asking("list the tenants"):
+                return tuple(gateway.namespace for gateway in await gather_gateways(cluster, None))
+    except GwError as problem:
+        return problem
+
+
+async def _state(sandbox: SandboxFact) -> Mapping[str, Any] | GwError:
+    try:
+        async with simulator_of(sandbox) as simulator:
+            state, runs = await asyncio.gather(simulator.state(), simulator.list_runs())
+            return {**state, "runs": len(runs)}
+    except GwError as problem:
+        return problem
+
+
+def _fact(info: SandboxInfo) -> SandboxFact:
+    return SandboxFact(**{field.name: getattr(info, field.name) for field in fields(SandboxFact)})
+
+
+def _explain(problem: SandboxError, folder: Path, *, is_late: bool) -> GwError:
+    """The launcher's words; the end of its log becomes evidence below the sentence."""
+    what, *tail = problem.message.splitlines()
+    kind: type[GwError] = TimedOut if is_late else Blind if (folder / launcher.LOG_FILE).exists() else Refused
+    next_step = problem.next_step[:1].upper() + problem.next_step[1:].rstrip(".") + "."
+    return kind(what.rstrip(":."), next_step, details=tuple(tail))

@@ -36,17 +36,32 @@ def summary(report: HealthReport) -> Text:
 def _check_lines(report: HealthReport) -> Iterator[Text]:
     width = max(len(result.check.id) for result in report.results)
     told: set[str] = set()
+    silent: list[str] = []
     for result in report.results:
+        if _says_the_same(result, told):
+            silent.append(result.check.id)
+            continue
         head = Text.assemble(
             styled(result.outcome.ljust(_WIDTH), _STYLE[result.outcome]), GAP, result.check.id.ljust(width), GAP
         )
-        yield head + Text(_headline(result, told))
+        yield head + Text(_headline(result))
         for finding in result.problems:
             yield from _problem_lines(result, finding, report)
         yield from _unknown_lines(result, told)
+    if silent:
+        word = styled(Outcome.UNKNOWN.ljust(_WIDTH), _STYLE[Outcome.UNKNOWN])
+        yield word + Text(f"{GAP}for the same reason: {', '.join(silent)}")
 
 
-def _headline(result: CheckResult, told: set[str]) -> str:
+def _says_the_same(result: CheckResult, told: set[str]) -> bool:
+    """Whether the check could not look at all, for a reason that was told before."""
+    return all(
+        finding.outcome is Outcome.UNKNOWN and not finding.subject and finding.summary in told
+        for finding in result.findings
+    )
+
+
+def _headline(result: CheckResult) -> str:
     """What is true when all is fine, the finding itself when there is one, else how many of how many."""
     findings = result.findings
     if result.outcome is Outcome.PROBLEM:
@@ -55,7 +70,7 @@ def _headline(result: CheckResult, told: set[str]) -> str:
     if result.outcome is Outcome.UNKNOWN:
         unknown = [finding for finding in findings if finding.outcome is Outcome.UNKNOWN]
         if len(unknown) == 1 and not unknown[0].subject:
-            return "the same" if unknown[0].summary in told else unknown[0].summary
+            return unknown[0].summary
         return f"cannot tell yet for {len(unknown)} of {len(findings)}"
     if len(findings) == 1:
         only = findings[0]
@@ -81,7 +96,7 @@ def _unknown_lines(result: CheckResult, told: set[str]) -> Iterator[Text]:
             continue
         if finding.subject:
             yield Text(f"  {finding.subject}: {finding.summary}")
-        elif finding.next_step and finding.summary not in told:
+        elif finding.next_step:
             yield Text(f"  next: {finding.next_step}")
         told.add(finding.summary)
 
@@ -90,8 +105,8 @@ def _document(report: HealthReport) -> dict[str, Any]:
     return {
         "tenant": report.namespace,
         "at": stamp(report.at),
-        "failOn": report.fail_on.value,
-        "exitCode": int(report.exit_code),
+        "fail_on": report.fail_on.value,
+        "exit_code": int(report.exit_code),
         "checks": [
             {
                 "id": result.check.id,

@@ -58,14 +58,14 @@ def added_tenant_view(added: AddedTenant) -> View:
     tenant = added.tenant
     data: dict[str, Any] = {
         "tenant": added.plan.namespace,
-        "dryRun": tenant is None,
+        "dry_run": tenant is None,
         "changed": bool(added.plan.to_write) and tenant is not None,
         "objects": [{"kind": step.kind, "name": step.name, "action": step.action.value} for step in added.plan.steps],
         "unproven": list(added.unproven),
         "ready": tenant is not None and tenant.gateway.is_ready,
         "gateway": tenant.gateway.name if tenant else None,
-        "activeSessions": sum(group.active_sessions for group in tenant.groups) if tenant else None,
-        "runnerGroups": [group.name for group in tenant.groups] if tenant else [],
+        "active_sessions": sum(group.active_sessions for group in tenant.groups) if tenant else None,
+        "runner_groups": [group.name for group in tenant.groups] if tenant else [],
     }
     return View(
         kind="AddedTenant",

@@ -69,6 +69,7 @@ class Printer:
     def error(self, problem: GwError) -> None:
         """What went wrong and what to do."""
         self.note(Text.assemble(("Error: ", STYLES["bad"]), f"{problem.what}."))
+        self.notes([f"       {line}" for line in problem.details])
         self.note(Text.assemble(("Next:  ", STYLES["head"]), problem.next_step))
 
     def confirm(self, question: str) -> bool:

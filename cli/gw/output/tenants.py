@@ -1,5 +1,6 @@
 """Tenants and runner groups as text and as documents."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -35,11 +36,11 @@ def tenant_detail_view(result: TenantDetail) -> View:
             "at": stamp(result.at),
             **_summary_data(result.summary),
             "conditions": [_condition_data(entry) for entry in gateway.conditions],
-            "runnerGroups": [_group_data(group) for group in result.summary.groups],
+            "runner_groups": [_group_data(group) for group in result.summary.groups],
             "workers": [_pod_data(pod) for pod in result.workers],
             "agents": [_pod_data(pod) for pod in result.agents],
             "credential": _credential_data(gateway),
-            "otherGateways": [other.name for other in result.others],
+            "other_gateways": [other.name for other in result.others],
         },
         lines=lambda: list(_detail_lines(result)),
         short=[f"{gateway.namespace} {'Ready' if gateway.is_ready else 'NotReady'}"],
@@ -97,7 +98,7 @@ def _detail_lines(result: TenantDetail) -> Iterator[Text]:
     yield from _block("Conditions", _condition_rows(gateway.conditions, result.at))
     yield from _block("Runner groups", _group_rows(result.summary.groups, result.at, with_tenant=False))
     yield from _block("Agent", _pod_rows(result.agents, result.at))
-    yield from _block("Workers", _pod_rows(result.workers, result.at))
+    yield from _block("Workers", _worker_lines(result))
     yield from _block("Credential", _credential_rows(gateway, result.at))
     for other in result.others:
         yield Text()
@@ -163,6 +164,17 @@ def _pod_rows(pods: Sequence[PodFact], now: datetime) -> list[Text]:
     return columns(rows, header=("POD", "PHASE", "RESTARTS", "AGE", "JOB")) if rows else []
 
 
+def _worker_lines(result: TenantDetail) -> list[Text]:
+    """A row per worker that has not ended; the ended ones, which stay for a while, as a count."""
+    ended = Counter(pod.phase for pod in result.workers if pod.phase in _ENDED)
+    lines = _pod_rows([pod for pod in result.workers if pod.phase not in _ENDED], result.at)
+    counts = ", ".join(f"{count} {phase}" for phase, count in sorted(ended.items()))
+    return [*lines, Text(f"ended lately: {counts}")] if ended else lines
+
+
+_ENDED = ("Succeeded", "Failed")
+
+
 def _credential_rows(gateway: GatewayFact, now: datetime) -> list[Text]:
     credential = gateway.credential
     if credential is None:
@@ -201,14 +213,14 @@ def _summary_data(tenant: TenantSummary) -> dict[str, Any]:
     return {
         "tenant": gateway.namespace,
         "gateway": gateway.name,
-        "gitHubURL": gateway.github_url,
+        "github_url": gateway.github_url,
         "ready": gateway.is_ready,
         "paused": gateway.paused,
-        "activeSessions": gateway.active_sessions,
-        "activeJobs": gateway.active_jobs,
-        "runnerGroupCount": len(tenant.groups),
-        "createdAt": stamp(gateway.created_at),
-        "lastProblem": None if problem is None else _condition_data(problem),
+        "active_sessions": gateway.active_sessions,
+        "active_jobs": gateway.active_jobs,
+        "runner_group_count": len(tenant.groups),
+        "created_at": stamp(gateway.created_at),
+        "last_problem": None if problem is None else _condition_data(problem),
     }
 
 
@@ -218,13 +230,13 @@ def _group_data(group: GroupFact) -> dict[str, Any]:
         "name": group.name,
         "gateway": group.gateway,
         "labels": list(group.runner_labels),
-        "maxListeners": group.max_listeners,
-        "workerCeiling": group.worker_ceiling,
+        "max_listeners": group.max_listeners,
+        "worker_ceiling": group.worker_ceiling,
         "suspended": group.suspended,
-        "activeSessions": group.active_sessions,
-        "activeJobs": group.active_jobs,
-        "pendingJobs": group.pending_jobs,
-        "createdAt": stamp(group.created_at),
+        "active_sessions": group.active_sessions,
+        "active_jobs": group.active_jobs,
+        "pending_jobs": group.pending_jobs,
+        "created_at": stamp(group.created_at),
         "conditions": [_condition_data(entry) for entry in group.conditions],
     }
 
@@ -236,7 +248,7 @@ def _condition_data(entry: ConditionFact) -> dict[str, Any]:
         "reason": entry.reason,
         "message": entry.message,
         "since": stamp(entry.since),
-        "isProblem": entry.is_problem,
+        "is_problem": entry.is_problem,
     }
 
 
@@ -244,12 +256,12 @@ def _pod_data(pod: PodFact) -> dict[str, Any]:
     return {
         "name": pod.name,
         "phase": pod.phase,
-        "runnerGroup": pod.group or None,
+        "runner_group": pod.group or None,
         "job": pod.job_name or None,
         "repository": pod.repository or None,
-        "runId": pod.run_id or None,
+        "run_id": pod.run_id or None,
         "restarts": sum(container.restart_count for container in pod.containers),
-        "createdAt": stamp(pod.created_at),
+        "created_at": stamp(pod.created_at),
     }
 
 
@@ -258,10 +270,10 @@ def _credential_data(gateway: GatewayFact) -> dict[str, Any]:
     data: dict[str, Any] = {"secret": gateway.secret_name}
     if credential is not None:
         data |= {
-            "appId": credential.app_id,
-            "installationId": credential.installation_id,
-            "keyFingerprint": credential.key_fingerprint,
-            "tokenExpiresAt": stamp(credential.token_expires_at),
+            "app_id": credential.app_id,
+            "installation_id": credential.installation_id,
+            "key_fingerprint": credential.key_fingerprint,
+            "token_expires_at": stamp(credential.token_expires_at),
             "permissions": dict(credential.permissions),
         }
     return data

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.text import Text
 
-JSON_VERSION = "gw.actions-gateway.github.com/v1"
+JSON_VERSION = "gw/v1"
 """Changes only when a key of any document goes or changes its meaning; new keys may come at any time."""
 
 Json = Mapping[str, Any]
@@ -24,4 +24,4 @@ class View:
 
     def document(self) -> dict[str, Any]:
         """The versioned document of `-o json` and `-o yaml`."""
-        return {"apiVersion": JSON_VERSION, "kind": self.kind, **self.data}
+        return {"version": JSON_VERSION, "kind": self.kind, **self.data}

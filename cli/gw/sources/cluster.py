@@ -1,6 +1,7 @@
 """The connection to one cluster and what its refusals mean to a person at a terminal."""
 
-from collections.abc import AsyncIterator, Iterator
+import os
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from gw.errors import Blind, CredentialsRejected, GwError, Refused
 Manifest = dict[str, Any]
 
 _TIMEOUT_SECONDS = 15.0
+_NAME_A_CLUSTER = "Name a cluster with --kubeconfig FILE or KUBECONFIG, or start one here with `gw sandbox up`."
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +57,29 @@ class Cluster(Protocol):
 @asynccontextmanager
 async def open_cluster(target: ClusterTarget) -> AsyncIterator[Cluster]:
     """A connection; raises GwError when there is no usable configuration."""
-    if target.kubeconfig is not None and not target.kubeconfig.is_file():
-        raise Refused(f"the kubeconfig {target.kubeconfig} does not exist", "Name an existing file with --kubeconfig.")
+    _require_configuration(target, os.environ)
     try:
         async with connect(target.kubeconfig, target.context, timeout_seconds=_TIMEOUT_SECONDS) as client:
             yield client
     except errors.ConfigurationError as problem:
-        raise Blind(
-            one_line(str(problem)),
-            "Name a cluster with --kubeconfig FILE or KUBECONFIG, or start one here with `gw sandbox up`.",
-        ) from problem
+        raise Blind(one_line(str(problem)), _NAME_A_CLUSTER) from problem
+
+
+def _require_configuration(target: ClusterTarget, environment: Mapping[str, str]) -> None:
+    """Raises GwError when no file is there to read; the client library would print to standard output instead."""
+    if target.kubeconfig is not None:
+        if not target.kubeconfig.is_file():
+            raise Refused(
+                f"the kubeconfig {target.kubeconfig} does not exist", "Name an existing file with --kubeconfig."
+            )
+        return
+    named = environment.get("KUBECONFIG", "")
+    if not named and environment.get("KUBERNETES_SERVICE_HOST"):
+        return
+    candidates = [Path(part) for part in named.split(os.pathsep) if part] or [Path("~/.kube/config").expanduser()]
+    if not any(candidate.is_file() for candidate in candidates):
+        what = f"KUBECONFIG names {named}, which does not exist" if named else "there is no kubeconfig"
+        raise Blind(what, _NAME_A_CLUSTER)
 
 
 @contextmanager

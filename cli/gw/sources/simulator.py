@@ -43,6 +43,11 @@ class JobFact:
     started_at: datetime | None
     completed_at: datetime | None
     steps: tuple[StepFact, ...]
+    run_attempt: int = 1
+    acquired_count: int = 0
+    """How often a runner claimed it."""
+    completion_count: int = 0
+    """How often a runner reported its end."""
 
     @property
     def is_concluded(self) -> bool:
@@ -95,7 +100,8 @@ class Simulator:
 
     async def state(self) -> Mapping[str, Any]:
         """Counts of runners, sessions and jobs."""
-        return await self._json("GET", "/state")
+        found: Mapping[str, Any] = await self._json("GET", "/state")
+        return found
 
     async def _json(self, method: str, path: str, body: Any = None) -> Any:
         return (await self._send(method, path, body)).json()
@@ -117,16 +123,19 @@ class Simulator:
 @asynccontextmanager
 async def open_simulator(control_url: str, token_path: Path, ca_path: Path) -> AsyncIterator[Simulator]:
     """A connection; raises Blind when the sandbox's files are gone."""
-    try:
-        token = token_path.read_text().strip()
-        tls = ssl.create_default_context(cafile=ca_path)
-    except OSError as problem:
-        raise Blind(f"the sandbox's files are gone ({problem.filename})", _ADVICE) from problem
+    token, tls = _credentials(token_path, ca_path)
     headers = {"Authorization": f"Bearer {token}"}
     async with httpx.AsyncClient(
         base_url=control_url, verify=tls, headers=headers, timeout=_TIMEOUT_SECONDS, trust_env=False
     ) as client:
         yield Simulator(client)
+
+
+def _credentials(token_path: Path, ca_path: Path) -> tuple[str, ssl.SSLContext]:
+    try:
+        return token_path.read_text().strip(), ssl.create_default_context(cafile=ca_path)
+    except OSError as problem:
+        raise Blind(f"the sandbox's files are gone ({problem.strerror})", _ADVICE) from problem
 
 
 def parse_run(entry: Mapping[str, Any]) -> RunFact:
@@ -158,6 +167,9 @@ def _parse_job(entry: Mapping[str, Any]) -> JobFact:
         started_at=parse_time(entry.get("started_at")),
         completed_at=parse_time(entry.get("completed_at")),
         steps=tuple(_parse_step(step) for step in entry.get("steps") or ()),
+        run_attempt=int(entry.get("run_attempt") or 1),
+        acquired_count=int(entry.get("acquired") or 0),
+        completion_count=int(entry.get("completions") or 0),
     )
 
 

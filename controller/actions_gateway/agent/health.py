@@ -7,9 +7,11 @@ credential exists, good or bad.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from actions_gateway.engine.clock import Clock
-from actions_gateway.metrics.heartbeat import Heartbeat
+from actions_gateway.engine.heartbeat import Heartbeat
+from actions_gateway.metrics.catalog import EVENT_LOOP_LAG
 from actions_gateway.metrics.registry import Metrics
 
 
@@ -17,7 +19,7 @@ class Health:
     """The agent's health; `conditions` are added by those who know."""
 
     def __init__(self, metrics: Metrics, clock: Clock) -> None:
-        self.heartbeat = Heartbeat(metrics, clock)
+        self.heartbeat = Heartbeat(clock, on_lag=partial(metrics.set, EVENT_LOOP_LAG))
         self._clock = clock
         self._deadlines: dict[object, float] = {}
         self._conditions: list[Callable[[], bool]] = []

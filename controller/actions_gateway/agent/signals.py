@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+from actions_gateway.engine.clock import Clock
+
 
 class Signal:
     """A broadcast: whoever waits is woken by the next `notify` and looks again at what it waits for.
@@ -37,3 +39,16 @@ async def first_of(*waits: Coroutine[Any, Any, object]) -> None:
     for task in tasks:
         if not task.cancelled() and (problem := task.exception()) is not None:
             raise problem
+
+
+async def within(seconds: float, work: Coroutine[Any, Any, object], clock: Clock) -> bool:
+    """Whether `work` ended within `seconds`; cancels it if not. Raises what it raised."""
+    is_done = False
+
+    async def tracked() -> None:
+        nonlocal is_done
+        await work
+        is_done = True
+
+    await first_of(tracked(), clock.sleep(seconds))
+    return is_done

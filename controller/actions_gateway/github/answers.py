@@ -21,6 +21,7 @@ class Answer:
     content: bytes = field(repr=False)
     received_at: datetime
     """Our clock's time."""
+    host: str = "GitHub"
 
     @property
     def is_success(self) -> bool:
@@ -38,7 +39,7 @@ class Answer:
 
     def fields(self) -> Fields:
         """The body's JSON object; raises MalformedAnswer."""
-        return parse_object(self.content)
+        return parse_object(self.content, f"the answer of {self.host} (HTTP {self.status})")
 
     @property
     def clock_skew_seconds(self) -> float | None:

@@ -100,7 +100,7 @@ class Broker:
             return Unanswered(self._poll_deadline.read_seconds)
         if not answer.is_success:
             raise poll_error(answer)
-        return None if answer.status != 200 else parse_message(answer.content)
+        return None if answer.status != 200 else parse_message(answer)
 
     async def acknowledge(
         self, session: Session, token: Secret, request: JobRequest, status: RunnerStatus = RunnerStatus.ONLINE

@@ -6,6 +6,7 @@ own class only where there is no other (a transport in memory).
 """
 
 import ssl
+from typing import assert_never
 
 import aiohttp
 import httpx
@@ -47,7 +48,7 @@ def connection_error(problem: BaseException, host: str) -> GitHubError:
     kind = _kind(original)
     if kind is not ConnectionProblem.DENIED and isinstance(original, _UNREADABLE):
         return MalformedAnswer(f"the answer of {host} is no valid HTTP ({type(original).__name__})")
-    return Unreachable(f"{host} gives no answer ({kind}): {_description(original)}", kind=kind)
+    return Unreachable(_sentence(kind, original, host), kind=kind)
 
 
 def _original(problem: BaseException) -> BaseException:
@@ -64,10 +65,30 @@ def _kind(original: BaseException) -> ConnectionProblem:
     return next((kind for classes, kind in _KINDS if isinstance(original, classes)), ConnectionProblem.UNREACHABLE)
 
 
-def _description(original: BaseException) -> str:
-    """Our side's own words; others may quote what came over the wire."""
-    if isinstance(original, aiohttp.ClientHttpProxyError):
-        return f"the proxy answered HTTP {original.status} to the request for a tunnel"
-    if isinstance(original, aiohttp.ClientConnectorError | ssl.SSLError):
-        return str(original)
-    return type(original).__name__
+def _sentence(kind: ConnectionProblem, original: BaseException, host: str) -> str:
+    """In our words and the operating system's; the exceptions' own texts may quote what came over the wire."""
+    match kind:
+        case ConnectionProblem.TIMEOUT:
+            return f"no connection to {host} came about in time"
+        case ConnectionProblem.REFUSED:
+            return f"{host} refuses the connection"
+        case ConnectionProblem.DNS:
+            return f"the name {getattr(original, 'host', host)} cannot be resolved"
+        case ConnectionProblem.TLS:
+            return f"the TLS connection to {host} failed: {_tls_reason(original)}"
+        case ConnectionProblem.DENIED if isinstance(original, aiohttp.ClientHttpProxyError):
+            return f"the proxy refuses the way to {host} (HTTP {original.status})"
+        case ConnectionProblem.DENIED:
+            return f"the proxy on the way to {host} cannot be reached"
+        case ConnectionProblem.RESET:
+            return f"the connection to {host} broke before the answer was complete"
+        case ConnectionProblem.UNREACHABLE:
+            reason = getattr(original, "strerror", None) or type(original).__name__
+            return f"{host} cannot be reached: {reason}"
+        case _:
+            assert_never(kind)
+
+
+def _tls_reason(original: BaseException) -> str:
+    cause = getattr(original, "certificate_error", None) or getattr(original, "os_error", None) or original
+    return getattr(cause, "verify_message", None) or getattr(cause, "reason", None) or type(cause).__name__

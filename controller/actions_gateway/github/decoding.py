@@ -93,20 +93,20 @@ class Fields:
         )
 
 
-def parse_object(content: bytes | str) -> Fields:
-    """The JSON object in `content`.
+def parse_object(content: bytes | str, what: str = "the answer") -> Fields:
+    """The JSON object in `content`; errors call it `what`.
 
     Raises EmptyAnswer when there is nothing, or a document that ends early; MalformedAnswer when it is anything else.
     """
-    value = parse_json(content)
+    value = parse_json(content, what)
     if value is None:
-        raise EmptyAnswer("the answer is empty")
+        raise EmptyAnswer(f"{what} is empty")
     if not isinstance(value, dict):
-        raise MalformedAnswer("the answer is no JSON object")
+        raise MalformedAnswer(f"{what} is no JSON object")
     return Fields(value)
 
 
-def parse_json(content: bytes | str) -> Any:
+def parse_json(content: bytes | str, what: str = "the answer") -> Any:
     """The JSON value in `content`, None when it is blank; raises EmptyAnswer or MalformedAnswer.
 
     The parser's own exception carries the whole document, so it is not chained.
@@ -124,8 +124,8 @@ def parse_json(content: bytes | str) -> Any:
     except (ValueError, RecursionError):
         ended_early = False
     if ended_early:
-        raise EmptyAnswer(f"the answer ends in the middle of a document, after {len(text)} characters")
-    raise MalformedAnswer(f"the answer is no JSON (character {failed_at} of {len(text)})")
+        raise EmptyAnswer(f"{what} ends in the middle of a document, after {len(text)} characters")
+    raise MalformedAnswer(f"{what} is no JSON (character {failed_at} of {len(text)})")
 
 
 def decode_text(content: bytes | str) -> str:

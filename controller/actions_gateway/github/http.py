@@ -151,7 +151,7 @@ class GitHubHttp:
             return connection_error(problem, host)
         if content is None:
             return MalformedAnswer(f"the answer of {host} is larger than {_LARGEST_ANSWER_BYTES} bytes")
-        return Answer(response.status_code, response.headers, content, self.clock.now())
+        return Answer(response.status_code, response.headers, content, self.clock.now(), host)
 
 
 @contextlib.asynccontextmanager

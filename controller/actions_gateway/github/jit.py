@@ -59,7 +59,7 @@ def parse_jit_config(blob: str) -> JitConfig:
 
 
 def _parse(blob: str) -> JitConfig:
-    files = parse_object(decode_base64(blob))
+    files = parse_object(decode_base64(blob), "it")
     runner_file, credentials_file = _file(files, RUNNER_FILE), _file(files, CREDENTIALS_FILE)
     runner, data = _object(runner_file, RUNNER_FILE), _object(credentials_file, CREDENTIALS_FILE).fields("Data")
     agent_id = runner.number("AgentId")

@@ -8,8 +8,9 @@ without case; what only a self-updating or hosted runner understands is reported
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from actions_gateway.github.answers import Answer
 from actions_gateway.github.decoding import Fields, parse_object, parse_time_span
-from actions_gateway.github.errors import MalformedAnswer, SessionExpired
+from actions_gateway.github.errors import EmptyAnswer, MalformedAnswer, SessionExpired
 from actions_gateway.github.redaction import redact
 from actions_gateway.github.urls import secure_url
 
@@ -64,9 +65,9 @@ class Unanswered:
 Message: TypeAlias = JobRequest | JobCancellation | ForceTokenRefresh | Ignored | Unanswered
 
 
-def parse_message(content: bytes) -> Message:
+def parse_message(answer: Answer) -> Message:
     """The message in a poll's 200; raises EmptyAnswer or MalformedAnswer."""
-    envelope = parse_object(content)
+    envelope = answer.fields()
     kind = envelope.text("messageType")
     match kind.lower():
         case "runnerjobrequest":
@@ -112,4 +113,9 @@ def _body(envelope: Fields) -> Fields:
         return Fields(body)
     if not isinstance(body, str) or envelope.text("iv"):
         raise MalformedAnswer("the message's body is not plain text")
-    return parse_object(body)
+    try:
+        return parse_object(body)
+    except EmptyAnswer:
+        pass
+    # The message itself is complete, which says nothing against the session.
+    raise MalformedAnswer("the message's body is empty or cut off")

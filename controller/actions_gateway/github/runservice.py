@@ -92,7 +92,7 @@ def restore_job(
 
 def parse_job(payload: bytes, request: JobRequest, *, plan_id: str, fallback_token: Secret | None) -> AcquiredJob:
     """The job in an acquisition's answer; an empty `plan_id` takes the payload's. Raises MalformedAnswer."""
-    fields = parse_object(payload)
+    fields = parse_object(payload, "the job's payload")
     plan_id = plan_id or fields.fields("plan").text("planId")
     token = job_token(fields)
     if token is None:

@@ -2,16 +2,17 @@
 
 import asyncio
 import random
+from functools import partial
 
 from actions_gateway import __version__
 from actions_gateway.api.names import MANAGER_LEASE
 from actions_gateway.engine.clock import Clock
+from actions_gateway.engine.heartbeat import Heartbeat
 from actions_gateway.engine.supervision import run_forever
 from actions_gateway.kube.client import KubeClient
 from actions_gateway.kube.lease import LeaderLease, LeaseTimes
 from actions_gateway.manager.gateway.controller import GatewayController
-from actions_gateway.metrics.catalog import Component
-from actions_gateway.metrics.heartbeat import Heartbeat
+from actions_gateway.metrics.catalog import EVENT_LOOP_LAG, Component
 from actions_gateway.metrics.registry import Metrics
 from actions_gateway.metrics.server import serve_exposition
 from actions_gateway.settings import ManagerSettings
@@ -23,7 +24,7 @@ async def run_manager(settings: ManagerSettings, *, client: KubeClient, clock: C
     A replica that waits for the lease is ready: it takes over at once. A leading one is ready once it knows the fleet.
     """
     metrics = Metrics(Component.MANAGER, __version__)
-    heartbeat = Heartbeat(metrics, clock)
+    heartbeat = Heartbeat(clock, on_lag=partial(metrics.set, EVENT_LOOP_LAG))
     controller = GatewayController(settings, client=client, clock=clock, rng=rng, metrics=metrics)
     term = _Term(controller)
     lease = LeaderLease(

@@ -54,6 +54,8 @@ def seconds_until(deadline: str, *, now_unix_seconds: float) -> float:
 def _unix_seconds(text: str) -> float:
     from datetime import datetime, timezone
 
+    if text[10:11] not in ("T", "t", " "):
+        raise ValueError("no time of day")
     instant, zone = text[:19], text[19:].lstrip(".0123456789").upper()
     parsed = datetime.fromisoformat(instant + ("+00:00" if zone in ("", "Z") else zone))
     return parsed.astimezone(timezone.utc).timestamp()  # noqa: UP017 - Python 3.10 has no datetime.UTC

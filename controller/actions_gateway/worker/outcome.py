@@ -15,8 +15,8 @@ from . import log
 RESULTS = ("succeeded", "succeededWithIssues", "failed", "canceled", "skipped", "abandoned")
 RESULT_BASE = 100
 
-MESSAGE_CHARACTERS = 1500
-"""Kubernetes keeps at most 4096 bytes of a termination message."""
+MESSAGE_CHARACTERS = 900
+"""Kubernetes keeps at most 4096 bytes of a termination message, and a character may take four."""
 
 
 class Outcome:
@@ -51,7 +51,7 @@ def from_status(status: int, *, reason: str, tail: str) -> Outcome:
 
 
 def _sentence(what: str, how: str, tail: str) -> str:
-    last_lines = tail.strip()
+    last_lines = "".join(character for character in tail if character.isprintable() or character == "\n").strip()
     return f"{what} ({how})" + (f"; its last output:\n{last_lines}" if last_lines else "")
 
 
@@ -64,7 +64,8 @@ def write_termination_message(path: str, outcome: Outcome) -> None:
     reason = outcome.reason
     if len(reason) > MESSAGE_CHARACTERS:
         reason = reason[: MESSAGE_CHARACTERS // 3] + " … " + reason[-2 * MESSAGE_CHARACTERS // 3 :]
-    text = json.dumps({"exit_code": outcome.worker_code, "result": outcome.result, "reason": reason or None})
+    message = {"exit_code": outcome.worker_code, "result": outcome.result, "reason": reason or None}
+    text = json.dumps(message, ensure_ascii=False)
     try:
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)

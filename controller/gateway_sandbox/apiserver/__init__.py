@@ -10,7 +10,6 @@ writes (the one write path) over defaults, admission, quota, validation, managed
 handlers and server for HTTP.
 """
 
-from gateway_sandbox.apiserver.server import ApiServer
-from gateway_sandbox.apiserver.targets import LEFT_OUT
+from gateway_sandbox.apiserver.server import LEFT_OUT, ApiServer
 
 __all__ = ["LEFT_OUT", "ApiServer"]

@@ -163,24 +163,21 @@ def merge(node: Node, live: Any, applied: Any) -> Any:
 
 
 def _merge_lists(node: Node, live: list[Any], applied: list[Any]) -> list[Any]:
-    """Items by identity, in the applied order; items of the live list alone stay in front of what they preceded."""
+    """Items by identity, in the applied order; items of the live list alone keep their place between shared ones."""
     before = {_list_element(node, item): item for item in live}
     after = {_list_element(node, item): item for item in applied}
-    waiting = iter(before.items())
+    shared = [element for element in after if element in before]
+    waiting = list(before)
     merged: list[Any] = []
     for element, item in after.items():
-        if element not in before:
-            merged.append(item)
-            continue
-        for other, kept in waiting:
-            if other == element:
-                break
-            if other not in after:
-                merged.append(kept)
-        merged.append(merge(node.element, before[element], item))
-    placed = {id(item) for item in merged}
-    merged.extend(item for element, item in before.items() if element not in after and id(item) not in placed)
-    return merged
+        while waiting and waiting[0] != next(iter(shared), None):
+            other = waiting.pop(0)
+            merged.extend([] if other in after else [before[other]])
+        if element in before:
+            del shared[:1], waiting[:1]  # the first of both is this element, or `waiting` is used up
+            item = merge(node.element, before[element], item)
+        merged.append(item)
+    return merged + [before[element] for element in waiting if element not in after]
 
 
 def remove(node: Node, value: Any, last: FieldSet, owned: FieldSet) -> Any:

@@ -12,6 +12,7 @@ import yaml
 from aiohttp import web
 
 from actions_gateway.engine.clock import Clock
+from gateway_sandbox.apiserver import protobuf
 from gateway_sandbox.apiserver.controlplane import ControlPlane
 from gateway_sandbox.apiserver.deletion import DeleteOptions
 from gateway_sandbox.apiserver.kinds import Json
@@ -264,6 +265,11 @@ async def _body(request: web.Request) -> Any:
     data = await request.read()
     if not data:
         return {}
+    if request.content_type == protobuf.MEDIA_TYPE:
+        try:
+            return protobuf.decode_envelope(data)
+        except protobuf.UndecodableProtobuf as problem:
+            raise unsupported_media_type(["application/json", "application/yaml"]) from problem
     try:
         return json.loads(data)
     except ValueError as problem:

@@ -23,6 +23,18 @@ from gateway_sandbox.apiserver.tokens import Tokens, User
 
 log = structlog.get_logger(__name__)
 
+LEFT_OUT: tuple[str, ...] = (
+    "exec, attach, port-forward, cp and proxy",
+    "StatefulSets, DaemonSets, Jobs, CronJobs, Ingresses, persistent volumes and storage classes",
+    "authorization: RBAC objects are stored, every authenticated caller may do everything",
+    "admission webhooks and policies, Pod Security admission, LimitRange defaults",
+    "CEL rules and conversion webhooks of custom resource definitions",
+    "scopes of ResourceQuotas",
+    "ephemeral containers and in-place pod resize",
+    "the aggregation layer, metrics.k8s.io and protobuf",
+)
+"""What a real API server does and this one does not; requests for it are refused with a Status that says so."""
+
 _HEALTH = frozenset({"/healthz", "/livez", "/readyz"})
 _BODY_LIMIT_BYTES = 3 * 1024 * 1024
 _SHUTDOWN_SECONDS = 2.0

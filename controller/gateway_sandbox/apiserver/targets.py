@@ -6,18 +6,6 @@ from gateway_sandbox.apiserver.kinds import Kind, Registry
 from gateway_sandbox.apiserver.statuses import ApiError, left_out
 from gateway_sandbox.apiserver.store import Key
 
-LEFT_OUT: tuple[str, ...] = (
-    "exec, attach, port-forward, cp and proxy",
-    "StatefulSets, DaemonSets, Jobs, CronJobs, Ingresses, persistent volumes and storage classes",
-    "authorization: RBAC objects are stored, every authenticated caller may do everything",
-    "admission webhooks and policies, Pod Security admission, LimitRange defaults",
-    "CEL rules and conversion webhooks of custom resource definitions",
-    "scopes of ResourceQuotas",
-    "ephemeral containers and in-place pod resize",
-    "the aggregation layer, metrics.k8s.io and protobuf",
-)
-"""What a real API server does and this one does not; requests for it are refused with a Status that says so."""
-
 _REFUSED_SUBRESOURCES = ("exec", "attach", "portforward", "proxy", "ephemeralcontainers", "resize")
 
 

@@ -75,7 +75,8 @@ class Apps:
         self._grants: dict[str, Grant] = {}
         self._budgets: dict[str, Budget] = {}
 
-    def add_app(self, app_id: int, public_key_pem: str, *, client_id: str | None, slug: str) -> None:
+    def add_app(self, app_id: int, public_key_pem: str, *, client_id: str | None = None, slug: str = "sandbox") -> None:
+        """Raises ValueError when the key is not the public half of an RSA key."""
         key = load_pem_public_key(public_key_pem.encode())
         if not isinstance(key, RSAPublicKey):
             raise ValueError("an App key is an RSA key")
@@ -87,9 +88,9 @@ class Apps:
         installation_id: int,
         app_id: int,
         *,
-        account: str,
-        permissions: Mapping[str, str] | None,
-        repositories: Literal["all"] | Sequence[str],
+        account: str = "octo",
+        permissions: Mapping[str, str] | None = None,
+        repositories: Literal["all"] | Sequence[str] = "all",
     ) -> None:
         app = self._apps[str(app_id)]
         granted = dict(DEFAULT_PERMISSIONS if permissions is None else permissions)
@@ -145,6 +146,7 @@ class Apps:
             raise Refused(
                 422, {"message": "There is at least one repository that does not exist or is not accessible."}
             )
+        self._forget_expired()
         token = self._state.new_secret("ghs_")
         expires_at = self._state.later(self._state.settings.installation_token_seconds)
         self._grants[token] = Grant(installation, permissions, repositories, expires_at)
@@ -155,6 +157,13 @@ class Apps:
             "permissions": permissions,
             "repository_selection": "all" if everything else "selected",
         }
+
+    def _forget_expired(self) -> None:
+        while self._grants and (oldest := next(iter(self._grants))) and not self._is_valid(self._grants[oldest]):
+            del self._grants[oldest]
+
+    def _is_valid(self, grant: Grant) -> bool:
+        return grant.expires_at > self._state.clock.now()
 
     def token_for_job(self, repository: str) -> str:
         """The `github_token` of a job: reads of its repository, as the narrowest default of a workflow."""
@@ -184,7 +193,7 @@ class Apps:
 
     def _grant(self, bearer: str | None) -> Grant:
         grant = self._grants.get(bearer or "")
-        if grant is None or grant.expires_at <= self._state.clock.now():
+        if grant is None or not self._is_valid(grant):
             raise Refused(401, {"message": "Bad credentials", "status": "401"})
         if grant.installation.suspended_at is not None:
             raise Refused(403, {"message": "This installation has been suspended", "status": "403"})

@@ -6,8 +6,7 @@ itself what it does after a while.
 
 import json
 import random
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from collections.abc import Sequence
 
 from actions_gateway.engine.clock import Clock
 from gateway_sandbox.faults import Fault
@@ -41,7 +40,7 @@ class GitHub:
         self.keys = keys or KeyPool()
         self.apps = Apps(self.state)
         self.agents = Runners(self.state, self.keys)
-        self.work = Jobs(self.state, self.agents, on_concluded=self._job_concluded)
+        self.work = Jobs(self.state, self.agents, on_concluded=lambda job: self.workflows.job_concluded(job))
         self.workflows = Runs(self.state, self.agents.dispatch, self.work.cancel, self.work.conclude)
         self.journal = Journal(settings.journal_size)
         self.faults = FaultBook(self.state, self.agents)
@@ -49,29 +48,6 @@ class GitHub:
     async def run(self) -> None:
         """Drives GitHub's own timers until cancelled."""
         await self.state.timers.run()
-
-    def _job_concluded(self, job: Job) -> None:
-        self.workflows.job_concluded(job)
-
-    # ------------------------------------------------------------------- setup
-
-    def add_app(
-        self, app_id: int, public_key_pem: str, *, client_id: str | None = None, slug: str = "actions-gateway-sandbox"
-    ) -> None:
-        self.apps.add_app(app_id, public_key_pem, client_id=client_id, slug=slug)
-
-    def add_installation(
-        self,
-        installation_id: int,
-        app_id: int,
-        *,
-        account: str = "octo",
-        permissions: Mapping[str, str] | None = None,
-        repositories: Literal["all"] | Sequence[str] = "all",
-    ) -> None:
-        self.apps.add_installation(
-            installation_id, app_id, account=account, permissions=permissions, repositories=repositories
-        )
 
     # ----------------------------------------------------------------- control
 

@@ -87,10 +87,10 @@ class Runner:
     polled_seen: float | None = None
     stale_polls: int = 0
     assertion_ids: set[str] = field(default_factory=set)
+    reach: Reach = field(init=False)
 
-    @property
-    def reach(self) -> Reach:
-        return Reach(self.scope, frozenset(label.lower() for label in self.labels))
+    def __post_init__(self) -> None:
+        self.reach = Reach(self.scope, frozenset(label.lower() for label in self.labels))
 
 
 @dataclass(slots=True, eq=False)
@@ -165,6 +165,10 @@ class Job:
     outputs: dict[str, str] = field(default_factory=dict)
     steps: dict[int, dict[str, Any]] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
+    reach: Reach = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.reach = Reach(self.run.repository, frozenset(label.lower() for label in self.plan.labels))
 
     @property
     def is_done(self) -> bool:
@@ -180,10 +184,6 @@ class Job:
                 return "in_progress"
             case JobState.CONCLUDED:
                 return "completed"
-
-    @property
-    def reach(self) -> Reach:
-        return Reach(self.run.repository, frozenset(label.lower() for label in self.plan.labels))
 
 
 @dataclass(slots=True, eq=False)

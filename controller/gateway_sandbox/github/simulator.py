@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+import structlog
 from aiohttp import web
 
 from actions_gateway.engine.clock import Clock
@@ -18,6 +19,8 @@ from gateway_sandbox.github.wire import Call, Reply
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 BACKLOG = 1024
+
+log = structlog.get_logger(__name__)
 
 
 class GitHubSimulator:
@@ -44,7 +47,7 @@ class GitHubSimulator:
         self, app_id: int, public_key_pem: str, *, client_id: str | None = None, slug: str = "actions-gateway-sandbox"
     ) -> None:
         """Registers an App by the public half of its key."""
-        self.core.add_app(app_id, public_key_pem, client_id=client_id, slug=slug)
+        self.core.apps.add_app(app_id, public_key_pem, client_id=client_id, slug=slug)
 
     def add_installation(
         self,
@@ -56,7 +59,7 @@ class GitHubSimulator:
         repositories: Literal["all"] | Sequence[str] = "all",
     ) -> None:
         """Installs an App on an account; raises KeyError for an App that was not added."""
-        self.core.add_installation(
+        self.core.apps.add_installation(
             installation_id, app_id, account=account, permissions=permissions, repositories=repositories
         )
 
@@ -78,6 +81,7 @@ class GitHubSimulator:
         bound_port = self._runner.addresses[0][1]
         self.url = self.core.state.base_url = f"{scheme}://{host}:{bound_port}"
         self._timers = asyncio.create_task(self.core.run(), name="github-timers")
+        self._timers.add_done_callback(_report_failure)
 
     async def stop(self) -> None:
         """Ends open polls and closes the port; idempotent."""
@@ -108,9 +112,18 @@ class GitHubSimulator:
     @staticmethod
     async def _write(request: web.Request, reply: Reply) -> web.StreamResponse:
         body = reply.encoded()
-        response = web.Response(status=reply.status, body=body, headers=reply.headers, content_type=reply.content_type)
+        kind, charset = reply.content_type, "utf-8" if reply.content_type else None
+        response = web.Response(
+            status=reply.status, body=body, headers=reply.headers, content_type=kind, charset=charset
+        )
         if reply.on_written is not None:
             await response.prepare(request)
             await response.write_eof()
             reply.on_written()
         return response
+
+
+def _report_failure(task: asyncio.Task[None]) -> None:
+    """Timers that have died would leave GitHub standing still without a word."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("the timers of the simulated GitHub have failed", exc_info=error)

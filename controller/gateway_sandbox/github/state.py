@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import random
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -55,7 +56,7 @@ class State:
     """The latest delivery of every request id."""
     jobs: dict[int, Job] = field(default_factory=dict)
     runs: dict[int, Run] = field(default_factory=dict)
-    violations: list[Violation] = field(default_factory=list)
+    violations: deque[Violation] = field(default_factory=lambda: deque(maxlen=1000))
     tenant: str = ""
     _counters: dict[str, int] = field(default_factory=dict)
     _waiters: set[asyncio.Event] = field(default_factory=set)

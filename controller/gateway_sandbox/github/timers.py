@@ -57,6 +57,8 @@ class Timers:
                 idle_seconds = self._heap[0][0] - self._clock.monotonic() if self._heap else 3600.0
                 self._nap = asyncio.create_task(self._clock.sleep(idle_seconds), name="github-timer-nap")
                 await asyncio.wait({self._nap})
+                if not self._nap.cancelled():
+                    self._nap.result()
         finally:
             if self._nap is not None:
                 self._nap.cancel()

@@ -5,7 +5,7 @@ Source: GitHub REST docs, "Self-hosted runners", "Workflow runs" and "Workflow j
 
 from typing import Any
 
-from gateway_sandbox.github.models import DeliveryState, Job, Run, Runner, RunnerState
+from gateway_sandbox.github.models import DeliveryState, Job, JobState, Run, Runner, RunnerState
 from gateway_sandbox.github.state import State, stamp
 
 READ_ONLY_LABELS = ("self-hosted", "linux", "macos", "windows", "x64", "x86", "arm", "arm64")
@@ -80,7 +80,7 @@ def sandbox_job_json(state: State, job: Job) -> dict[str, Any]:
         "key": job.plan.key,
         "state": job.state,
         "queued_at": stamp(job.queued_at),
-        "waiting": job.waiting_for,
+        "waiting": job.waiting_for or _unserved(state, job),
         "needs": list(job.plan.needs),
         "is_cancelling": job.is_cancelling,
         "deliveries": len(job.deliveries),
@@ -88,6 +88,13 @@ def sandbox_job_json(state: State, job: Job) -> dict[str, Any]:
         "acquired": sum(1 for delivery in job.deliveries if delivery.token),
         "completions": job.completion_count,
     }
+
+
+def _unserved(state: State, job: Job) -> str | None:
+    """Why a queued job waits for nobody: no registered runner has its labels."""
+    if job.state is not JobState.QUEUED or any(runner.reach.serves(job.reach) for runner in state.runners.values()):
+        return None
+    return f"labels: no registered runner has {', '.join(job.plan.labels)}"
 
 
 def sandbox_run_json(state: State, run: Run) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 TRUE_TEXTS = ("1", "true", "$true")
 
@@ -28,6 +28,8 @@ class Trace:
         path = os.path.join(folder, f"Worker_{stamp}-utc.log")
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         self._to_stdout = to_stdout
+        self.mask: Callable[[str], str] = str
+        """Takes the job's secrets out, once they are known."""
 
     def info(self, source: str, text: str) -> None:
         self._write("INFO", source, text)
@@ -36,6 +38,7 @@ class Trace:
         self._write("ERR ", source, text)
 
     def _write(self, level: str, source: str, text: str) -> None:
+        text = self.mask(text)
         head = f"{time.strftime('%Y-%m-%d %H:%M:%SZ', time.gmtime())} {level} {source}]"
         os.write(self._fd, f"[{head} {text}\n".encode())
         if self._to_stdout:

@@ -76,6 +76,7 @@ class JobRun:
         self._finish = StepRecord("complete-job", 0, "Complete job")
         for number, record in enumerate(self.records, start=1):
             record.number = number
+            record.name = log.masker.mask(record.name)
 
     @property
     def records(self) -> list[StepRecord]:

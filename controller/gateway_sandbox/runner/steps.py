@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 
 from .checkout import CheckoutError, copy_tree
-from .expressions import ExpressionError, Scope, parse
+from .expressions import ExpressionError, parse
 from .filecommands import (
     SUMMARY_LIMIT_BYTES,
     FileCommandError,
@@ -89,13 +89,13 @@ class Step:
         outcome, reason, outputs = "success", "", dict[str, str]()
         try:
             env = state.evaluate_env(self._definition.get("environment"))
-            self._take_name(state.scope(env))
+            self._take_name(state, env)
             if self.condition_holds(state, env):
                 self._execute(state, env, outputs)
             else:
                 outcome = "skipped"
         except Skipped as exc:
-            outcome, reason = "skipped", str(exc)
+            outcome, reason = "skipped", state.log.masker.mask(str(exc))
             state.log.warning(f"{self.record.name}: {exc}")
         except Cancelled:
             outcome = "cancelled"
@@ -131,10 +131,11 @@ class Step:
         condition = to_text(self._definition.get("condition")) or "success()"
         return is_truthy(parse(condition).evaluate(state.scope(env)))
 
-    def _take_name(self, scope: Scope) -> None:
+    def _take_name(self, state: JobState, env: Mapping[str, str]) -> None:
         token = self._definition.get("displaynametoken")
         if isinstance(token, dict):
-            self.record.name = to_text(evaluate_token(token, scope)) or self.record.name
+            name = to_text(evaluate_token(token, state.scope(env)))
+            self.record.name = state.log.masker.mask(name) or self.record.name
 
     def _continues_on_error(self, state: JobState, env: Mapping[str, str]) -> bool:
         try:
@@ -178,7 +179,7 @@ class Step:
         self, state: JobState, env: dict[str, str], inputs: dict[str, Any], outputs: dict[str, str]
     ) -> None:
         shell = to_text(inputs.get("shell") or state.run_defaults.get("shell"))
-        folder = to_text(inputs.get("workingdirectory") or state.run_defaults.get("working-directory"))
+        folder = to_text(inputs.get("workingDirectory") or state.run_defaults.get("working-directory"))
         script = to_text(inputs.get("script"))
         files = create_files(state.folders.commands, self.record.id)
         environ = state.process_environ(env, {**files, "GITHUB_ACTION": self.context_name})

@@ -134,7 +134,9 @@ def _execute(
 ) -> int:
     client = _LazyClient(message.token)
     reporter = _open_reporter(message, client, trace, knobs)
-    log = JobLog(_masker(message), reporter.log if reporter else lambda _line: None)
+    masker = _masker(message)
+    trace.mask = masker.mask
+    log = JobLog(masker, reporter.log if reporter else lambda _line: None)
     environ = {name: value for name, value in os.environ.items() if name != VARIABLE}
     run = JobRun(
         message,

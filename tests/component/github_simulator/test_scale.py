@@ -73,8 +73,8 @@ def test_the_whole_protocol_runs_without_sockets_in_virtual_time() -> None:
         clock = ManualClock()
         checked: Clock = clock
         github = GitHub(clock=checked, keys=POOL)
-        github.add_app(APP_ID, public_pem(APP_KEY))
-        github.add_installation(INSTALLATION_ID, APP_ID)
+        github.apps.add_app(APP_ID, public_pem(APP_KEY))
+        github.apps.add_installation(INSTALLATION_ID, APP_ID)
         async with asyncio.TaskGroup() as group:
             timers = group.create_task(github.run())
             transport = SocketFree(Service(github))

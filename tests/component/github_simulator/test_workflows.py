@@ -1,9 +1,12 @@
 """Runs of workflow files through the control API: needs, conditions, matrices, outputs."""
 
+import json
 import textwrap
 from typing import Any
 
 import httpx
+
+from gateway_sandbox.runner.jobmessage import JobMessage
 
 from .driver import Claim, World, plain_text, scenario
 
@@ -50,10 +53,11 @@ def test_a_job_waits_for_its_needs_and_receives_their_results_and_outputs() -> N
         )
         assert reply.status_code == 201
         run = reply.json()
-        assert (run["name"], [(job["labels"], job["waiting"]) for job in run["jobs"]]) == (
+        assert (run["name"], [job["labels"] for job in run["jobs"]]) == (
             "pipeline",
-            [(["self-hosted", "gpu"], None), (["self-hosted"], "needs: build")],
+            [["self-hosted", "gpu"], ["self-hosted"]],
         )
+        assert run["jobs"][1]["waiting"] == "needs: build"
         build = await take(world, "first")
         github = plain_text(build.payload["contextData"]["github"])
         assert (github["workflow"], github["job"], github["gateway_sandbox_source"]) == (
@@ -63,7 +67,9 @@ def test_a_job_waits_for_its_needs_and_receives_their_results_and_outputs() -> N
         )
         assert build.payload["variables"]["system.github.job"] == {"value": "build"}
         assert build.payload["fileTable"] == ["ci.yml"]
-        assert len(build.payload["steps"]) == 1
+        message = JobMessage(json.dumps(build.payload))
+        assert (message.plan_id, message.token, len(message.steps)) == (build.ids["planId"], build.token, 1)
+        assert message.results_url == f"{world.simulator.url}/results/"
         assert (await jobs(world, run["id"]))["test"]["queued_at"] is None
         await build.complete(outputs={"version": {"value": "1.2"}})
         test = await take(world, "second")
@@ -125,7 +131,9 @@ def test_a_failed_matrix_job_stops_its_siblings_and_only_them() -> None:
             """,
         )
         run_id = reply.json()["id"]
-        waiting = [name for name, job in (await jobs(world, run_id)).items() if job["waiting"]]
+        waiting = [
+            name for name, job in (await jobs(world, run_id)).items() if str(job["waiting"]).startswith("max-parallel")
+        ]
         assert waiting == ["test (c)", "test (d)"]
         first, second = await take(world, "r-1"), await take(world, "r-2")
         assert plain_text(second.payload["contextData"]["matrix"]) == {"python": "b"}
@@ -217,6 +225,17 @@ def test_a_malformed_workflow_is_refused_with_its_line_and_starts_nothing() -> N
         assert "not supported" in (await start(world, container)).json()["message"]
         assert (await start(world, "{")).status_code == 422
         assert world.core.runs() == []
+
+    scenario(play)
+
+
+def test_a_job_whose_labels_nobody_has_says_so_until_somebody_comes() -> None:
+    async def play(world: World) -> None:
+        reply = await start(world, "on: push\njobs:\n  a: {runs-on: [self-hosted, gpu], steps: [{run: a}]}\n")
+        [job] = reply.json()["jobs"]
+        assert job["waiting"] == "labels: no registered runner has self-hosted, gpu"
+        await world.runner("gpu-runner", labels=["self-hosted", "gpu"])
+        assert (await jobs(world, reply.json()["id"]))["a"]["waiting"] is None
 
     scenario(play)
 

@@ -15,15 +15,14 @@ from actions_gateway.engine.clock import Clock, SystemClock
 from actions_gateway.engine.supervision import cancel_and_wait, run_forever
 from actions_gateway.kube import resources as r
 from actions_gateway.kube.client import KubeClient, connect
-from actions_gateway.kube.errors import NotFound
 from actions_gateway.kube.resources import Resource
 from gateway_sandbox.apiserver.server import ApiServer
 from gateway_sandbox.certificates import SandboxCertificates
 from gateway_sandbox.controllers.run import run_controllers
 from gateway_sandbox.nodes.images import Image, ImageTable
 from gateway_sandbox.nodes.node import Node
-from gateway_sandbox.nodes.pods import PodWorker
 from support.aio import run
+from support.clock import ManualClock
 
 Manifest = dict[str, Any]
 NAMESPACE = "team-a"
@@ -107,13 +106,6 @@ class World:
                 return seen
         raise AssertionError(f"the log ended without {text!r}: {seen!r}")
 
-    async def events(self, name: str) -> list[tuple[str, str]]:
-        """Reason and message of all events about the object."""
-        listed = await self.client.list(r.CORE_EVENTS, NAMESPACE)
-        return [
-            (item["reason"], item.get("message", "")) for item in listed.items if item["involvedObject"]["name"] == name
-        ]
-
     async def until_event(self, name: str, reason: str) -> str:
         """The message of the first event of that reason about the object."""
         found: list[str] = []
@@ -136,18 +128,6 @@ class World:
             if event.type != "BOOKMARK" and holds(event.object):
                 return event.object
         raise AssertionError("the watch ended")
-
-    def worker(self, name: str) -> PodWorker:
-        found = self.node.find_pod(NAMESPACE, name)
-        assert found is not None
-        return found
-
-    async def exists(self, resource: Resource, name: str) -> bool:
-        try:
-            await self.client.get(resource, name, NAMESPACE)
-        except NotFound:
-            return False
-        return True
 
 
 @asynccontextmanager
@@ -222,8 +202,17 @@ def container_status(pod: Manifest, container: str = "main") -> Manifest:
 
 async def eventually(holds: Callable[[], object]) -> None:
     """Waits for what has no event of its own: a file or a process that goes."""
-    while not holds():
+    while not holds():  # noqa: ASYNC110 - neither sends an event
         await asyncio.sleep(0.01)
+
+
+async def advance_until(clock: ManualClock, seconds: float, done: Awaitable[object]) -> None:
+    """Moves the clock on in steps until `done` is: a real process may not have got to its next wait yet."""
+    waiting = asyncio.ensure_future(done)
+    while not waiting.done():
+        await clock.advance(seconds)
+        await asyncio.wait({waiting}, timeout=0.02)
+    await waiting
 
 
 def waits_for(reason: str) -> Callable[[Manifest], bool]:

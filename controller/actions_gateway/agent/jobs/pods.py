@@ -1,5 +1,6 @@
 """The worker pods of the namespace, as one shared watch shows them."""
 
+import asyncio
 import random
 from collections.abc import Callable
 
@@ -23,7 +24,7 @@ class WorkerPods:
         self._rng = rng
         self._views: dict[str, PodView] = {}
         self._listeners: list[Callable[[PodView], None]] = []
-        self.is_synced = False
+        self.synced = asyncio.Event()
         self.inherited: set[str] = set()
         """Uids of the pods that were there before this agent: no job task of ours stands behind them."""
 
@@ -50,10 +51,10 @@ class WorkerPods:
         )
         async for change in changes:
             if change.type is ChangeType.SYNCED:
-                self.is_synced = True
+                self.synced.set()
                 continue
             view = view_of(change.object, is_gone=change.type is ChangeType.DELETED)
-            if not self.is_synced:
+            if not self.synced.is_set():
                 self.inherited.add(view.uid)
             self._take(view)
 

@@ -86,8 +86,9 @@ class Reaper:
         except (NotFound, Conflict):
             return
         labels = {"namespace": self._namespace, "runner_group": view.group}
-        self._metrics.inc(WORKER_PODS_REAPED, **labels, reason="completed_ttl")
+        self._metrics.inc(WORKER_PODS_REAPED, 1, **labels, reason="completed_ttl")
         log.info("worker pod reaped", pod=view.name, runner_group=view.group)
 
     def _failed(self, name: str, problem: Exception, retry_in_seconds: float) -> None:
-        log.warning("worker pod not reaped", pod=name, problem=str(problem), retry_in_seconds=round(retry_in_seconds, 1))
+        retry_in = round(retry_in_seconds, 1)
+        log.warning("worker pod not reaped", pod=name, problem=str(problem), retry_in_seconds=retry_in)

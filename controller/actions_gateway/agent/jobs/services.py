@@ -3,9 +3,9 @@
 import random
 from dataclasses import dataclass
 
+from actions_gateway.agent.jobs.plans import PlanClaims
 from actions_gateway.agent.jobs.pod import WorkerSite
 from actions_gateway.agent.jobs.pods import WorkerPods
-from actions_gateway.agent.jobs.plans import PlanClaims
 from actions_gateway.agent.jobs.slots import Slots
 from actions_gateway.agent.tunables import Tunables
 from actions_gateway.engine.clock import Clock

@@ -1,8 +1,8 @@
 """Job Secrets: the numbered slots in which a job's resume state, payload and runner files live.
 
-Slots have fixed names so that the agent's rights can name each of them; a slot is taken by creating its Secret, never by
-applying it, so that two agents cannot take the same one. The state key is written before the claim and never mounted;
-the worker's keys follow after it. Nothing is read back here: Secrets are neither listed, watched nor cached.
+Slots have fixed names so that the agent's rights can name each of them; a slot is taken by creating its Secret, never
+by applying it, so that two agents cannot take the same one. The state key is written before the claim and never
+mounted; the worker's keys follow after it. Nothing is read back: Secrets are neither listed, watched nor cached.
 """
 
 import base64

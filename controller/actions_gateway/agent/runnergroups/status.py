@@ -16,7 +16,9 @@ def decide_ready(facts: GroupFacts) -> Condition:
     if facts.spec_problem:
         return ready(ConditionStatus.FALSE, Reason.INVALID_SPEC, facts.spec_problem)
     if facts.is_suspended:
-        return ready(ConditionStatus.FALSE, Reason.SUSPENDED, "The group is suspended; jobs that run go on to their end.")
+        return ready(
+            ConditionStatus.FALSE, Reason.SUSPENDED, "The group is suspended; running jobs go on to their end."
+        )
     # The successor of a session that has just claimed a job is on its way: that is no outage.
     if facts.active_sessions or facts.busy_sessions:
         return ready(ConditionStatus.TRUE, Reason.LISTENER_ACTIVE, "At least one session is open.")

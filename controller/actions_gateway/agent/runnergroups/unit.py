@@ -114,7 +114,6 @@ class GroupUnit:
         """One of the group's pods changed."""
         if (job := self._jobs.get(view.name)) is not None:
             job.pod_changed(view)
-        self.admission.inherit(len(self._inherited()))
         self.changed()
 
     def _inherited(self) -> list[PodView]:
@@ -145,7 +144,8 @@ class GroupUnit:
         return self._pool.state.pending_jobs + unstarted
 
     def changed(self) -> None:
-        """Something about the group moved: its gauges and its status follow."""
+        """Something about the group moved: its places, its gauges and its status follow."""
+        self.admission.inherit(len(self._inherited()))
         self.report()
         self._on_change()
 

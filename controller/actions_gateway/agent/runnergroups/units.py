@@ -5,6 +5,7 @@ Status is written by one worker per key with a short debounce, so that a burst o
 
 import asyncio
 import random
+from typing import Any
 
 import structlog
 
@@ -65,9 +66,9 @@ class GroupUnits:
 
     async def follow(self) -> None:
         """Keeps the units in step with the objects until cancelled."""
-        changes = list_watch(
-            self._client, RUNNERGROUPS, self._parts.namespace, clock=self._clock, rng=self._rng
-        )
+        # A claim made before the running workers are known could exceed the ceiling.
+        await self._services.pods.synced.wait()
+        changes = list_watch(self._client, RUNNERGROUPS, self._parts.namespace, clock=self._clock, rng=self._rng)
         async for change in changes:
             if change.type is ChangeType.SYNCED:
                 self.is_synced = True
@@ -91,9 +92,7 @@ class GroupUnits:
                 tasks=self._tasks,
                 on_change=lambda: self._touch(name),
             )
-        elif change.object["metadata"].get("generation") != unit.manifest["metadata"].get("generation") or change.object[
-            "metadata"
-        ].get("deletionTimestamp"):
+        elif _moved(unit.manifest, change.object):
             unit.update(change.object)
         else:
             unit.manifest = change.object
@@ -201,3 +200,9 @@ class GroupUnits:
             await self._clock.sleep(_GAUGE_SECONDS)
             for unit in self.all():
                 unit.report()
+
+
+def _moved(before: dict[str, Any], after: dict[str, Any]) -> bool:
+    """Whether more than the status changed."""
+    fields = ("generation", "deletionTimestamp")
+    return any(before["metadata"].get(field) != after["metadata"].get(field) for field in fields)

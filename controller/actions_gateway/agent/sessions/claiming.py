@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
+from structlog.typing import FilteringBoundLogger
 
 from actions_gateway.agent.jobs.acquirer import ClaimedJob
 from actions_gateway.agent.jobs.admission import Reservation
@@ -89,7 +90,7 @@ class Claimer:
             return NoClaim(is_runner_spent=False)
         acquired = await self._acquire(request, bound)
         if isinstance(acquired, AcquiredJob) and parts.plans.claim(acquired.plan_id):
-            parts.metrics.inc(JOBS_ACQUIRED, **self._labels)
+            parts.metrics.inc(JOBS_ACQUIRED, 1, **self._labels)
             bound.info("job claimed", plan_id=acquired.plan_id, slot=slot.name)
             return Claim(self._claimed(acquired, reservation, waiting, slot), acquired.job_id)
         reservation.release()
@@ -99,7 +100,7 @@ class Claimer:
             return NoClaim(is_runner_spent=True)
         return acquired
 
-    async def _acquire(self, request: JobRequest, bound: structlog.typing.FilteringBoundLogger) -> AcquiredJob | NoClaim:
+    async def _acquire(self, request: JobRequest, bound: FilteringBoundLogger) -> AcquiredJob | NoClaim:
         """Repeats the same request id after an answer that leaves open whether the job is ours."""
         clock, attempts = self._parts.clock, self._parts.tunables.acquire_attempts
         is_uncertain = False
@@ -159,11 +160,11 @@ class Claimer:
             service=ClassicJobService(self._parts.run_service, job),
             claimed=now,
             first_delivered=waiting.first_delivered,
-            held_seconds=waiting.held_until(now),
+            held_seconds=waiting.held_seconds,
         )
 
     def _count_failure(self, reason: str) -> None:
-        self._parts.metrics.inc(JOB_ACQUISITION_ERRORS, **self._labels, reason=reason)
+        self._parts.metrics.inc(JOB_ACQUISITION_ERRORS, 1, **self._labels, reason=reason)
 
 
 def _text(number: int | None) -> str | None:

@@ -93,9 +93,7 @@ class SessionPool:
                 changed, places = self._changed.next, self._admission.changed.next
                 self._adjust(tasks)
                 wait = self._not_before - self._clock.monotonic()
-                await first_of(
-                    changed.wait(), places.wait(), self._clock.sleep(wait if wait > 0 else _IDLE_SECONDS)
-                )
+                await first_of(changed.wait(), places.wait(), self._clock.sleep(wait if wait > 0 else _IDLE_SECONDS))
         self._finished.set()
 
     async def close(self) -> None:
@@ -120,7 +118,7 @@ class SessionPool:
         """A session could be opened; if it takes the place of a broken one, that one is replaced."""
         self._problem = ""
         if self._owed:
-            self._parts.metrics.inc(AGENT_RECYCLES, **self._labels, trigger=self._owed.pop(0))
+            self._parts.metrics.inc(AGENT_RECYCLES, 1, **self._labels, trigger=self._owed.pop(0))
 
     def heard(self) -> None:
         """GitHub answered a poll: failures are over."""
@@ -136,7 +134,7 @@ class SessionPool:
     def accept(self, claimed: ClaimedJob) -> None:
         """Hands a claimed job on; its session's registration is used up."""
         self._growth = self._growth.delivered(self._group.max_listeners)
-        self._parts.metrics.inc(AGENT_RECYCLES, **self._labels, trigger="post_job")
+        self._parts.metrics.inc(AGENT_RECYCLES, 1, **self._labels, trigger="post_job")
         self._accept(claimed)
 
     # -- sizing --------------------------------------------------------------------------------------------------
@@ -175,8 +173,9 @@ class SessionPool:
         tasks.create_task(self._run(session), name=f"session {self._group.name}")
 
     def _close(self, waiting: list[RunnerSession], count: int) -> None:
-        # The sort is stable: among equals the newest goes first, so that the oldest hold is kept.
-        candidates = sorted(reversed(waiting), key=lambda session: _CLOSE_ORDER.index(session.state))
+        # Among equals the newest goes first, so that the oldest hold is kept.
+        newest_first = list(reversed(waiting))
+        candidates = sorted(newest_first, key=lambda session: _CLOSE_ORDER.index(session.state))
         for session in candidates[:count]:
             session.close()
 
@@ -200,7 +199,7 @@ class SessionPool:
             case End.REJECTED:
                 self._owed.append("startup")
             case End.FAILED:
-                self._parts.metrics.inc(AGENT_RECYCLE_ERRORS, **self._labels)
+                self._parts.metrics.inc(AGENT_RECYCLE_ERRORS, 1, **self._labels)
         self._back_off(session)
 
     def _back_off(self, session: RunnerSession) -> None:

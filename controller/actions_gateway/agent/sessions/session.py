@@ -22,7 +22,7 @@ from actions_gateway.agent.sessions.deliveries import Deliveries, Waiting
 from actions_gateway.agent.sessions.holding import Hold, after_poll
 from actions_gateway.agent.sessions.parts import SessionGroup, SessionParts
 from actions_gateway.agent.sessions.polling import DEAD_SESSION, Conversation, Poller, RegistrationSpent
-from actions_gateway.agent.signals import first_of
+from actions_gateway.agent.signals import first_of, within
 from actions_gateway.github.broker import RunnerStatus
 from actions_gateway.github.errors import GitHubError, RegistrationLost
 from actions_gateway.github.messages import ForceTokenRefresh, JobCancellation, JobRequest
@@ -162,14 +162,14 @@ class RunnerSession:
     async def _clean_up(self) -> None:
         if self._conversation is not None:
             await self._conversation.stop()
-        try:
-            async with asyncio.timeout(self._tunables.session_close_seconds):
-                if self._connection is not None:
-                    await self._connection.close()
-                if self._registration is not None and not self._is_used:
-                    await self._parts.registrar.remove(self._registration)
-        except TimeoutError:
+        if not await within(self._tunables.session_close_seconds, self._close_at_github(), self._clock):
             log.warning("session not closed in time", runner_group=self._group.name)
+
+    async def _close_at_github(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+        if self._registration is not None and not self._is_used:
+            await self._parts.registrar.remove(self._registration)
 
     # -- waiting -------------------------------------------------------------------------------------------------
 
@@ -236,7 +236,7 @@ class RunnerSession:
         if left <= 0:
             return None
         due = hold.poll_due_in(now, interval_seconds=self._tunables.hold_poll_interval_seconds)
-        waits = [places.wait(), self._close_requested.wait()]
+        waits: list[Coroutine[Any, Any, object]] = [places.wait(), self._close_requested.wait()]
         if conversation.is_open or due <= 0:
             waits += [conversation.arrived(RunnerStatus.ONLINE), self._clock.sleep(left)]
         else:
@@ -275,7 +275,7 @@ class RunnerSession:
         """Listens for a cancellation until the job's worker has ended."""
         line, is_connected = claim.job.line, True
         while not line.ended.is_set() and not self._close_requested.is_set():
-            waits = [line.ended.wait(), self._close_requested.wait()]
+            waits: list[Coroutine[Any, Any, object]] = [line.ended.wait(), self._close_requested.wait()]
             if is_connected:
                 waits.append(conversation.arrived(RunnerStatus.BUSY))
             await first_of(*waits)

@@ -22,6 +22,7 @@ from actions_gateway.agent.tokens.verdict import (
     from_token,
 )
 from actions_gateway.agent.tunables import Tunables
+from actions_gateway.api.conditions import Reason
 from actions_gateway.api.fields import CredentialStatus
 from actions_gateway.engine.backoff import Backoff
 from actions_gateway.engine.clock import Clock
@@ -174,7 +175,7 @@ class InstallationTokens:
         self._minted, self._minted_at = minted, self._clock.monotonic()
         self._is_rejected, self._is_outdated, self._failures = False, False, 0
         labels = {"namespace": self._namespace}
-        self._metrics.inc(TOKEN_REFRESHES, **labels)
+        self._metrics.inc(TOKEN_REFRESHES, 1, **labels)
         self._metrics.set(TOKEN_CONSECUTIVE_REFRESH_FAILURES, 0, **labels)
         self._metrics.set(TOKEN_EXPIRY_TIMESTAMP, minted.expires_at.timestamp(), **labels)
         log.info("installation token minted", expires_at=minted.expires_at.isoformat())
@@ -192,8 +193,9 @@ class InstallationTokens:
         self._failures += 1
         self._metrics.inc(TOKEN_REFRESH_ERRORS, namespace=self._namespace)
         self._metrics.set(TOKEN_CONSECUTIVE_REFRESH_FAILURES, self._failures, namespace=self._namespace)
-        log.warning("no installation token", reason=verdict.reason.value, problem=verdict.message, failures=self._failures)
-        if not (verdict.condition.status == "Unknown" and self.peek() is not None):
+        log.warning("no installation token", reason=verdict.reason, problem=verdict.message, failures=self._failures)
+        if verdict.reason is not Reason.GITHUB_UNREACHABLE or self.peek() is None:
+            # An outage says nothing about a credential whose token still works.
             self._judge(verdict)
 
     def _judge(self, verdict: Verdict) -> None:

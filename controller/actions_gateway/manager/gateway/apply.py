@@ -46,7 +46,7 @@ class Writer:
         try:
             await self._carry_out(step, namespace)
         except KubeError as problem:
-            return Failure(step.resource.kind, step.name, problem)
+            return Failure(step.resource, step.name, problem)
         log.info("step done", action=action, kind=step.resource.kind, namespace=namespace, child=step.name)
         return None
 

@@ -56,14 +56,14 @@ def agent_condition(snapshot: Snapshot) -> Condition:
     deployment = snapshot.agent
     namespace = snapshot.gateway["metadata"]["namespace"]
     if deployment is None:
-        message = f"Deployment {AGENT} does not exist yet"
+        message = f"Deployment {AGENT} does not exist yet."
     elif is_available(deployment):
-        text = f"Deployment {AGENT} has a ready pod"
+        text = f"Deployment {AGENT} has a ready pod."
         return Condition(ConditionType.AGC_AVAILABLE, ConditionStatus.TRUE, Reason.AGC_READY, text)
     else:
         message = (
             f"Deployment {AGENT} has no ready pod of its current template{_cause(deployment)}; "
-            f"see 'kubectl describe pod -n {namespace} -l app={AGENT}'"
+            f"see 'kubectl describe pod -n {namespace} -l app={AGENT}'."
         )
     return Condition(ConditionType.AGC_AVAILABLE, ConditionStatus.FALSE, Reason.AGC_NOT_READY, message)
 
@@ -99,14 +99,14 @@ def degraded_condition(failures: tuple[Failure, ...]) -> Condition:
     """Degraded: the last pass could not write everything; the message names the first step that failed."""
     if not failures:
         return Condition(
-            ConditionType.DEGRADED, ConditionStatus.FALSE, Reason.RECONCILED, "the last reconcile completed"
+            ConditionType.DEGRADED, ConditionStatus.FALSE, Reason.RECONCILED, "The last reconcile completed."
         )
     more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
     return Condition(
         ConditionType.DEGRADED,
         ConditionStatus.TRUE,
         Reason.PROVISIONING_FAILED,
-        f"{failures[0]}{more}; the manager tries again",
+        f"{failures[0]}{more}; the manager tries again.",
     )
 
 
@@ -154,18 +154,18 @@ def _from_groups(deaf: list[str], snapshot: Snapshot) -> Condition | None:
     namespace = snapshot.gateway["metadata"]["namespace"]
     return _not_ready(
         Reason.NO_ACTIVE_SESSIONS,
-        f"no session is open for {names}; see 'kubectl describe runnergroup -n {namespace} {deaf[0]}'",
+        f"No session is open for {names}; see 'kubectl describe runnergroup -n {namespace} {deaf[0]}'.",
     )
 
 
 def _all_available(snapshot: Snapshot, *, is_paused: bool) -> Condition:
-    message = "the agent is available and polls for every runner group"
+    message = "The agent is available and polls for every runner group."
     if not snapshot.runner_groups:
-        message = "the agent is available; add an entry to spec.runnerGroups to take jobs"
+        message = "The agent is available; add an entry to spec.runnerGroups to take jobs."
     elif is_paused:
-        message = "the agent is available and claims no job while spec.paused is true"
+        message = "The agent is available and claims no job while spec.paused is true."
     elif not _active_groups(snapshot):
-        message = "the agent is available and claims no job, since every runner group is suspended"
+        message = "The agent is available and claims no job, since every runner group is suspended."
     return Condition(ConditionType.READY, ConditionStatus.TRUE, Reason.ALL_AVAILABLE, message)
 
 
@@ -197,7 +197,7 @@ def _credential_unknown(snapshot: Snapshot, state: str) -> Condition:
         ConditionType.CREDENTIAL_UNAVAILABLE,
         ConditionStatus.UNKNOWN,
         Reason.CREDENTIAL_UNKNOWN,
-        f"the credential in Secret {secret} {state}",
+        f"The credential in Secret {secret} {state}.",
     )
 
 

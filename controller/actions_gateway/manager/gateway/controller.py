@@ -18,7 +18,7 @@ from actions_gateway.kube.client import KubeClient
 from actions_gateway.kube.errors import KubeError
 from actions_gateway.kube.events import EventRecorder
 from actions_gateway.kube.listwatch import list_watch
-from actions_gateway.kube.resources import ACTIONSGATEWAYS, NAMESPACES
+from actions_gateway.kube.resources import ACTIONSGATEWAYS, NAMESPACES, Resource
 from actions_gateway.manager.fleet import Fleet
 from actions_gateway.manager.gateway.children import CHILD_KINDS
 from actions_gateway.manager.gateway.mirror import Mirror, Mirrors
@@ -66,7 +66,7 @@ class GatewayController:
         )
         metrics.open(controller=CONTROLLER)
         for resource in self._mirrors:
-            metrics.open(controller=CONTROLLER, resource=resource.kind)
+            metrics.open(controller=CONTROLLER, resource=resource.plural)
 
     @property
     def is_synced(self) -> bool:
@@ -111,24 +111,25 @@ class GatewayController:
             again_after_seconds = await self._reconciler.reconcile(key)
         finally:
             self._metrics.observe(RECONCILE_DURATION, self._clock.monotonic() - started, controller=CONTROLLER)
-            self._measure_queue()
         self._metrics.inc(RECONCILE_TOTAL, controller=CONTROLLER, result="success")
+        self._queue.forget(key)
+        self._measure_queue()
         return again_after_seconds
 
-    def _on_failure(self, key: Key, failure: Exception, retry_in_seconds: float) -> None:
+    def _on_failure(self, key: Key, problem: Exception, retry_in_seconds: float) -> None:
         namespace, name = key
         facts = {"namespace": namespace, "name": name, "retry_in_seconds": round(retry_in_seconds, 1)}
-        kinds = [ACTIONSGATEWAYS.kind]
-        match failure:
+        failed: tuple[Resource, ...] = (ACTIONSGATEWAYS,)
+        match problem:
             case ProvisioningIncomplete(failures=failures):
-                kinds = [failed.kind for failed in failures]
-                log.warning("provisioning incomplete", problem=str(failure), **facts)
-            case KubeError(message=problem):
-                log.warning("status not written", problem=problem, **facts)
+                failed = tuple(failure.resource for failure in failures)
+                log.warning("provisioning incomplete", problem=str(problem), **facts)
+            case KubeError(message=message):
+                log.warning("status not written", problem=message, **facts)
             case _:
-                log.error("reconcile failed", exc_info=failure, **facts)
-        for kind in kinds:
-            self._metrics.inc(RECONCILE_ERRORS, controller=CONTROLLER, resource=kind)
+                log.error("reconcile failed", exc_info=problem, **facts)
+        for resource in failed:
+            self._metrics.inc(RECONCILE_ERRORS, controller=CONTROLLER, resource=resource.plural)
         self._metrics.inc(CONTROLLER_RUNTIME_RECONCILE_ERRORS, controller=CONTROLLER)
         self._metrics.inc(RECONCILE_TOTAL, controller=CONTROLLER, result="error")
         self._measure_queue()

@@ -28,7 +28,7 @@ def decide(snapshot: Snapshot, settings: ManagerSettings) -> Plan | None:
         spec = parse_gateway(snapshot.gateway)
         stages = build_children(snapshot.gateway, spec, settings)
     except ValueError as problem:
-        return Plan(None, Refusal(Reason.INVALID_SPEC, f"{_describe(problem)}; correct the ActionsGateway"), ())
+        return Plan(None, Refusal(Reason.INVALID_SPEC, f"{_describe(problem)}; correct the ActionsGateway."), ())
     limits, pod_makers = ([_apply(snapshot, manifest) for manifest in stage] for stage in stages)
     wanted = {(str(manifest["kind"]), str(manifest["metadata"]["name"])) for stage in stages for manifest in stage}
     marking = () if _is_marked(snapshot.namespace) else (MarkNamespace(str(snapshot.namespace["metadata"]["name"])),)
@@ -52,21 +52,21 @@ def _refusal_by_place(snapshot: Snapshot, settings: ManagerSettings) -> Refusal 
     if namespace in RESERVED_NAMESPACES or namespace == settings.namespace:
         return Refusal(
             Reason.RESERVED_NAMESPACE,
-            f"gateways are not served in the system namespace {namespace}; create it in a namespace of the tenant",
+            f"Gateways are not served in the system namespace {namespace}; create it in a namespace of the tenant.",
         )
     mark = (snapshot.namespace["metadata"].get("labels") or {}).get(labels.TENANT)
     if mark != labels.TENANT_MARK and (mark or settings.tenant_namespaces is TenantNamespaces.MARKED):
         return Refusal(
             Reason.NAMESPACE_NOT_MARKED,
-            f"namespace {namespace} is not marked for tenants; a platform owner marks it with "
-            f"'kubectl label --overwrite namespace {namespace} {labels.TENANT}={labels.TENANT_MARK}'",
+            f"Namespace {namespace} is not marked for tenants; a platform owner marks it with "
+            f"'kubectl label --overwrite namespace {namespace} {labels.TENANT}={labels.TENANT_MARK}'.",
         )
     oldest = min((snapshot.gateway, *snapshot.siblings), key=_age_order)
     if oldest is not snapshot.gateway:
         return Refusal(
             Reason.ANOTHER_GATEWAY,
-            f"namespace {namespace} is served by the older ActionsGateway {oldest['metadata']['name']}; "
-            "delete one of the two, or move this one to a namespace of its own",
+            f"Namespace {namespace} is served by the older ActionsGateway {oldest['metadata']['name']}; "
+            "delete one of the two, or move this one to a namespace of its own.",
         )
     return None
 

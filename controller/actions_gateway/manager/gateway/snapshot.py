@@ -104,9 +104,9 @@ class Plan:
 class Failure:
     """A step that did not succeed."""
 
-    kind: str
+    resource: Resource
     name: str
     error: KubeError
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.name}: {self.error.message}"
+        return f"{self.resource.kind} {self.name}: {self.error.message.rstrip('.')}"

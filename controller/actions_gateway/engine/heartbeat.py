@@ -1,19 +1,19 @@
 """The event loop's own pulse: what liveness means for an asyncio process, and how late it runs."""
 
+from collections.abc import Callable
+
 from actions_gateway.engine.clock import Clock
-from actions_gateway.metrics.catalog import EVENT_LOOP_LAG
-from actions_gateway.metrics.registry import Metrics
 
 _BEAT_SECONDS = 1.0
 _DEAD_AFTER_SECONDS = 30.0
 
 
 class Heartbeat:
-    """Beats once a second; a loop that is blocked for half a minute is dead."""
+    """Beats once a second and tells how late (seconds); a loop that is blocked for half a minute is dead."""
 
-    def __init__(self, metrics: Metrics, clock: Clock) -> None:
-        self._metrics = metrics
+    def __init__(self, clock: Clock, on_lag: Callable[[float], None]) -> None:
         self._clock = clock
+        self._on_lag = on_lag
         self._last_beat = clock.monotonic()
 
     def is_alive(self) -> bool:
@@ -26,4 +26,4 @@ class Heartbeat:
             expected = self._clock.monotonic() + _BEAT_SECONDS
             await self._clock.sleep(_BEAT_SECONDS)
             self._last_beat = self._clock.monotonic()
-            self._metrics.set(EVENT_LOOP_LAG, max(0.0, self._last_beat - expected))
+            self._on_lag(max(0.0, self._last_beat - expected))

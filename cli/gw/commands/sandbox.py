@@ -1,0 +1,75 @@
+"""`gw sandbox up`, `down` and `status`."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gw.commands.invocation import Invocation, command
+from gw.exits import ExitCode
+from gw.options import parse_seconds
+
+Dir = Annotated[
+    Path | None,
+    typer.Option("--dir", envvar="GW_SANDBOX_DIR", metavar="DIR", help="The sandbox's folder. Else one of your own."),
+]
+Timeout = Annotated[str, typer.Option("--timeout", metavar="DURATION", help="How long to wait.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    command(app, "up", uses_cluster=False)(up)
+    command(app, "down", uses_cluster=False)(down)
+    command(app, "status", uses_cluster=False)(status)
+
+
+def up(
+    invocation: Invocation,
+    folder: Dir = None,
+    owner_pid: Annotated[
+        int | None, typer.Option("--owner-pid", metavar="PID", help="End the sandbox when this process ends.")
+    ] = None,
+    timeout: Timeout = "60s",
+) -> ExitCode:
+    """Start a sandbox and show how to use it.
+
+    A cluster with the real manager, a GitHub that is a simulator, and workers that run as local processes. It stays
+    until `gw sandbox down`; your kubeconfig is not touched.
+    """
+    from gw.ops.sandbox import folder_of, start_sandbox
+    from gw.output.sandbox import left_out, sandbox_view, try_next
+
+    place = folder_of(folder)
+    invocation.printer.note(f"Starting a sandbox in {place} …")
+    sandbox = start_sandbox(place, owner_pid=owner_pid, timeout_seconds=parse_seconds(timeout, "--timeout"))
+    invocation.printer.show(sandbox_view(sandbox))
+    invocation.printer.notes([left_out(sandbox), *try_next(sandbox)])
+    return ExitCode.OK
+
+
+def down(invocation: Invocation, folder: Dir = None, timeout: Timeout = "30s") -> ExitCode:
+    """End the sandbox. Nothing of it is left."""
+    from gw.ops.sandbox import folder_of, stop_sandbox
+    from gw.output.sandbox import ended_view
+
+    place = folder_of(folder)
+    was_running = stop_sandbox(place, timeout_seconds=parse_seconds(timeout, "--timeout"))
+    invocation.printer.show(ended_view(place, was_running=was_running))
+    return ExitCode.OK
+
+
+def status(invocation: Invocation, folder: Dir = None) -> ExitCode:
+    """Show where the sandbox is and what it does.
+
+    Exits with 2 when none is running, with 3 when one is and does not answer.
+    """
+    from gw.ops.sandbox import find_sandbox, folder_of, look_at
+    from gw.output.sandbox import sandbox_state_view
+    from gw.sources.cluster import ClusterTarget
+
+    sandbox = find_sandbox(folder_of(folder))
+    cluster = invocation.surroundings.open_cluster(ClusterTarget(sandbox.kubeconfig))
+    state = asyncio.run(look_at(sandbox, cluster))
+    invocation.printer.show(sandbox_state_view(state))
+    return ExitCode.UNKNOWN if state.problems else ExitCode.OK

@@ -1,0 +1,107 @@
+"""The sandbox itself as text and as documents: where it is, what to try next, what it does."""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from rich.text import Text
+
+from gw.checks.wording import counted
+from gw.output.layout import columns, styled
+from gw.output.view import View
+from gw.sources.sandbox import SandboxFact, SandboxState
+
+_EXAMPLE_GROUPS = '--runner-group "cpu-runners labels=self-hosted,linux maxWorkers=30"'
+
+
+def sandbox_view(sandbox: SandboxFact) -> View:
+    """Where a running sandbox is."""
+    return View(
+        kind="Sandbox",
+        data=_data(sandbox),
+        lines=lambda: _place_lines(sandbox),
+        short=[str(sandbox.kubeconfig)],
+    )
+
+
+def sandbox_state_view(state: SandboxState) -> View:
+    """Where it is and what it does."""
+    data = _data(state.sandbox) | {
+        "tenants": None if state.tenants is None else list(state.tenants),
+        "runs": state.runs,
+        "jobs": None if state.jobs is None else dict(state.jobs),
+        "runner_count": state.runner_count,
+        "session_count": state.session_count,
+        "problems": list(state.problems),
+    }
+    return View(
+        kind="SandboxStatus",
+        data=data,
+        lines=lambda: [*_place_lines(state.sandbox), *_state_lines(state)],
+        short=[f"running {state.sandbox.folder}"],
+    )
+
+
+def ended_view(folder: Path, *, was_running: bool) -> View:
+    """That nothing runs any more."""
+    sentence = f"The sandbox in {folder} has ended." if was_running else f"No sandbox was running in {folder}."
+    return View(
+        kind="EndedSandbox",
+        data={"folder": str(folder), "was_running": was_running},
+        lines=lambda: [Text(sentence)],
+        short=["ended" if was_running else "none"],
+    )
+
+
+def try_next(sandbox: SandboxFact, program: str = "gw") -> list[Text]:
+    """What a newcomer may type next, with this sandbox's own values."""
+    lines = [
+        f"export KUBECONFIG={sandbox.kubeconfig}",
+        f"{program} tenant add team-a --yes --github-url {sandbox.github_url}/{sandbox.repository} \\",
+        f"  --app-id {sandbox.app_id} --installation-id {sandbox.installation_id} \\",
+        f"  --private-key-file {sandbox.app_key_path} --ca-bundle-file {sandbox.ca_path} \\",
+        f"  {_EXAMPLE_GROUPS}",
+        f"{program} sandbox run FILE        # a workflow file with runs-on: [self-hosted, linux]",
+        f"{program} sandbox down            # ends it; nothing is left",
+    ]
+    return [styled("Try next:", "head"), *(Text(f"  {line}") for line in lines)]
+
+
+def left_out(sandbox: SandboxFact) -> Text:
+    """What the embedded API server does not do, on one line."""
+    return Text(f"This embedded cluster leaves out: {', '.join(sandbox.left_out)}.")
+
+
+def _place_lines(sandbox: SandboxFact) -> list[Text]:
+    return columns(
+        [
+            ["Sandbox", f"running since {sandbox.started_at} (process {sandbox.pid})"],
+            ["Folder", str(sandbox.folder)],
+            ["Kubeconfig", str(sandbox.kubeconfig)],
+            ["API server", sandbox.api_url],
+            ["GitHub", f"{sandbox.github_url}/{sandbox.repository}"],
+            ["CA", str(sandbox.ca_path)],
+            ["App", f"{sandbox.app_id}, installation {sandbox.installation_id}, key {sandbox.app_key_path}"],
+            ["Priority classes", ", ".join(sandbox.priority_classes) or "none"],
+        ]
+    )
+
+
+def _state_lines(state: SandboxState) -> list[Text]:
+    lines = []
+    if state.tenants is not None:
+        lines += columns([["Tenants", ", ".join(state.tenants) or "none"]])
+    if state.jobs is not None:
+        jobs = ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in state.jobs.items())
+        runners = f"{counted(state.runner_count, 'runner')}, {counted(state.session_count, 'session')}"
+        lines += columns([["Runs", str(state.runs)], ["Jobs", jobs], ["Runners", runners]])
+    return lines + [styled(f"Problem: {problem}", "bad") for problem in state.problems]
+
+
+def _data(sandbox: SandboxFact) -> dict[str, Any]:
+    values = {field.name: getattr(sandbox, field.name) for field in fields(SandboxFact)}
+    return {name: list(value) if isinstance(value, tuple) else _plain(value) for name, value in values.items()}
+
+
+def _plain(value: object) -> object:
+    return value if isinstance(value, int | str) else str(value)

@@ -1,0 +1,255 @@
+"""Composition of the agent: what is made once, which tasks run, and in which order they stop.
+
+Time, randomness, the Kubernetes client and GitHub's transport come from outside, so that the whole agent can run on
+another clock against doubles in memory; `Agent` opens no socket and reads no environment.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable
+
+import structlog
+
+from actions_gateway import __version__
+from actions_gateway.agent.health import Health
+from actions_gateway.agent.jobs.job import Job
+from actions_gateway.agent.jobs.plans import PlanClaims
+from actions_gateway.agent.jobs.pod import WorkerSite
+from actions_gateway.agent.jobs.pods import WorkerPods
+from actions_gateway.agent.jobs.reaping import Reaper
+from actions_gateway.agent.jobs.services import JobServices
+from actions_gateway.agent.jobs.slots import Slots
+from actions_gateway.agent.registrations.registrar import Registrar
+from actions_gateway.agent.runnergroups.units import GroupUnits
+from actions_gateway.agent.sessions.parts import SessionParts
+from actions_gateway.agent.signals import within
+from actions_gateway.agent.tokens.installation import InstallationTokens
+from actions_gateway.agent.tunables import Tunables
+from actions_gateway.api.conditions import Reason
+from actions_gateway.api.gateway import SecurityProfile
+from actions_gateway.api.names import AGENT
+from actions_gateway.engine.clock import Clock
+from actions_gateway.engine.supervision import run_forever
+from actions_gateway.github.broker import Broker, RunnerPlatform
+from actions_gateway.github.http import Api, GitHubHttp, OnAnswer, code_class
+from actions_gateway.github.rest import GitHubRest
+from actions_gateway.github.runservice import RunService
+from actions_gateway.github.urls import scope_of
+from actions_gateway.kube.client import KubeClient
+from actions_gateway.kube.events import EventRecorder
+from actions_gateway.metrics.catalog import (
+    GITHUB_RATE_LIMIT_LIMIT,
+    GITHUB_RATE_LIMIT_REMAINING,
+    GITHUB_REQUESTS,
+    Component,
+)
+from actions_gateway.metrics.registry import Metrics
+from actions_gateway.metrics.server import serve_exposition
+from actions_gateway.settings import AgentSettings
+
+log = structlog.get_logger(__name__)
+
+OpenHttp = Callable[[OnAnswer], GitHubHttp]
+"""How GitHub is reached, when not over the network: a client that tells its answers."""
+
+_STATUS_WORKERS = 4
+_RENEWALS_AT_ONCE = 64
+
+
+async def run_agent(
+    settings: AgentSettings,
+    *,
+    client: KubeClient,
+    clock: Clock,
+    rng: random.Random,
+    open_http: OpenHttp | None = None,
+    tunables: Tunables | None = None,
+) -> None:
+    """Runs the agent with its probes and metrics until cancelled, then closes its sessions.
+
+    Raises ValueError when the GitHub URL or the CA bundle is unusable.
+    """
+    metrics = Metrics(Component.AGENT, __version__)
+    agent = Agent(
+        settings,
+        client=client,
+        clock=clock,
+        rng=rng,
+        metrics=metrics,
+        open_http=open_http,
+        tunables=tunables or Tunables(),
+    )
+    async with serve_exposition(
+        metrics,
+        host=settings.bind_address,
+        health_port=settings.health_port,
+        metrics_port=settings.metrics_port,
+        is_alive=agent.health.is_alive,
+        is_ready=agent.health.is_ready,
+    ):
+        await agent.run()
+
+
+class Agent:
+    """One tenant's agent."""
+
+    def __init__(
+        self,
+        settings: AgentSettings,
+        *,
+        client: KubeClient,
+        clock: Clock,
+        rng: random.Random,
+        metrics: Metrics,
+        open_http: OpenHttp | None = None,
+        tunables: Tunables,
+    ) -> None:
+        self._settings = settings
+        self._client = client
+        self._clock = clock
+        self._rng = rng
+        self._metrics = metrics
+        self._tunables = tunables
+        self._scope = scope_of(settings.github_url)
+        self._http = open_http(self._count_answer) if open_http else self._default_http()
+        self._rest = GitHubRest(self._http, self._scope, clock)
+        self.health = Health(metrics, clock)
+        self._tokens = InstallationTokens(
+            self._rest,
+            self._scope,
+            settings.github_app_path,
+            namespace=settings.namespace,
+            clock=clock,
+            rng=rng,
+            metrics=metrics,
+            tunables=tunables,
+            on_change=self._credential_changed,
+        )
+        self._units: GroupUnits | None = None
+        metrics.open(namespace=settings.namespace)
+
+    async def run(self) -> None:
+        """Serves the tenant's groups until cancelled; then closes sessions, keeps the locks, and ends."""
+        async with self._http, asyncio.TaskGroup() as tasks:
+            services = self._job_services()
+            units = self._units = GroupUnits(
+                self._client, parts=self._session_parts(services), services=services, rng=self._rng, tasks=tasks
+            )
+            reaper = Reaper(
+                self._client,
+                services.pods,
+                services.slots,
+                namespace=self._settings.namespace,
+                clock=self._clock,
+                rng=self._rng,
+                metrics=self._metrics,
+                ttl_of=units.ttl_of,
+            )
+            self.health.ready_when(lambda: services.pods.synced.is_set() and units.is_synced)
+            self.health.ready_when(lambda: self._tokens.verdict.reason is not Reason.CREDENTIAL_UNKNOWN)
+            run_forever(tasks, self.health.heartbeat.run(), name="heartbeat")
+            run_forever(tasks, self._tokens.run(), name="installation token")
+            run_forever(tasks, services.pods.run(), name="worker pods")
+            run_forever(tasks, units.follow(), name="runner groups")
+            run_forever(tasks, units.report_gauges(), name="gauges")
+            run_forever(tasks, reaper.run(), name="reaper")
+            for number in range(_STATUS_WORKERS):
+                run_forever(tasks, units.write_statuses(), name=f"statuses {number}")
+            try:
+                await asyncio.get_running_loop().create_future()
+            finally:
+                await self._stop(units)
+
+    def _default_http(self) -> GitHubHttp:
+        return GitHubHttp(self._clock, ca_bundle=self._settings.ca_bundle_path, on_answer=self._count_answer)
+
+    def _job_services(self) -> JobServices:
+        settings = self._settings
+        return JobServices(
+            client=self._client,
+            pods=WorkerPods(self._client, settings.namespace, clock=self._clock, rng=self._rng),
+            slots=Slots(self._client, settings.namespace, clock=self._clock, rng=self._rng, tunables=self._tunables),
+            plans=PlanClaims(),
+            site=WorkerSite(
+                namespace=settings.namespace,
+                wrapper_image=settings.wrapper_image,
+                worker_image=settings.worker_image,
+                service_account=settings.worker_service_account,
+                profile=SecurityProfile(settings.security_profile),
+                ca_configmap=settings.ca_bundle_configmap,
+                ca_key=settings.ca_bundle_key,
+            ),
+            events=EventRecorder(self._client, self._clock, component=AGENT, instance=settings.pod_name),
+            metrics=self._metrics,
+            clock=self._clock,
+            rng=self._rng,
+            tunables=self._tunables,
+        )
+
+    def _session_parts(self, services: JobServices) -> SessionParts:
+        platform = RunnerPlatform(self._settings.runner_version)
+        return SessionParts(
+            http=self._http,
+            broker=Broker(self._http, platform),
+            run_service=RunService(self._http, platform),
+            tokens=self._tokens,
+            registrar=Registrar(self._rest, self._tokens, rng=self._rng, tunables=self._tunables),
+            slots=services.slots,
+            plans=services.plans,
+            health=self.health,
+            metrics=self._metrics,
+            clock=self._clock,
+            rng=self._rng,
+            tunables=self._tunables,
+            namespace=self._settings.namespace,
+            agent=self._settings.pod_name,
+        )
+
+    # -- stop ----------------------------------------------------------------------------------------------------
+
+    async def _stop(self, units: GroupUnits) -> None:
+        """Intake first: no claim is begun, those begun are carried to their pods, and every lock gets its full life."""
+        self.health.is_stopping = True
+        if not await within(self._tunables.close_sessions_seconds, _close(units), self._clock):
+            log.warning("not all sessions were closed in time")
+        jobs = [job for unit in units.all() for job in unit.jobs]
+        if not await within(self._tunables.final_renewals_seconds, _renew(jobs), self._clock):
+            log.warning("not all locks were renewed in time")
+        await self._tokens.revoke()
+        log.info("agent stopped", jobs=len(jobs))
+
+    # -- notices -------------------------------------------------------------------------------------------------
+
+    def _count_answer(self, api: Api, status: int | None) -> None:
+        namespace = self._settings.namespace
+        self._metrics.inc(GITHUB_REQUESTS, namespace=namespace, api=api.value, code_class=code_class(status))
+        if (budget := self._rest.rate_limit) is not None:
+            self._metrics.set(GITHUB_RATE_LIMIT_LIMIT, budget.limit, namespace=namespace)
+            self._metrics.set(GITHUB_RATE_LIMIT_REMAINING, budget.remaining, namespace=namespace)
+
+    def _credential_changed(self) -> None:
+        if self._units is not None:
+            self._units.touch_all()
+
+
+async def _close(units: GroupUnits) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        for unit in units.all():
+            tasks.create_task(unit.close(), name=f"close {unit.name}")
+    async with asyncio.TaskGroup() as tasks:
+        for unit in units.all():
+            for job in unit.jobs:
+                tasks.create_task(job.placed.wait(), name=f"place {job.worker.name}")
+
+
+async def _renew(jobs: list[Job]) -> None:
+    gate = asyncio.Semaphore(_RENEWALS_AT_ONCE)
+
+    async def renew(job: Job) -> None:
+        async with gate:
+            if not job.has_ended:
+                await job.renewal.renew_once()
+
+    async with asyncio.TaskGroup() as tasks:
+        for job in jobs:
+            tasks.create_task(renew(job), name=f"last renewal {job.worker.name}")

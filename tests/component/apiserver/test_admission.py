@@ -1,0 +1,227 @@
+"""Defaults and admission: what the server adds to new objects and what it refuses."""
+
+import pytest
+from support.apiserver import Api, Json, config_map, deployment, play, pod
+
+CLASSES = "/apis/scheduling.k8s.io/v1/priorityclasses"
+
+
+def quota(**hard: str) -> Json:
+    return {"metadata": {"name": "compute"}, "spec": {"hard": {key.replace("__", "/"): v for key, v in hard.items()}}}
+
+
+def sized(name: str, **resources: Json) -> Json:
+    return pod(name, container={"resources": resources})
+
+
+def test_a_pod_gets_the_defaults_of_a_real_cluster() -> None:
+    async def scenario(api: Api) -> None:
+        created = await api.create("~/pods", sized("p", limits={"cpu": "0.5", "memory": "1024Mi"}))
+        spec = created["spec"]
+        assert (spec["restartPolicy"], spec["dnsPolicy"], spec["terminationGracePeriodSeconds"]) == (
+            "Always",
+            "ClusterFirst",
+            30,
+        )
+        assert (spec["serviceAccountName"], spec["schedulerName"]) == ("default", "default-scheduler")
+        assert (spec["priority"], spec["preemptionPolicy"]) == (0, "PreemptLowerPriority")
+        container = spec["containers"][0]
+        same = {"cpu": "500m", "memory": "1Gi"}
+        assert container["resources"] == {"limits": same, "requests": same}
+        assert container["imagePullPolicy"] == "IfNotPresent"
+        assert created["status"] == {"phase": "Pending", "qosClass": "Guaranteed"}
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(
+    ("image", "policy"),
+    [("app", "Always"), ("host:5000/app:latest", "Always"), ("app:1", "IfNotPresent"), ("app@sha256:0", "IfNotPresent")],
+)
+def test_the_pull_policy_follows_the_image_tag(image: str, policy: str) -> None:
+    async def scenario(api: Api) -> None:
+        created = await api.create("~/pods", pod(container={"image": image}))
+        assert created["spec"]["containers"][0]["imagePullPolicy"] == policy
+
+    play(scenario)
+
+
+def test_a_deployment_gets_its_strategy_and_limits() -> None:
+    async def scenario(api: Api) -> None:
+        spec = (await api.create("~apps/v1/deployments", deployment()))["spec"]
+        assert spec["strategy"] == {
+            "type": "RollingUpdate",
+            "rollingUpdate": {"maxUnavailable": "25%", "maxSurge": "25%"},
+        }
+        assert (spec["replicas"], spec["revisionHistoryLimit"], spec["progressDeadlineSeconds"]) == (1, 10, 600)
+        recreate = await api.create("~apps/v1/deployments", deployment("other", strategy={"type": "Recreate"}))
+        assert recreate["spec"]["strategy"] == {"type": "Recreate"}
+
+    play(scenario)
+
+
+def test_a_service_gets_an_address_of_its_own_and_keeps_it() -> None:
+    async def scenario(api: Api) -> None:
+        addresses = set()
+        for name in ("a", "b"):
+            body: Json = {"metadata": {"name": name}, "spec": {"ports": [{"port": 80}], "selector": {"app": "x"}}}
+            created = await api.create("~/services", body)
+            assert created["spec"]["ports"] == [{"port": 80, "protocol": "TCP", "targetPort": 80}]
+            assert created["spec"]["clusterIP"].startswith("10.96.")
+            addresses.add(created["spec"]["clusterIP"])
+            replaced = await api.put(f"~/services/{name}", body)
+            assert replaced.body["spec"]["clusterIP"] == created["spec"]["clusterIP"]
+        assert len(addresses) == 2
+
+    play(scenario)
+
+
+def test_plain_secret_strings_are_stored_encoded() -> None:
+    async def scenario(api: Api) -> None:
+        created = await api.create("~/secrets", {"metadata": {"name": "s"}, "stringData": {"k": "v"}})
+        assert (created["data"], created["type"]) == ({"k": "dg=="}, "Opaque")
+        assert "stringData" not in created
+
+    play(scenario)
+
+
+def test_a_policy_that_lists_egress_rules_restricts_both_directions() -> None:
+    async def scenario(api: Api) -> None:
+        body = {"metadata": {"name": "n"}, "spec": {"podSelector": {}, "egress": [{"ports": [{"port": 443}]}]}}
+        created = await api.create("~networking.k8s.io/v1/networkpolicies", body)
+        assert created["spec"]["policyTypes"] == ["Ingress", "Egress"]
+        assert created["spec"]["egress"] == [{"ports": [{"port": 443, "protocol": "TCP"}]}]
+
+    play(scenario)
+
+
+def test_a_new_namespace_is_labelled_active_and_has_its_service_account() -> None:
+    async def scenario(api: Api) -> None:
+        found = (await api.get(f"/api/v1/namespaces/{api.namespace}")).body
+        assert found["metadata"]["labels"] == {"kubernetes.io/metadata.name": api.namespace}
+        assert (found["status"]["phase"], found["spec"]["finalizers"]) == ("Active", ["kubernetes"])
+        assert await api.names("~/serviceaccounts") == ["default"]
+
+    play(scenario)
+
+
+def test_with_a_ca_pods_get_their_token_volume_unless_they_decline() -> None:
+    async def scenario(api: Api) -> None:
+        assert (await api.get("~/configmaps/kube-root-ca.crt")).body["data"] == {"ca.crt": "PEM"}
+        spec = (await api.create("~/pods", pod()))["spec"]
+        sources = spec["volumes"][0]["projected"]["sources"]
+        assert sources[0]["serviceAccountToken"]["path"] == "token"
+        mount = spec["containers"][0]["volumeMounts"][0]
+        assert mount["mountPath"] == "/var/run/secrets/kubernetes.io/serviceaccount"
+        declined = await api.create("~/pods", pod("q", automountServiceAccountToken=False))
+        assert "volumes" not in declined["spec"]
+
+    play(scenario, ca_pem="PEM")
+
+
+def test_nothing_is_created_in_a_namespace_that_does_not_exist() -> None:
+    async def scenario(api: Api) -> None:
+        answer = await api.post("/api/v1/namespaces/nowhere/configmaps", config_map())
+        assert answer.refusal == (404, "NotFound")
+        assert answer.message == 'namespaces "nowhere" not found'
+
+    play(scenario)
+
+
+def test_a_pod_of_an_unknown_service_account_is_refused() -> None:
+    async def scenario(api: Api) -> None:
+        answer = await api.post("~/pods", pod(serviceAccountName="ghost"))
+        assert answer.refusal == (403, "Forbidden")
+        assert answer.message == (
+            f'pods "p" is forbidden: error looking up service account {api.namespace}/ghost: '
+            'serviceaccount "ghost" not found'
+        )
+
+    play(scenario)
+
+
+def test_a_priority_class_gives_its_value_and_an_unknown_one_is_refused() -> None:
+    async def scenario(api: Api) -> None:
+        await api.create(CLASSES, {"metadata": {"name": "high"}, "value": 1000, "preemptionPolicy": "Never"})
+        spec = (await api.create("~/pods", pod(priorityClassName="high")))["spec"]
+        assert (spec["priority"], spec["preemptionPolicy"]) == (1000, "Never")
+        answer = await api.post("~/pods", pod("q", priorityClassName="ghost"))
+        assert answer.refusal == (403, "Forbidden")
+        assert answer.message == 'pods "q" is forbidden: no PriorityClass with name ghost was found'
+        forged = await api.post("~/pods", pod("q", priority=5))
+        assert "must not be provided in pod spec" in forged.message
+
+    play(scenario)
+
+
+def test_a_mount_of_a_volume_that_is_not_there_is_refused() -> None:
+    async def scenario(api: Api) -> None:
+        answer = await api.post("~/pods", pod(container={"volumeMounts": [{"name": "v", "mountPath": "/v"}]}))
+        assert answer.message == 'Pod "p" is invalid: spec.containers[0].volumeMounts[0].name: Not found: "v"'
+
+    play(scenario)
+
+
+def test_a_quota_counts_pods_and_refuses_the_one_too_many() -> None:
+    async def scenario(api: Api) -> None:
+        hard = {"requests.cpu": "1", "pods": "5", "count/pods": "9", "limits.memory": "2Gi"}
+        await api.create("~/resourcequotas", {"metadata": {"name": "compute"}, "spec": {"hard": hard}})
+        await api.create("~/pods", sized("a", requests={"cpu": "600m"}, limits={"cpu": "1", "memory": "1Gi"}))
+        found = (await api.get("~/resourcequotas/compute")).body
+        assert found["status"]["hard"] == hard
+        assert found["status"]["used"] == {"requests.cpu": "600m", "pods": "1", "count/pods": "1", "limits.memory": "1Gi"}
+        answer = await api.post("~/pods", sized("b", requests={"cpu": "500m"}, limits={"cpu": "1", "memory": "512Mi"}))
+        assert answer.refusal == (403, "Forbidden")
+        assert answer.message == (
+            'pods "b" is forbidden: exceeded quota: compute, requested: requests.cpu=500m, '
+            "used: requests.cpu=600m, limited: requests.cpu=1"
+        )
+
+    play(scenario)
+
+
+def test_a_quota_asks_for_the_amounts_that_it_limits() -> None:
+    async def scenario(api: Api) -> None:
+        await api.create("~/resourcequotas", quota(**{"limits.cpu": "4", "limits.memory": "4Gi"}))
+        answer = await api.post("~/pods", pod())
+        assert answer.message == (
+            'pods "p" is forbidden: failed quota: compute: must specify limits.cpu for: main; limits.memory for: main'
+        )
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("how", ["ends", "goes"])
+def test_a_pod_that_ends_or_goes_gives_its_share_back(how: str) -> None:
+    async def scenario(api: Api) -> None:
+        await api.create("~/resourcequotas", quota(pods="1"))
+        await api.create("~/pods", pod("a"))
+        assert (await api.post("~/pods", pod("b"))).status == 403
+        if how == "ends":
+            await api.patch("~/pods/a/status", {"status": {"phase": "Failed"}})
+        else:
+            await api.delete("~/pods/a")
+        assert (await api.get("~/resourcequotas/compute")).body["status"]["used"] == {"pods": "0"}
+        assert (await api.post("~/pods", pod("b"))).status == 201
+
+    play(scenario)
+
+
+def test_a_quota_on_object_counts_covers_other_kinds_too() -> None:
+    async def scenario(api: Api) -> None:
+        await api.create("~/resourcequotas", quota(**{"count__secrets": "1"}))
+        await api.create("~/secrets", {"metadata": {"name": "a"}})
+        answer = await api.post("~/secrets", {"metadata": {"name": "b"}})
+        assert "exceeded quota: compute, requested: count/secrets=1, used: count/secrets=1" in answer.message
+
+    play(scenario)
+
+
+def test_a_scoped_quota_is_refused_rather_than_counted_wrongly() -> None:
+    async def scenario(api: Api) -> None:
+        body = {"metadata": {"name": "q"}, "spec": {"hard": {"pods": "1"}, "scopes": ["BestEffort"]}}
+        answer = await api.post("~/resourcequotas", body)
+        assert answer.status == 422
+        assert "does not serve ResourceQuota scopes" in answer.message
+
+    play(scenario)

@@ -1,0 +1,232 @@
+"""Server-side apply: ownership, conflicts, giving fields up, and what updates do to owners."""
+
+import pytest
+from support.apiserver import CRDS, WIDGETS, Api, Json, config_map, deployment, play, widget, widget_crd
+from support.clock import ManualClock
+
+DEPLOYMENTS = "~apps/v1/deployments"
+
+
+def applied_config(**data: str) -> Json:
+    return config_map("settings", **data)
+
+
+def managers(obj: Json) -> dict[str, str]:
+    """The managers of an object with their operation."""
+    return {entry["manager"]: entry["operation"] for entry in obj["metadata"].get("managedFields", [])}
+
+
+def fields_of(obj: Json, manager: str) -> Json:
+    """fieldsV1 of one manager."""
+    fields: Json = next(
+        entry["fieldsV1"] for entry in obj["metadata"]["managedFields"] if entry["manager"] == manager
+    )
+    return fields
+
+
+def test_apply_creates_then_updates_and_a_repetition_changes_nothing() -> None:
+    async def scenario(api: Api) -> None:
+        created = await api.apply("~/configmaps/settings", applied_config(a="1"), "one")
+        assert created.status == 201
+        assert managers(created.body) == {"one": "Apply"}
+        assert fields_of(created.body, "one") == {"f:data": {"f:a": {}}}
+        again = await api.apply("~/configmaps/settings", applied_config(a="1"), "one")
+        assert (again.status, again.body) == (200, created.body)
+        changed = await api.apply("~/configmaps/settings", applied_config(a="2"), "one")
+        assert changed.body["data"] == {"a": "2"}
+
+    play(scenario)
+
+
+def test_a_field_of_another_manager_is_a_conflict_that_names_it() -> None:
+    async def scenario(api: Api) -> None:
+        await api.apply(f"{DEPLOYMENTS}/web", deployment(replicas=2), "one")
+        answer = await api.apply(f"{DEPLOYMENTS}/web", deployment(replicas=3), "two")
+        assert answer.refusal == (409, "Conflict")
+        assert answer.message == 'Apply failed with 1 conflict: conflict with "one": .spec.replicas'
+        assert answer.body["details"]["causes"] == [
+            {"reason": "FieldManagerConflict", "message": 'conflict with "one"', "field": ".spec.replicas"}
+        ]
+        assert (await api.get(f"{DEPLOYMENTS}/web")).body["spec"]["replicas"] == 2
+
+    play(scenario)
+
+
+def test_force_takes_the_field_from_its_owner() -> None:
+    async def scenario(api: Api) -> None:
+        await api.apply(f"{DEPLOYMENTS}/web", deployment(replicas=2), "one")
+        answer = await api.apply(f"{DEPLOYMENTS}/web", deployment(replicas=3), "two", force=True)
+        assert answer.body["spec"]["replicas"] == 3
+        assert "f:replicas" in fields_of(answer.body, "two")["f:spec"]
+        assert "f:replicas" not in fields_of(answer.body, "one")["f:spec"]
+        assert "f:template" in fields_of(answer.body, "one")["f:spec"]
+
+    play(scenario)
+
+
+def test_equal_values_are_shared_and_stay_until_the_last_owner_gives_them_up() -> None:
+    async def scenario(api: Api) -> None:
+        path = "~/configmaps/settings"
+        await api.apply(path, applied_config(a="1", b="2"), "one")
+        shared = await api.apply(path, applied_config(a="1"), "two")
+        assert shared.status == 200
+        left = await api.apply(path, applied_config(b="2"), "one")
+        assert left.body["data"] == {"a": "1", "b": "2"}
+        gone = await api.apply(path, config_map(), "two")
+        assert gone.body["data"] == {"b": "2"}
+
+    play(scenario)
+
+
+def test_an_updater_of_a_field_conflicts_with_the_applier_and_keeps_what_it_owns() -> None:
+    async def scenario(api: Api) -> None:
+        path = f"{DEPLOYMENTS}/web"
+        await api.apply(path, deployment(replicas=2), "one")
+        await api.patch(path, {"spec": {"replicas": 5}}, fieldManager="scaler")
+        refused = await api.apply(path, deployment(replicas=2), "one")
+        assert refused.message == 'Apply failed with 1 conflict: conflict with "scaler" using apps/v1: .spec.replicas'
+        given_up = await api.apply(path, deployment(), "one")
+        assert given_up.body["spec"]["replicas"] == 5
+
+    play(scenario)
+
+
+def test_a_restart_annotation_of_kubectl_survives_the_next_apply() -> None:
+    async def scenario(api: Api) -> None:
+        path, key = f"{DEPLOYMENTS}/web", "kubectl.kubernetes.io/restartedAt"
+        await api.apply(path, deployment(), "gmc")
+        restart = {"spec": {"template": {"metadata": {"annotations": {key: "now"}}}}}
+        await api.patch(path, restart, "strategic", fieldManager="kubectl-rollout")
+        answer = await api.apply(path, deployment(replicas=2), "gmc", force=True)
+        assert answer.body["spec"]["template"]["metadata"]["annotations"] == {key: "now"}
+        assert answer.body["spec"]["replicas"] == 2
+
+    play(scenario)
+
+
+def test_list_items_belong_to_their_appliers_by_key() -> None:
+    async def scenario(api: Api) -> None:
+        def with_env(*names: str) -> Json:
+            body = deployment()
+            body["spec"]["template"]["spec"]["containers"][0]["env"] = [{"name": n, "value": "v"} for n in names]
+            return body
+
+        path = f"{DEPLOYMENTS}/web"
+        await api.apply(path, with_env("A", "B"), "one")
+        await api.apply(path, with_env("C"), "two")
+        answer = await api.apply(path, with_env("B"), "one")
+        env = answer.body["spec"]["template"]["spec"]["containers"][0]["env"]
+        assert sorted(one["name"] for one in env) == ["B", "C"]
+        owned = fields_of(answer.body, "two")["f:spec"]["f:template"]["f:spec"]["f:containers"]
+        assert 'k:{"name":"C"}' in owned['k:{"name":"main"}']["f:env"]
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(
+    ("live", "applied", "merged"),
+    [("AB", "BA", "BA"), ("AXB", "BA", "XBA"), ("A", "B", "AB"), ("AXB", "ANB", "AXNB"), ("XAY", "AB", "XAYB")],
+)
+def test_merged_items_follow_the_applied_order(live: str, applied: str, merged: str) -> None:
+    """X and Y belong to someone else and stay where they are between the items of both."""
+
+    def with_env(names: str) -> Json:
+        body = deployment()
+        body["spec"]["template"]["spec"]["containers"][0]["env"] = [{"name": n, "value": "v"} for n in names]
+        return body
+
+    async def scenario(api: Api) -> None:
+        await api.create(DEPLOYMENTS, with_env(live), fieldManager="creator")
+        answer = await api.apply(f"{DEPLOYMENTS}/web", with_env(applied), "applier")
+        env = answer.body["spec"]["template"]["spec"]["containers"][0]["env"]
+        assert "".join(one["name"] for one in env) == merged
+
+    play(scenario)
+
+
+def test_ports_are_keyed_with_the_default_protocol() -> None:
+    async def scenario(api: Api) -> None:
+        body = deployment()
+        body["spec"]["template"]["spec"]["containers"][0]["ports"] = [{"containerPort": 80}]
+        for _ in range(2):
+            answer = await api.apply(f"{DEPLOYMENTS}/web", body, "one")
+        ports = answer.body["spec"]["template"]["spec"]["containers"][0]["ports"]
+        assert ports == [{"containerPort": 80, "protocol": "TCP"}]
+
+    play(scenario)
+
+
+def test_an_undeclared_field_is_refused_by_apply() -> None:
+    async def scenario(api: Api) -> None:
+        body = deployment()
+        body["spec"]["template"]["spec"]["containers"][0]["colour"] = "red"
+        answer = await api.apply(f"{DEPLOYMENTS}/web", body, "one")
+        assert answer.status == 500
+        assert "field not declared in schema" in answer.message
+
+    play(scenario)
+
+
+def test_apply_needs_a_manager_and_only_apply_takes_force() -> None:
+    async def scenario(api: Api) -> None:
+        answer = await api.patch("~/configmaps/settings", applied_config(a="1"), "apply")
+        assert answer.refusal == (422, "Invalid")
+        assert "is required for apply patch" in answer.message
+        await api.create("~/configmaps", config_map())
+        assert (await api.patch("~/configmaps/settings", {}, force="true")).refusal == (422, "Invalid")
+
+    play(scenario)
+
+
+def test_status_has_its_own_owners_through_its_own_endpoint() -> None:
+    async def scenario(api: Api) -> None:
+        await api.create(CRDS, widget_crd())
+        await api.apply(f"{WIDGETS}/w", widget() | {"status": {"replicas": 9}}, "writer")
+        conditions = [{"type": "Ready", "status": "True"}]
+        typed = {"apiVersion": "demo.example.com/v1", "kind": "Widget", "metadata": {"name": "w"}}
+        answer = await api.apply(f"{WIDGETS}/w/status", typed | {"status": {"conditions": conditions}}, "reporter")
+        assert answer.body["status"] == {"conditions": conditions}
+        assert answer.body["spec"]["size"] == 3
+        entry = next(e for e in answer.body["metadata"]["managedFields"] if e["manager"] == "reporter")
+        assert entry["subresource"] == "status"
+        assert entry["fieldsV1"]["f:status"]["f:conditions"]['k:{"type":"Ready"}'] == {
+            ".": {},
+            "f:status": {},
+            "f:type": {},
+        }
+        other = [{"type": "Degraded", "status": "False"}]
+        both = await api.apply(f"{WIDGETS}/w/status", typed | {"status": {"conditions": other}}, "second")
+        assert [one["type"] for one in both.body["status"]["conditions"]] == ["Ready", "Degraded"]
+        assert both.body["metadata"]["generation"] == 1
+
+    play(scenario)
+
+
+def test_updates_are_attributed_to_the_manager_or_the_user_agent_with_their_time() -> None:
+    clock = ManualClock()
+
+    async def scenario(api: Api) -> None:
+        await api.create("~/configmaps", config_map(a="1"), fieldManager="creator")
+        await clock.advance(60)
+        headers = {"Content-Type": "application/merge-patch+json", "User-Agent": "tool/1.2 (linux)"}
+        answer = await api.request("PATCH", "~/configmaps/settings", {"data": {"b": "2"}}, headers)
+        entries = {entry["manager"]: entry for entry in answer.body["metadata"]["managedFields"]}
+        assert entries["tool"]["fieldsV1"] == {"f:data": {"f:b": {}}}
+        assert entries["tool"]["time"] == "2026-01-05T09:01:00Z"
+        assert entries["creator"]["fieldsV1"] == {"f:data": {".": {}, "f:a": {}}}
+        assert entries["creator"]["time"] == "2026-01-05T09:00:00Z"
+
+    play(scenario, clock=clock)
+
+
+def test_an_apply_of_json_and_of_yaml_mean_the_same() -> None:
+    async def scenario(api: Api) -> None:
+        await api.apply("~/configmaps/settings", applied_config(a="1"), "one")
+        text = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata:\n  a: '1'\n"
+        url = f"{api.server.url}{api.path('~/configmaps/settings')}?fieldManager=one"
+        headers = {"Authorization": "Bearer component-test-token", "Content-Type": "application/apply-patch+yaml"}
+        async with api._session.patch(url, data=text, headers=headers) as answer:
+            assert answer.status == 200
+            assert (await answer.json())["data"] == {"a": "1"}
+
+    play(scenario)

@@ -1,0 +1,193 @@
+"""Deletion: grace, finalizers, owners, collections and namespaces."""
+
+import pytest
+from support.apiserver import Api, Json, config_map, play, pod
+from support.clock import ManualClock
+
+
+def owned(name: str, *owners: Json, block: bool = False) -> Json:
+    """A ConfigMap that names its owners."""
+    references = [
+        {"apiVersion": "v1", "kind": "ConfigMap", "name": owner["metadata"]["name"], "uid": owner["metadata"]["uid"]}
+        | ({"blockOwnerDeletion": True} if block else {})
+        for owner in owners
+    ]
+    return {"metadata": {"name": name, "ownerReferences": references}}
+
+
+def test_a_deletion_answers_with_success_and_the_object_is_gone() -> None:
+    async def scenario(api: Api) -> None:
+        created = await api.create("~/configmaps", config_map())
+        answer = await api.delete("~/configmaps/settings")
+        assert answer.body["status"] == "Success"
+        assert answer.body["details"] == {
+            "name": "settings",
+            "kind": "configmaps",
+            "uid": created["metadata"]["uid"],
+        }
+        assert (await api.delete("~/configmaps/settings")).refusal == (404, "NotFound")
+
+    play(scenario)
+
+
+def test_preconditions_guard_against_deleting_a_successor() -> None:
+    async def scenario(api: Api) -> None:
+        created = await api.create("~/configmaps", config_map())
+        for condition in ({"uid": "another"}, {"resourceVersion": "1"}):
+            answer = await api.delete("~/configmaps/settings", {"preconditions": condition})
+            assert answer.refusal == (409, "Conflict")
+            assert "Precondition failed" in answer.message
+        uid = created["metadata"]["uid"]
+        assert (await api.delete("~/configmaps/settings", {"preconditions": {"uid": uid}})).status == 200
+
+    play(scenario)
+
+
+def test_a_finalizer_holds_an_object_until_it_is_removed() -> None:
+    async def scenario(api: Api) -> None:
+        body = config_map()
+        body["metadata"]["finalizers"] = ["x/hold"]
+        await api.create("~/configmaps", body)
+        pending = await api.delete("~/configmaps/settings")
+        assert pending.body["metadata"]["deletionTimestamp"]
+        refused = await api.patch("~/configmaps/settings", {"metadata": {"finalizers": ["x/hold", "x/more"]}})
+        assert refused.refusal == (422, "Invalid")
+        assert "no new finalizers can be added" in refused.message
+        version = (await api.get("~/configmaps")).version
+        async with api.watch("~/configmaps", resourceVersion=version) as watch:
+            await api.patch("~/configmaps/settings", {"metadata": {"finalizers": None}})
+            assert (await watch.next())[0] == "DELETED"
+        assert (await api.get("~/configmaps/settings")).status == 404
+
+    play(scenario)
+
+
+def test_a_pod_on_a_node_stays_until_the_node_lets_it_go() -> None:
+    clock = ManualClock()
+
+    async def scenario(api: Api) -> None:
+        await api.create("~/pods", pod(nodeName="n1", terminationGracePeriodSeconds=20))
+        pending = (await api.delete("~/pods/p")).body
+        assert pending["metadata"]["deletionTimestamp"] == "2026-01-05T09:00:20Z"
+        assert pending["metadata"]["deletionGracePeriodSeconds"] == 20
+        again = (await api.delete("~/pods/p")).body
+        assert again["metadata"] == pending["metadata"]
+        shorter = (await api.delete("~/pods/p", {"gracePeriodSeconds": 5})).body
+        assert shorter["metadata"]["deletionTimestamp"] == "2026-01-05T09:00:05Z"
+        await api.delete("~/pods/p", {"gracePeriodSeconds": 0})
+        assert (await api.get("~/pods/p")).status == 404
+
+    play(scenario, clock=clock)
+
+
+@pytest.mark.parametrize("phase", ["", "Succeeded"], ids=["never scheduled", "already ended"])
+def test_a_pod_that_no_node_runs_goes_at_once(phase: str) -> None:
+    async def scenario(api: Api) -> None:
+        await api.create("~/pods", pod(**({"nodeName": "n1"} if phase else {})))
+        if phase:
+            await api.patch("~/pods/p/status", {"status": {"phase": phase}})
+        await api.delete("~/pods/p")
+        assert (await api.get("~/pods/p")).status == 404
+
+    play(scenario)
+
+
+def test_dependents_go_after_their_last_owner() -> None:
+    async def scenario(api: Api) -> None:
+        first, second = [await api.create("~/configmaps", config_map(name)) for name in ("first", "second")]
+        await api.create("~/configmaps", owned("child", first, second))
+        await api.create("~/configmaps", owned("grandchild", (await api.get("~/configmaps/child")).body))
+        await api.delete("~/configmaps/first")
+        child = await api.until("~/configmaps/child", lambda obj: len(obj["metadata"]["ownerReferences"]) == 1)
+        assert child["metadata"]["ownerReferences"][0]["name"] == "second"
+        await api.delete("~/configmaps/second")
+        await api.until_gone("~/configmaps/child")
+        await api.until_gone("~/configmaps/grandchild")
+
+    play(scenario)
+
+
+def test_an_object_whose_owner_is_gone_already_is_collected() -> None:
+    async def scenario(api: Api) -> None:
+        owner = await api.create("~/configmaps", config_map("owner"))
+        await api.delete("~/configmaps/owner")
+        await api.create("~/configmaps", config_map("owner"))
+        await api.create("~/configmaps", owned("late", owner))
+        await api.until_gone("~/configmaps/late")
+
+    play(scenario)
+
+
+def test_orphaned_dependents_stay_without_their_owner() -> None:
+    async def scenario(api: Api) -> None:
+        owner = await api.create("~/configmaps", config_map("owner"))
+        await api.create("~/configmaps", owned("child", owner))
+        await api.delete("~/configmaps/owner", propagationPolicy="Orphan")
+        await api.until_gone("~/configmaps/owner")
+        assert "ownerReferences" not in (await api.get("~/configmaps/child")).body["metadata"]
+
+    play(scenario)
+
+
+def test_a_foreground_deletion_waits_for_blocking_dependents() -> None:
+    async def scenario(api: Api) -> None:
+        owner = await api.create("~/configmaps", config_map("owner"))
+        child = owned("child", owner, block=True)
+        child["metadata"]["finalizers"] = ["x/hold"]
+        await api.create("~/configmaps", child)
+        pending = await api.delete("~/configmaps/owner", {"propagationPolicy": "Foreground"})
+        assert pending.body["metadata"]["finalizers"] == ["foregroundDeletion"]
+        await api.until("~/configmaps/child", lambda obj: "deletionTimestamp" in obj["metadata"])
+        assert (await api.get("~/configmaps/owner")).status == 200
+        await api.patch("~/configmaps/child", {"metadata": {"finalizers": None}})
+        await api.until_gone("~/configmaps/owner")
+
+    play(scenario)
+
+
+def test_a_collection_is_deleted_by_selector() -> None:
+    async def scenario(api: Api) -> None:
+        for name in ("a", "b", "c"):
+            body = config_map(name)
+            body["metadata"]["labels"] = {"keep": "yes" if name == "b" else "no"}
+            await api.create("~/configmaps", body)
+        await api.delete("~/configmaps", labelSelector="keep=no")
+        assert await api.names("~/configmaps") == ["b"]
+
+    play(scenario)
+
+
+def test_a_namespace_goes_with_everything_in_it_and_takes_nothing_new_meanwhile() -> None:
+    async def scenario(api: Api) -> None:
+        held = config_map("held")
+        held["metadata"]["finalizers"] = ["x/hold"]
+        await api.create("~/configmaps", held)
+        await api.create("~/pods", pod(nodeName="n1"))
+        path = f"/api/v1/namespaces/{api.namespace}"
+        pending = (await api.delete(path)).body
+        assert pending["status"]["phase"] == "Terminating"
+        refused = await api.post("~/configmaps", config_map("late"))
+        assert refused.refusal == (403, "Forbidden")
+        assert refused.message.endswith("because it is being terminated")
+        assert refused.body["details"]["causes"][0]["reason"] == "NamespaceTerminating"
+        await api.until("~/pods/p", lambda obj: "deletionTimestamp" in obj["metadata"])
+        await api.delete("~/pods/p", {"gracePeriodSeconds": 0})
+        assert (await api.get(path)).status == 200
+        await api.patch("~/configmaps/held", {"metadata": {"finalizers": None}})
+        await api.until_gone(path)
+        assert (await api.post("~/configmaps", config_map())).message == f'namespaces "{api.namespace}" not found'
+
+    play(scenario)
+
+
+def test_a_foreign_finalizer_of_a_namespace_is_respected_until_finalized() -> None:
+    async def scenario(api: Api) -> None:
+        path = f"/api/v1/namespaces/{api.namespace}"
+        live = (await api.get(path)).body
+        await api.put(f"{path}/finalize", live | {"spec": {"finalizers": ["kubernetes", "x/hold"]}})
+        await api.delete(path)
+        live = await api.until(path, lambda obj: obj["spec"]["finalizers"] == ["x/hold"])
+        await api.put(f"{path}/finalize", live | {"spec": {"finalizers": []}})
+        assert (await api.get(path)).status == 404
+
+    play(scenario)

@@ -1,0 +1,111 @@
+"""Real workflow files through the real manager, agent, wrapper and worker processes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.commands import ROOT
+
+pytestmark = pytest.mark.e2e
+
+EXAMPLES = ROOT / "controller/gateway_sandbox/examples"
+
+
+def jobs_of(answer: Any) -> list[dict[str, Any]]:
+    jobs: list[dict[str, Any]] = json.loads(answer.out)["jobs"]
+    return jobs
+
+
+def test_twenty_small_jobs_conclude_with_the_red_one_red(sandbox: Any) -> None:
+    answer = sandbox.gw("sandbox", "run", str(EXAMPLES / "many-small-jobs.yml"), "--output", "json")
+    assert answer.code == 0, answer
+    jobs = jobs_of(answer)
+    assert len(jobs) == 20
+    conclusions = [job["conclusion"] for job in jobs]
+    assert conclusions.count("failure") == 1
+    assert set(conclusions) <= {"success", "failure", "skipped"}
+    assert all(job["status"] == "completed" for job in jobs)
+
+
+def test_a_red_job_is_a_problem_only_when_asked_for(sandbox: Any) -> None:
+    answer = sandbox.gw("sandbox", "run", str(EXAMPLES / "many-small-jobs.yml"), "--fail-on", "failure")
+    assert answer.code == 1, answer
+
+
+def test_the_projects_own_ci_is_green_on_the_gateway(sandbox: Any) -> None:
+    answer = sandbox.gw(
+        "sandbox",
+        "run",
+        str(EXAMPLES / "project-ci.yml"),
+        *("--source", str(ROOT), "--timeout", "500s", "--output", "json"),
+        timeout_seconds=540,
+    )
+    assert answer.code == 0, answer
+    assert {job["name"]: job["conclusion"] for job in jobs_of(answer)} == {
+        job["name"]: "success" for job in jobs_of(answer)
+    }, sandbox.gw("sandbox", "logs").out[-4000:]
+
+
+def test_two_hundred_jobs_on_two_groups_conclude_exactly_once(sandbox: Any, tmp_path: Path) -> None:
+    workflow = tmp_path / "burst.yml"
+    jobs = {
+        f"{kind}-{number}": {"runs-on": ["self-hosted", kind], "steps": [{"run": f"echo {kind} {number}"}]}
+        for kind in ("gpu", "linux")
+        for number in range(100)
+    }
+    # JSON is YAML.
+    workflow.write_text(json.dumps({"name": "burst", "on": "workflow_dispatch", "jobs": jobs}))
+    answer = sandbox.gw("sandbox", "run", str(workflow), "--timeout", "300s", "--output", "json", timeout_seconds=330)
+    assert answer.code == 0, answer
+    concluded = jobs_of(answer)
+    assert len(concluded) == 200
+    assert {job["conclusion"] for job in concluded} == {"success"}
+    assert {(job["acquired_count"], job["completion_count"]) for job in concluded} == {(1, 1)}
+    assert {job["run_attempt"] for job in concluded} == {1}
+
+
+def test_the_steps_real_output_can_be_read(sandbox: Any, tmp_path: Path) -> None:
+    workflow = tmp_path / "hello.yml"
+    workflow.write_text(
+        "name: hello\non: push\njobs:\n  greet:\n    runs-on: [self-hosted, linux]\n    steps:\n"
+        "      - run: echo the answer is $((6 * 7))\n"
+        "      - uses: actions/setup-node@v4\n"
+    )
+    answer = sandbox.gw("sandbox", "run", str(workflow))
+    assert answer.code == 0, answer
+    assert "greet" in answer.out
+    log = sandbox.gw("sandbox", "logs", "greet")
+    assert log.code == 0, log
+    assert "the answer is 42" in log.out
+    assert "actions/setup-node" in answer.out + log.out
+
+
+def test_after_the_jobs_the_gateway_is_healthy_and_rests_with_one_session_per_group(sandbox: Any) -> None:
+    health = sandbox.gw("health", "team-a")
+    assert health.code == 0, health
+    groups = json.loads(sandbox.gw("runner-group", "list", "-n", "team-a", "--output", "json").out)
+    assert "cpu-runners" in json.dumps(groups)
+
+
+@pytest.mark.parametrize(
+    ("workflow", "named"),
+    [
+        ("jobs: [", "line 1"),
+        ("name: empty\non: push\n", "jobs"),
+        ("on: push\njobs:\n  a:\n    runs-on: [self-hosted, windows]\n    steps: [{run: 'true'}]\n", "windows"),
+        ("on: push\njobs:\n  a:\n    needs: b\n    runs-on: [self-hosted, linux]\n    steps: [{run: 'true'}]\n", "b"),
+    ],
+)
+def test_a_workflow_that_cannot_run_is_refused_before_anything_is_queued(
+    sandbox: Any, tmp_path: Path, workflow: str, named: str
+) -> None:
+    path = tmp_path / "wrong.yml"
+    path.write_text(workflow)
+    runs_before = json.loads(sandbox.gw("sandbox", "status", "--output", "json").out).get("runs")
+    answer = sandbox.gw("sandbox", "run", str(path))
+    assert answer.code == 2, answer
+    assert named in answer.err
+    assert "Traceback" not in answer.err
+    assert json.loads(sandbox.gw("sandbox", "status", "--output", "json").out).get("runs") == runs_before

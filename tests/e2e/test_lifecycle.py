@@ -1,0 +1,108 @@
+"""A sandbox and the demo leave nothing behind, whatever ends them."""
+
+import json
+import os
+import select
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from support.commands import ROOT, environment, processes_with, run_command
+
+pytestmark = pytest.mark.e2e
+
+DEMO = ROOT / "controller/gateway_sandbox/examples/demo.sh"
+
+
+def ended(pid: int, *, within_seconds: float = 60.0) -> bool:
+    """Waits for the end of a process that is no child of ours."""
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([handle], [], [], within_seconds)[0])
+    finally:
+        os.close(handle)
+
+
+def guardian_of(folder: Path) -> int:
+    return int(json.loads((folder / "sandbox.json").read_text())["pid"])
+
+
+def test_the_demo_runs_to_its_end_and_leaves_nothing(tmp_path: Path) -> None:
+    answer = run_command(str(DEMO), timeout_seconds=180, TMPDIR=str(tmp_path))
+    assert answer.code == 0, answer
+    assert "team-a" in answer.out
+    assert processes_with(str(tmp_path)) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupted_demo_leaves_nothing(tmp_path: Path) -> None:
+    demo = subprocess.Popen(
+        [str(DEMO)],
+        env=environment(TMPDIR=str(tmp_path)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    assert demo.stdout is not None
+    shown = []
+    for line in demo.stdout:
+        shown.append(line)
+        if "$ gw sandbox run" in line:
+            break
+    assert "$ gw sandbox run" in shown[-1], "".join(shown)
+    # A terminal's Ctrl-C reaches every process of the foreground group.
+    os.killpg(demo.pid, signal.SIGINT)
+    rest, _ = demo.communicate(timeout=60)
+    assert demo.returncode == 130, "".join(shown) + rest
+    assert processes_with(str(tmp_path)) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sandbox_ends_with_the_process_that_asked_for_it(tmp_path: Path) -> None:
+    folder = tmp_path / "cluster"
+    owner = subprocess.Popen(["sleep", "1000"])
+    try:
+        up = run_command("gw", "sandbox", "up", "--dir", str(folder), "--owner-pid", str(owner.pid))
+        assert up.code == 0, up
+        guardian = guardian_of(folder)
+    finally:
+        owner.kill()
+        owner.wait()
+    assert ended(guardian)
+    assert processes_with(str(folder)) == []
+    assert not folder.exists()
+
+
+def test_a_killed_cluster_takes_its_pods_with_it_and_leaves_its_log_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "cluster"
+    up = run_command("gw", "sandbox", "up", "--dir", str(folder))
+    assert up.code == 0, up
+    guardian = guardian_of(folder)
+    (cluster,) = [line for line in processes_with(str(folder)) if " cluster --folder" in line]
+    os.kill(int(cluster.split()[0]), signal.SIGKILL)
+    assert ended(guardian)
+    assert processes_with(str(folder)) == []
+    assert sorted(path.name for path in folder.iterdir()) == ["sandbox.lock", "sandbox.log"]
+
+
+def test_two_sandboxes_run_side_by_side(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("one", "two")]
+    try:
+        for folder in folders:
+            up = run_command("gw", "sandbox", "up", "--dir", str(folder))
+            assert up.code == 0, up
+        again = run_command("gw", "sandbox", "up", "--dir", str(folders[0]))
+        assert again.code == 2
+        assert "already runs" in again.err
+        assert "Traceback" not in again.err
+    finally:
+        for folder in folders:
+            run_command("gw", "sandbox", "down", "--dir", str(folder))
+    assert processes_with(str(tmp_path)) == []

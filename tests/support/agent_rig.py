@@ -1,0 +1,260 @@
+"""A whole agent in this process, with a real API server, a real GitHub simulator, and played worker pods."""
+
+import asyncio
+import random
+import tempfile
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from actions_gateway.agent.run import Agent
+from actions_gateway.agent.tunables import Tunables
+from actions_gateway.api.conditions import ConditionType, find_condition
+from actions_gateway.api.crd import runner_group_crd
+from actions_gateway.api.names import WORKER
+from actions_gateway.engine.clock import SystemClock
+from actions_gateway.engine.supervision import cancel_and_wait
+from actions_gateway.github.http import GitHubHttp
+from actions_gateway.kube.client import KubeClient
+from actions_gateway.kube.resources import (
+    CRDS,
+    EVENTS,
+    NAMESPACES,
+    PODS,
+    PRIORITYCLASSES,
+    RUNNERGROUPS,
+    SECRETS,
+    SERVICEACCOUNTS,
+)
+from actions_gateway.metrics.catalog import Component, Metric
+from actions_gateway.metrics.registry import Metrics
+from actions_gateway.settings import AgentSettings
+from gateway_sandbox.certificates import SandboxCertificates
+from gateway_sandbox.github.credentials import KeyPool
+from gateway_sandbox.github.models import Job
+from gateway_sandbox.github.settings import SimulatorSettings
+from gateway_sandbox.github.simulator import GitHubSimulator
+from support.cluster import api_server
+from support.pod_player import PodPlayer
+
+Manifest = dict[str, Any]
+
+NAMESPACE = "team-a"
+APP_ID, INSTALLATION_ID = 1234, 77
+APP_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+OTHER_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+KEYS = KeyPool()
+
+FAST = Tunables(
+    refused_claim_pause_seconds=0.05,
+    hold_poll_interval_seconds=0.1,
+    start_backoff_base_seconds=0.05,
+    start_backoff_cap_seconds=0.2,
+    token_backoff_base_seconds=0.05,
+    token_backoff_cap_seconds=0.2,
+    token_floor_seconds=0.1,
+    propagation_wait_seconds=(0.01, 0.02),
+    lock_lost_grace_seconds=0.2,
+    pod_backoff_base_seconds=0.05,
+    status_debounce_seconds=0.02,
+)
+_LOOK_SECONDS = 0.01
+
+
+def pem(key: rsa.RSAPrivateKey) -> str:
+    """A private key as GitHub hands it out."""
+    return key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
+
+
+def public_pem(key: rsa.RSAPrivateKey) -> str:
+    """Its public half, as the simulator wants it."""
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def runner_group(name: str, *runner_labels: str, **spec: Any) -> Manifest:
+    """A RunnerGroup of the tenant."""
+    return {
+        "apiVersion": RUNNERGROUPS.api_version,
+        "kind": RUNNERGROUPS.kind,
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": {"runnerLabels": list(runner_labels), **spec},
+    }
+
+
+class Rig:
+    """One tenant's surroundings."""
+
+    def __init__(self, client: KubeClient, simulator: GitHubSimulator, player: PodPlayer, folder: Path, ca: Path):
+        self.client = client
+        self.simulator = simulator
+        self.github = simulator.core
+        self.player = player
+        self.app_folder = folder
+        self._ca = ca
+
+    def write_secret(self, **fields: str | None) -> None:
+        """Lays the App's Secret out as its mount would; a field given as None is left out."""
+        complete = {"appId": str(APP_ID), "installationId": str(INSTALLATION_ID), "privateKey": pem(APP_KEY)}
+        for name, value in (complete | fields).items():
+            path = self.app_folder / name
+            path.unlink(missing_ok=True)
+            if value is not None:
+                path.write_text(value)
+
+    @asynccontextmanager
+    async def agent(self, tunables: Tunables = FAST) -> AsyncIterator["RunningAgent"]:
+        """An agent at work; it is stopped as SIGTERM stops it."""
+        metrics = Metrics(Component.AGENT, "test")
+        settings = AgentSettings(
+            namespace=NAMESPACE,
+            gateway_name="ci",
+            github_url=f"{self.simulator.url}/octo/demo",
+            github_app_path=self.app_folder,
+            wrapper_image="controller:test",
+            ca_bundle_path=self._ca,
+        )
+        agent = Agent(
+            settings, client=self.client, clock=SystemClock(), rng=random.Random(3), metrics=metrics, tunables=tunables
+        )
+        task = asyncio.create_task(agent.run(), name="agent")
+        running = RunningAgent(self, agent, metrics, task)
+        try:
+            yield running
+        finally:
+            await running.stop()
+
+    async def create(self, manifest: Manifest) -> Manifest:
+        """Creates a RunnerGroup, as the manager would."""
+        return await self.client.create(RUNNERGROUPS, manifest)
+
+    async def change(self, group: str, **spec: Any) -> None:
+        """Changes a RunnerGroup's spec, as the manager would."""
+        await self.client.patch(RUNNERGROUPS, group, {"spec": spec}, namespace=NAMESPACE)
+
+    async def pods(self) -> list[Manifest]:
+        """Worker pods that exist."""
+        return (await self.client.list(PODS, NAMESPACE)).items
+
+    async def secrets(self) -> list[Manifest]:
+        """Job Secrets that exist."""
+        return (await self.client.list(SECRETS, NAMESPACE)).items
+
+    async def events(self, reason: str) -> list[Manifest]:
+        """Events with this reason."""
+        return [event for event in (await self.client.list(EVENTS, NAMESPACE)).items if event["reason"] == reason]
+
+    def enqueue(self, count: int, *runner_labels: str) -> list[Job]:
+        """Queues jobs at GitHub."""
+        return [self.github.enqueue(runner_labels, name=f"job {number}") for number in range(count)]
+
+    async def until_done(self, jobs: Sequence[Job]) -> None:
+        """Returns when GitHub has concluded all of them."""
+        await self.github.state.wait_for(lambda: all(job.is_done for job in jobs))
+
+
+class RunningAgent:
+    """An agent at work."""
+
+    def __init__(self, rig: Rig, agent: Agent, metrics: Metrics, task: asyncio.Task[None]) -> None:
+        self._rig = rig
+        self._metrics = metrics
+        self._task = task
+        self.health = agent.health
+
+    async def stop(self) -> None:
+        """Stops it and waits for its end; raises what it died of."""
+        self._task.cancel()
+        await asyncio.wait({self._task})
+        if not self._task.cancelled() and (problem := self._task.exception()) is not None:
+            raise problem
+
+    def value(self, metric: Metric, group: str | None = None, **labels: str) -> float | None:
+        """A metric of the namespace, or of one of its groups."""
+        own = {"namespace": NAMESPACE} | ({"runner_group": group} if group else {})
+        return self._metrics.value(metric, **own, **labels)
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Returns once `holds` says so; raises what the agent died of."""
+        while not holds():
+            if self._task.done():
+                self._task.result()
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def eventually(self, holds: Callable[[], Coroutine[Any, Any, bool]]) -> None:
+        """The same for a question that takes a request."""
+        while not await holds():
+            if self._task.done():
+                self._task.result()
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def until_group(self, name: str, holds: Callable[[Manifest], bool]) -> Manifest:
+        """The RunnerGroup, once `holds` says so."""
+        found: Manifest = {}
+
+        async def look() -> bool:
+            nonlocal found
+            found = await self._rig.client.get(RUNNERGROUPS, name, NAMESPACE)
+            return holds(found)
+
+        await self.eventually(look)
+        return found
+
+    async def until_condition(self, name: str, kind: ConditionType, status: str, reason: str) -> Manifest:
+        """The condition of a group, once it has that status and reason."""
+
+        def holds(manifest: Manifest) -> bool:
+            entry = find_condition(manifest, kind)
+            return entry is not None and (entry["status"], entry["reason"]) == (status, reason)
+
+        entry = find_condition(await self.until_group(name, holds), kind)
+        assert entry is not None
+        return entry
+
+
+@asynccontextmanager
+async def surroundings(settings: SimulatorSettings | None = None) -> AsyncIterator[Rig]:
+    """API server, GitHub and pod player; the App's Secret is complete."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        certificates = SandboxCertificates.create(folder / "tls")
+        simulator = GitHubSimulator(
+            clock=SystemClock(),
+            ssl_context=certificates.server_context(),
+            settings=settings,
+            rng=random.Random(5),
+            keys=KEYS,
+        )
+        simulator.add_app(APP_ID, public_pem(APP_KEY))
+        simulator.add_installation(INSTALLATION_ID, APP_ID)
+        await simulator.start()
+        try:
+            async with api_server() as client, GitHubHttp(SystemClock(), ca_bundle=certificates.ca_path) as http:
+                await _furnish(client)
+                player = PodPlayer(client, simulator.core, http, NAMESPACE)
+                playing = asyncio.create_task(player.run(), name="pod player")
+                app_folder = folder / "app"
+                app_folder.mkdir()
+                rig = Rig(client, simulator, player, app_folder, certificates.ca_path)
+                rig.write_secret()
+                try:
+                    yield rig
+                finally:
+                    await cancel_and_wait(playing)
+        finally:
+            await simulator.stop()
+
+
+async def _furnish(client: KubeClient) -> None:
+    await client.create(CRDS, runner_group_crd())
+    await client.create(NAMESPACES, {"metadata": {"name": NAMESPACE}})
+    await client.create(SERVICEACCOUNTS, {"metadata": {"name": WORKER, "namespace": NAMESPACE}})
+    for name, value in (("low", 10), ("high", 100)):
+        await client.create(PRIORITYCLASSES, {"metadata": {"name": name}, "value": value})
+
+
+__all__ = ["FAST", "NAMESPACE", "Rig", "RunningAgent", "replace", "runner_group", "surroundings"]
