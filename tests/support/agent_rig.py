@@ -17,10 +17,11 @@ from actions_gateway.agent.tunables import Tunables
 from actions_gateway.api.conditions import ConditionType, find_condition
 from actions_gateway.api.crd import runner_group_crd
 from actions_gateway.api.names import WORKER
+from actions_gateway.engine.backoff import Backoff
 from actions_gateway.engine.clock import SystemClock
 from actions_gateway.engine.supervision import cancel_and_wait
 from actions_gateway.github.http import GitHubHttp
-from actions_gateway.kube.client import KubeClient
+from actions_gateway.kube.client import KubeClient, load_configuration
 from actions_gateway.kube.resources import (
     CRDS,
     EVENTS,
@@ -39,7 +40,7 @@ from gateway_sandbox.github.credentials import KeyPool
 from gateway_sandbox.github.models import Job
 from gateway_sandbox.github.settings import SimulatorSettings
 from gateway_sandbox.github.simulator import GitHubSimulator
-from support.cluster import api_server
+from support.cluster import TOKEN, api_server, render_kubeconfig
 from support.pod_player import PodPlayer
 
 Manifest = dict[str, Any]
@@ -53,14 +54,11 @@ KEYS = KeyPool()
 FAST = Tunables(
     refused_claim_pause_seconds=0.05,
     hold_poll_interval_seconds=0.1,
-    start_backoff_base_seconds=0.05,
-    start_backoff_cap_seconds=0.2,
-    token_backoff_base_seconds=0.05,
-    token_backoff_cap_seconds=0.2,
+    start_backoff=Backoff(0.05, 0.2),
+    token_backoff=Backoff(0.05, 0.2),
     token_floor_seconds=0.1,
-    propagation_wait_seconds=(0.01, 0.02),
     lock_lost_grace_seconds=0.2,
-    pod_backoff_base_seconds=0.05,
+    write_backoff=Backoff(0.05, 0.2),
     status_debounce_seconds=0.02,
 )
 _LOOK_SECONDS = 0.01
@@ -84,6 +82,28 @@ def runner_group(name: str, *runner_labels: str, **spec: Any) -> Manifest:
         "metadata": {"name": name, "namespace": NAMESPACE},
         "spec": {"runnerLabels": list(runner_labels), **spec},
     }
+
+
+class CountingClient(KubeClient):
+    """Remembers every request of the agent as (method, path)."""
+
+    requests: list[tuple[str, str]]
+
+    async def request(self, method: str, path: str, **arguments: Any) -> Manifest:
+        self.requests.append((method, path))
+        return await super().request(method, path, **arguments)
+
+
+@asynccontextmanager
+async def counting_client(host: str) -> AsyncIterator[CountingClient]:
+    """A connection of the agent's own."""
+    with tempfile.NamedTemporaryFile("w", suffix=".kubeconfig") as kubeconfig:
+        kubeconfig.write(render_kubeconfig(host, TOKEN))
+        kubeconfig.flush()
+        client = CountingClient(await load_configuration(kubeconfig.name))
+    client.requests = []
+    async with client:
+        yield client
 
 
 class Rig:
@@ -118,15 +138,16 @@ class Rig:
             wrapper_image="controller:test",
             ca_bundle_path=self._ca,
         )
-        agent = Agent(
-            settings, client=self.client, clock=SystemClock(), rng=random.Random(3), metrics=metrics, tunables=tunables
-        )
-        task = asyncio.create_task(agent.run(), name="agent")
-        running = RunningAgent(self, agent, metrics, task)
-        try:
-            yield running
-        finally:
-            await running.stop()
+        async with counting_client(self.client.host) as client:
+            agent = Agent(
+                settings, client=client, clock=SystemClock(), rng=random.Random(3), metrics=metrics, tunables=tunables
+            )
+            task = asyncio.create_task(agent.run(), name="agent")
+            running = RunningAgent(self, agent, metrics, task, client)
+            try:
+                yield running
+            finally:
+                await running.stop()
 
     async def create(self, manifest: Manifest) -> Manifest:
         """Creates a RunnerGroup, as the manager would."""
@@ -135,6 +156,10 @@ class Rig:
     async def change(self, group: str, **spec: Any) -> None:
         """Changes a RunnerGroup's spec, as the manager would."""
         await self.client.patch(RUNNERGROUPS, group, {"spec": spec}, namespace=NAMESPACE)
+
+    async def delete(self, group: str) -> None:
+        """Deletes a RunnerGroup, as the manager would."""
+        await self.client.delete(RUNNERGROUPS, group, namespace=NAMESPACE)
 
     async def pods(self) -> list[Manifest]:
         """Worker pods that exist."""
@@ -160,8 +185,11 @@ class Rig:
 class RunningAgent:
     """An agent at work."""
 
-    def __init__(self, rig: Rig, agent: Agent, metrics: Metrics, task: asyncio.Task[None]) -> None:
+    def __init__(
+        self, rig: Rig, agent: Agent, metrics: Metrics, task: asyncio.Task[None], client: CountingClient
+    ) -> None:
         self._rig = rig
+        self.client = client
         self._metrics = metrics
         self._task = task
         self.health = agent.health

@@ -53,8 +53,8 @@ class RecordingClient(KubeClient):
 
     @asynccontextmanager
     async def _open(self, method: str, path: str, **arguments: Any) -> AsyncIterator[aiohttp.ClientResponse]:
-        watched = "watch" if (arguments.get("query") or {}).get("watch") else ""
-        kind = watched or str(arguments.get("content_type", "")) if method in ("GET", "PATCH") else ""
+        is_watch = "watch" in (arguments.get("query") or {})
+        kind = "watch" if is_watch else str(arguments.get("content_type", "")) if method == "PATCH" else ""
         self.requests.append((method, path, kind))
         if self.forbidden and method != "GET" and self.forbidden in path:
             raise Forbidden("a policy says no", status=403)

@@ -53,6 +53,21 @@ async def run_until_deleted(playing: Playing) -> tuple[int, Conclusion | None]:
     return 137, None
 
 
+class Gate:
+    """Workers that run until they are let go, and succeed then."""
+
+    def __init__(self) -> None:
+        self._open = asyncio.Event()
+
+    async def __call__(self, _: Playing) -> tuple[int, Conclusion | None]:
+        await self._open.wait()
+        return 0, Conclusion.SUCCEEDED
+
+    def open(self) -> None:
+        """Lets them go, and those that come."""
+        self._open.set()
+
+
 class PodPlayer:
     """Plays every worker pod of a namespace."""
 

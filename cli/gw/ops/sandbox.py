@@ -103,6 +103,7 @@ def _fact(info: SandboxInfo) -> SandboxFact:
 def _explain(problem: SandboxError, folder: Path, *, is_late: bool) -> GwError:
     """The launcher's words; the end of its log becomes evidence below the sentence."""
     what, *tail = problem.message.splitlines()
-    kind: type[GwError] = TimedOut if is_late else Blind if (folder / launcher.LOG_FILE).exists() else Refused
+    began = (folder / launcher.LOG_FILE).exists() and launcher.read_info(folder) is None
+    kind: type[GwError] = TimedOut if is_late else Blind if began else Refused
     next_step = problem.next_step[:1].upper() + problem.next_step[1:].rstrip(".") + "."
     return kind(what.rstrip(":."), next_step, details=tuple(tail))

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import structlog
 
 from actions_gateway import __version__
+from actions_gateway.agent.basics import Basics
 from actions_gateway.agent.health import Health
 from actions_gateway.agent.jobs.job import Job
 from actions_gateway.agent.jobs.plans import PlanClaims
@@ -101,50 +102,33 @@ class Agent:
         clock: Clock,
         rng: random.Random,
         metrics: Metrics,
-        open_http: OpenHttp | None = None,
         tunables: Tunables,
+        open_http: OpenHttp | None = None,
     ) -> None:
         self._settings = settings
         self._client = client
-        self._clock = clock
-        self._rng = rng
-        self._metrics = metrics
-        self._tunables = tunables
-        self._scope = scope_of(settings.github_url)
-        self._http = open_http(self._count_answer) if open_http else self._default_http()
-        self._rest = GitHubRest(self._http, self._scope, clock)
-        self.health = Health(metrics, clock)
+        self._basics = Basics(settings.namespace, settings.pod_name, clock, rng, metrics, tunables)
+        scope = scope_of(settings.github_url)
+        self._http = (open_http or self._over_the_network)(self._count_answer)
+        self._rest = GitHubRest(self._http, scope, clock)
         self._tokens = InstallationTokens(
-            self._rest,
-            self._scope,
-            settings.github_app_path,
-            namespace=settings.namespace,
-            clock=clock,
-            rng=rng,
-            metrics=metrics,
-            tunables=tunables,
-            on_change=self._credential_changed,
+            self._rest, scope, settings.github_app_path, self._basics, on_change=self._credential_changed
         )
         self._units: GroupUnits | None = None
+        self.health = Health(metrics, clock)
         metrics.open(namespace=settings.namespace)
+
+    def _over_the_network(self, on_answer: OnAnswer) -> GitHubHttp:
+        return GitHubHttp(self._basics.clock, ca_bundle=self._settings.ca_bundle_path, on_answer=on_answer)
 
     async def run(self) -> None:
         """Serves the tenant's groups until cancelled; then closes sessions, keeps the locks, and ends."""
         async with self._http, asyncio.TaskGroup() as tasks:
             services = self._job_services()
             units = self._units = GroupUnits(
-                self._client, parts=self._session_parts(services), services=services, rng=self._rng, tasks=tasks
+                self._client, parts=self._session_parts(services), services=services, tasks=tasks
             )
-            reaper = Reaper(
-                self._client,
-                services.pods,
-                services.slots,
-                namespace=self._settings.namespace,
-                clock=self._clock,
-                rng=self._rng,
-                metrics=self._metrics,
-                ttl_of=units.ttl_of,
-            )
+            reaper = Reaper(self._client, services.pods, services.slots, self._basics, ttl_of=units.ttl_of)
             self.health.ready_when(lambda: services.pods.synced.is_set() and units.is_synced)
             self.health.ready_when(lambda: self._tokens.verdict.reason is not Reason.CREDENTIAL_UNKNOWN)
             run_forever(tasks, self.health.heartbeat.run(), name="heartbeat")
@@ -160,15 +144,13 @@ class Agent:
             finally:
                 await self._stop(units)
 
-    def _default_http(self) -> GitHubHttp:
-        return GitHubHttp(self._clock, ca_bundle=self._settings.ca_bundle_path, on_answer=self._count_answer)
-
     def _job_services(self) -> JobServices:
         settings = self._settings
         return JobServices(
+            basics=self._basics,
             client=self._client,
-            pods=WorkerPods(self._client, settings.namespace, clock=self._clock, rng=self._rng),
-            slots=Slots(self._client, settings.namespace, clock=self._clock, rng=self._rng, tunables=self._tunables),
+            pods=WorkerPods(self._client, self._basics),
+            slots=Slots(self._client, self._basics),
             plans=PlanClaims(),
             site=WorkerSite(
                 namespace=settings.namespace,
@@ -179,30 +161,21 @@ class Agent:
                 ca_configmap=settings.ca_bundle_configmap,
                 ca_key=settings.ca_bundle_key,
             ),
-            events=EventRecorder(self._client, self._clock, component=AGENT, instance=settings.pod_name),
-            metrics=self._metrics,
-            clock=self._clock,
-            rng=self._rng,
-            tunables=self._tunables,
+            events=EventRecorder(self._client, self._basics.clock, component=AGENT, instance=settings.pod_name),
         )
 
     def _session_parts(self, services: JobServices) -> SessionParts:
         platform = RunnerPlatform(self._settings.runner_version)
         return SessionParts(
+            basics=self._basics,
             http=self._http,
             broker=Broker(self._http, platform),
             run_service=RunService(self._http, platform),
             tokens=self._tokens,
-            registrar=Registrar(self._rest, self._tokens, rng=self._rng, tunables=self._tunables),
+            registrar=Registrar(self._rest, self._tokens, self._basics),
             slots=services.slots,
             plans=services.plans,
             health=self.health,
-            metrics=self._metrics,
-            clock=self._clock,
-            rng=self._rng,
-            tunables=self._tunables,
-            namespace=self._settings.namespace,
-            agent=self._settings.pod_name,
         )
 
     # -- stop ----------------------------------------------------------------------------------------------------
@@ -210,10 +183,10 @@ class Agent:
     async def _stop(self, units: GroupUnits) -> None:
         """Intake first: no claim is begun, those begun are carried to their pods, and every lock gets its full life."""
         self.health.is_stopping = True
-        if not await within(self._tunables.close_sessions_seconds, _close(units), self._clock):
+        if not await within(self._basics.tunables.close_sessions_seconds, _close(units), self._basics.clock):
             log.warning("not all sessions were closed in time")
         jobs = [job for unit in units.all() for job in unit.jobs]
-        if not await within(self._tunables.final_renewals_seconds, _renew(jobs), self._clock):
+        if not await within(self._basics.tunables.final_renewals_seconds, _renew(jobs), self._basics.clock):
             log.warning("not all locks were renewed in time")
         await self._tokens.revoke()
         log.info("agent stopped", jobs=len(jobs))
@@ -221,11 +194,11 @@ class Agent:
     # -- notices -------------------------------------------------------------------------------------------------
 
     def _count_answer(self, api: Api, status: int | None) -> None:
-        namespace = self._settings.namespace
-        self._metrics.inc(GITHUB_REQUESTS, namespace=namespace, api=api.value, code_class=code_class(status))
+        metrics, namespace = self._basics.metrics, self._basics.namespace
+        metrics.inc(GITHUB_REQUESTS, namespace=namespace, api=api.value, code_class=code_class(status))
         if (budget := self._rest.rate_limit) is not None:
-            self._metrics.set(GITHUB_RATE_LIMIT_LIMIT, budget.limit, namespace=namespace)
-            self._metrics.set(GITHUB_RATE_LIMIT_REMAINING, budget.remaining, namespace=namespace)
+            metrics.set(GITHUB_RATE_LIMIT_LIMIT, budget.limit, namespace=namespace)
+            metrics.set(GITHUB_RATE_LIMIT_REMAINING, budget.remaining, namespace=namespace)
 
     def _credential_changed(self) -> None:
         if self._units is not None:

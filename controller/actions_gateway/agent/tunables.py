@@ -6,6 +6,8 @@ GitHub REST docs, "Rate limits for the REST API".
 
 from dataclasses import dataclass
 
+from actions_gateway.engine.backoff import Backoff
+
 
 @dataclass(frozen=True, slots=True)
 class Tunables:
@@ -30,23 +32,19 @@ class Tunables:
     """After GitHub refused a claim, before the same session polls again."""
     session_close_seconds: float = 10.0
     """Bound on closing one session and deleting its registration."""
-    start_backoff_base_seconds: float = 1.0
-    start_backoff_cap_seconds: float = 60.0
+    start_backoff: Backoff = Backoff(1.0, 60.0)
+    """Between attempts to open a session."""
 
     # -- registrations
     registrations_at_once: int = 8
     """GitHub's secondary limits punish bursts of content creation."""
-    propagation_attempts: int = 6
-    propagation_wait_seconds: tuple[float, float] = (1.0, 2.0)
-    """A new registration is not known to the token endpoint at once."""
 
     # -- installation token
     token_lead_seconds: float = 300.0
     token_lead_jitter: float = 0.1
     token_floor_seconds: float = 30.0
     """Least time between two mints after a success, however short the tokens' life is."""
-    token_backoff_base_seconds: float = 5.0
-    token_backoff_cap_seconds: float = 60.0
+    token_backoff: Backoff = Backoff(5.0, 60.0)
 
     # -- jobs
     acquire_attempts: int = 3
@@ -59,8 +57,8 @@ class Tunables:
     """A completed job's lock is gone, too: so long the worker may take to show that it has ended."""
     unseen_pod_seconds: float = 30.0
     """A created pod that the watch has not shown for so long is looked up directly."""
-    pod_backoff_base_seconds: float = 1.0
-    pod_backoff_cap_seconds: float = 30.0
+    write_backoff: Backoff = Backoff(1.0, 30.0)
+    """Between attempts to write a job's objects."""
 
     # -- status
     status_debounce_seconds: float = 0.5

@@ -21,6 +21,7 @@ from actions_gateway.api.names import (
 )
 from actions_gateway.api.runnergroup import RUNNER_IMAGE
 from actions_gateway.manager import podspec
+from actions_gateway.manager.netpolicy import from_monitoring, policy_spec, to_api_server, to_dns
 from actions_gateway.settings import TenantNamespaces
 
 Manifest = dict[str, Any]
@@ -213,19 +214,11 @@ def _disruption_budget() -> Manifest:
 
 def _network_policy() -> Manifest:
     """The manager is scraped from namespaces that watch, and speaks to nothing but DNS and the API server."""
-    monitoring = {"namespaceSelector": {"matchLabels": {labels.METRICS_NAMESPACE: labels.METRICS_ENABLED}}}
-    dns = [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]
-    api_server = [{"protocol": "TCP", "port": 443}, {"protocol": "TCP", "port": 6443}]
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
         "metadata": _metadata(MANAGER, namespaced=True),
-        "spec": {
-            "podSelector": {"matchLabels": dict(_SELECTOR)},
-            "policyTypes": ["Ingress", "Egress"],
-            "ingress": [{"from": [monitoring], "ports": [{"protocol": "TCP", "port": podspec.METRICS_PORT}]}],
-            "egress": [{"ports": dns}, {"ports": api_server}],
-        },
+        "spec": policy_spec(_SELECTOR, ingress=[from_monitoring()], egress=[to_dns(), to_api_server()]),
     }
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any
 
-from gateway_sandbox.apiserver.columns import BUILTIN_COLUMNS, NAME_AND_AGE
-from gateway_sandbox.apiserver.kinds import Json, Kind, ScalePaths
+from gateway_sandbox.apiserver.cells import NAME_AND_AGE, builtin_columns
+from gateway_sandbox.apiserver.kinds import Column, Json, Kind, ScalePaths
 from gateway_sandbox.apiserver.schema import Node, compile_schema
 
 REF = "#/components/schemas/"
@@ -24,6 +24,7 @@ _SCALARS: dict[str, Json] = {
     "any": {"x-kubernetes-preserve-unknown-fields": True},
 }
 _FIELD = re.compile(r"^(?P<name>\w+)(?P<required>!?) (?P<type>[\w.{}\[\]]+)(?P<pointer>\*?)(?: (?P<flags>.+))?$")
+_SCALE = ScalePaths("spec.replicas", "status.replicas", "spec.selector")
 EVENT_RENAMES = {
     "regarding": "involvedObject",
     "note": "message",
@@ -43,14 +44,18 @@ class BuiltinTypes:
         text = files(__package__).joinpath("builtin.types").read_text(encoding="utf-8")
         self.schemas: dict[str, Json] = {}
         self._nodes: dict[str, Node] = {}
+        columns: dict[str, tuple[Column, ...]] = {}
         kind_lines: list[list[str]] = []
         for line in _logical_lines(text):
-            if line.startswith("kind "):
-                kind_lines.append(line.split()[1:])
-            else:
-                head, _, body = line.partition(": ")
-                self.schemas[head.split()[0]] = _type_schema(body, is_atomic=head.endswith(" atomic"))
-        self.kinds = [self._kind(*words) for words in kind_lines]
+            head, _, body = line.partition(": ")
+            match head.split():
+                case ["kind", *words]:
+                    kind_lines.append(words)
+                case ["columns", kind]:
+                    columns[kind] = builtin_columns(body)
+                case [name, *flags]:
+                    self.schemas[name] = _type_schema(body, is_atomic="atomic" in flags)
+        self.kinds = [self._kind(columns, *words) for words in kind_lines]
 
     def resolve(self, reference: str) -> Node:
         """The compiled type behind a `$ref`."""
@@ -59,12 +64,15 @@ class BuiltinTypes:
             self._nodes[name] = compile_schema(self.schemas[name], self.resolve, native=True)
         return self._nodes[name]
 
-    def _kind(self, api_version: str, kind: str, plural: str, *flags: str) -> Kind:
+    def _kind(
+        self, columns: dict[str, tuple[Column, ...]], api_version: str, kind: str, plural: str, *flags: str
+    ) -> Kind:
         group, _, version = api_version.rpartition("/")
-        name = f"{group}.{version}.{kind}" if f"{group}.{version}.{kind}" in self.schemas else kind
+        qualified = f"{group}.{version}.{kind}"
+        name = qualified if qualified in self.schemas else kind
         typed = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}}
         self.schemas[name]["properties"] = typed | self.schemas[name]["properties"]
-        options = dict(flag.split("=", 1) for flag in flags if "=" in flag)
+        options = {key: tuple(text.split(",")) for key, is_set, text in (f.partition("=") for f in flags) if is_set}
         is_view = group == "events.k8s.io"
         return Kind(
             group=group,
@@ -76,15 +84,15 @@ class BuiltinTypes:
             schema={"$ref": REF + name},
             singular=kind.lower(),
             list_kind=f"{kind}List",
-            short_names=tuple(options.get("short", "").split(",")) if "short" in options else (),
+            short_names=options.get("short", ()),
             categories=("all",) if "all" in flags else (),
-            subresources=tuple(options.get("sub", "").split(",")) if "sub" in options else (),
-            columns=BUILTIN_COLUMNS.get(kind, NAME_AND_AGE),
-            scale=ScalePaths("spec.replicas", "status.replicas", "spec.selector")
-            if "scale" in options.get("sub", "")
-            else None,
+            subresources=options.get("sub", ()),
+            columns=columns.get(kind, NAME_AND_AGE),
+            scale=_SCALE if "scale" in options.get("sub", ()) else None,
             counts_generation="generation" in flags,
             needs_version_on_put="conditional" in flags,
+            fixed_fields=options.get("fixed", ()),
+            selectable_fields=options.get("fields", ()),
             renames=EVENT_RENAMES if is_view else {},
             storage=("", "events") if is_view else (group, plural),
         )

@@ -15,7 +15,7 @@ from typing import Any
 import jsonschema
 from jsonschema import Draft4Validator, FormatChecker
 
-from gateway_sandbox.apiserver.columns import custom_columns
+from gateway_sandbox.apiserver.cells import custom_columns
 from gateway_sandbox.apiserver.kinds import Json, Kind, ScalePaths
 from gateway_sandbox.apiserver.schema import Node, compile_schema
 from gateway_sandbox.apiserver.statuses import Cause, invalid_value, not_supported, required

@@ -269,7 +269,8 @@ async def _body(request: web.Request) -> Any:
         try:
             return protobuf.decode_envelope(data)
         except protobuf.UndecodableProtobuf as problem:
-            raise unsupported_media_type(["application/json", "application/yaml"]) from problem
+            text = f"{problem}; kubectl apply -f FILE sends it that way"
+            raise ApiError(415, "UnsupportedMediaType", text) from problem
     try:
         return json.loads(data)
     except ValueError as problem:

@@ -51,6 +51,10 @@ class Kind:
     is_custom: bool = False
     counts_generation: bool = False
     needs_version_on_put: bool = False
+    fixed_fields: tuple[str, ...] = ()
+    """Dotted paths that never change once set."""
+    selectable_fields: tuple[str, ...] = ()
+    """What field selectors may name besides name and namespace; `x.*` means every field of x."""
     faults: Callable[[Json], list[Cause]] | None = None
     """Value validation beyond the compiled schema (custom resources)."""
     renames: Mapping[str, str] = field(default_factory=dict)

@@ -4,6 +4,7 @@ Source: Kubernetes documentation, "Server-Side Apply"; k8s.io/apimachinery pkg/u
 conflicts, the fields that nobody owns and the order of entries.
 """
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,7 @@ from gateway_sandbox.apiserver.statuses import ApiError, Cause, bad_request
 _UNOWNED_METADATA = frozenset(
     {"name", "namespace", "creationTimestamp", "selfLink", "uid", "generation", "managedFields", "resourceVersion"}
 )
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _UNOWNED = frozenset({"apiVersion", "kind"})
 
 
@@ -108,7 +110,7 @@ def apply_configuration(kind: Kind, live: Json, config: Json, writing: Writing, 
         merged = remove(kind.node, merged, mine.fields, owned)
     changed, removed = compare(kind.node, _owned_part(live), _owned_part(merged))
     if not force:
-        _check_conflicts(others, changed)
+        _check_conflicts(others, difference(changed, _given_away(kind, live, writing)))
     for entry in others:
         entry.lose(changed, removed)
     if mine is None:
@@ -118,6 +120,15 @@ def apply_configuration(kind: Kind, live: Json, config: Json, writing: Writing, 
     merged["metadata"] = dict(merged["metadata"])
     _store(merged, entries)
     return merged
+
+
+def _given_away(kind: Kind, live: Json, writing: Writing) -> FieldSet:
+    """What `kubectl apply --server-side` may take without force: fields as its client-side apply last left them."""
+    annotation = (live["metadata"].get("annotations") or {}).get(_LAST_APPLIED)
+    if writing.manager != "kubectl" or not annotation:
+        return {}
+    left = _owned_part(json.loads(annotation))
+    return difference(field_set(kind.node, left), compare(kind.node, left, _owned_part(live))[0])
 
 
 def _field_set(kind: Kind, config: Json) -> FieldSet:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import aiohttp
 from aiohttp import web
 
-from gateway_sandbox.apiserver.columns import read_path
+from gateway_sandbox.apiserver.cells import read_path
 from gateway_sandbox.apiserver.kinds import Json, Kind
 from gateway_sandbox.apiserver.statuses import ApiError, bad_request
 from gateway_sandbox.apiserver.store import Record, Store

@@ -1,9 +1,9 @@
-"""What `kubectl create` sends as protobuf: namespaces, Secrets, ConfigMaps, service accounts, quotas, classes.
+"""What kubectl sends as protobuf: the kinds that `kubectl create` makes, reviews, evictions and token requests.
 
 kubectl's generators write built-in kinds in Kubernetes' protobuf envelope (client-go from 1.32 on) and have no way back
 to JSON, so the few kinds that they make are decoded here; any other kind is refused as an unsupported media type.
 Facts: Kubernetes documentation, "Kubernetes API concepts: Protobuf encoding"; field numbers from `generated.proto` of
-k8s.io/apimachinery `meta/v1`, k8s.io/api `core/v1` and `scheduling/v1`.
+k8s.io/apimachinery `meta/v1`, k8s.io/api `core/v1`, `scheduling/v1`, `authentication/v1` and `policy/v1`.
 """
 
 import base64
@@ -126,7 +126,14 @@ _METADATA = _Field(
         }
     ),
 )
+_AUTHENTICATION, _AUTHORIZATION = "authentication.k8s.io/v1", "authorization.k8s.io/v1"
 _KINDS: dict[tuple[str, str], _Message] = {
+    (_AUTHENTICATION, "SelfSubjectReview"): {},
+    (_AUTHENTICATION, "TokenRequest"): {2: _Field("spec", _nested({4: _Field("expirationSeconds", _signed)}))},
+    (_AUTHORIZATION, "SelfSubjectAccessReview"): {},
+    (_AUTHORIZATION, "SelfSubjectRulesReview"): {},
+    ("policy/v1", "Eviction"): {1: _METADATA},
+    ("v1", "DeleteOptions"): {1: _Field("gracePeriodSeconds", _signed), 4: _Field("propagationPolicy", _text)},
     ("v1", "Namespace"): {1: _METADATA},
     ("v1", "ServiceAccount"): {1: _METADATA},
     ("v1", "ConfigMap"): {

@@ -15,19 +15,6 @@ Json = dict[str, Any]
 Predicate = Callable[[Json], bool]
 LabelTest = Callable[[Mapping[str, str]], bool]
 
-_FIELDS: dict[str, tuple[str, ...]] = {
-    "Pod": ("spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "status.phase",
-            "status.podIP", "spec.hostNetwork", "status.nominatedNodeName"),
-    "Event": ("involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid",
-              "involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath", "reason",
-              "reportingComponent", "source", "type", "regarding.kind", "regarding.namespace", "regarding.name",
-              "regarding.uid", "reportingController"),
-    "Secret": ("type",),
-    "Namespace": ("status.phase",),
-    "Node": ("spec.unschedulable",),
-    "ReplicaSet": ("status.replicas",),
-}  # fmt: skip
-_SPECIAL = {"source": "source.component"}
 _FIELD_TERM = re.compile(r"^(?P<path>[^=!]+?)\s*(?P<operator>==|!=|=)\s*(?P<value>.*)$")
 _LABEL_TERM = re.compile(
     r"^(?:(?P<absent>!)\s*(?P<without>[^\s=!,()]+)"
@@ -113,11 +100,13 @@ def _field_term(kind: Kind, term: str) -> Predicate:
     if match is None:
         raise bad_request(f"invalid selector: {term!r}; can't understand {term!r}")
     path, value, is_equal = match["path"], match["value"], match["operator"] != "!="
-    known = ("metadata.name", *(("metadata.namespace",) if kind.namespaced else ()))
-    if path not in known + (() if kind.is_custom else _FIELDS.get(kind.kind, ())):
+    known = ("metadata.name", *(("metadata.namespace",) if kind.namespaced else ()), *kind.selectable_fields)
+    head, _, rest = path.partition(".")
+    if path not in known and f"{head}.*" not in known:
         raise bad_request(f"field label not supported: {path}")
-    head, _, rest = _SPECIAL.get(path, path).partition(".")
-    parts = [kind.renames.get(head, head), *(rest.split(".") if rest else ())]
+    parts = (
+        ["source", "component"] if path == "source" else [kind.renames.get(head, head), *rest.split(".")[: len(rest)]]
+    )
     return lambda obj: (_text_at(obj, parts) == value) is is_equal
 
 

@@ -17,6 +17,7 @@ _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _DNS_LABEL = re.compile(rf"^{_LABEL}$")
 _DNS_SUBDOMAIN = re.compile(rf"^{_LABEL}(\.{_LABEL})*$")
 _QUALIFIED = re.compile(r"^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$")
+_FIXED = "field is immutable"
 _LABEL_KINDS = frozenset({"Namespace", "Service"})
 _FREE_NAME_KINDS = frozenset({"Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding"})
 _SUBDOMAIN_RULE = (
@@ -39,18 +40,6 @@ _VALUE_RULE = (
     "end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
     "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
 )
-_FIXED: Mapping[str, tuple[tuple[str, str], ...]] = {
-    "Deployment": (("spec.selector", "field is immutable"),),
-    "ReplicaSet": (("spec.selector", "field is immutable"),),
-    "Secret": (("type", "field is immutable"),),
-    "RoleBinding": (("roleRef", "cannot change roleRef"),),
-    "ClusterRoleBinding": (("roleRef", "cannot change roleRef"),),
-    "PriorityClass": (("value", "may not be changed in an update."),),
-    "Service": (("spec.clusterIP", "may not change once set"),),
-    "EndpointSlice": (("addressType", "field is immutable"),),
-    "CustomResourceDefinition": (("spec.group", "field is immutable"), ("spec.scope", "field is immutable"),
-                                 ("spec.names.plural", "field is immutable")),
-}  # fmt: skip
 
 
 def object_faults(kind: Kind, obj: Json) -> list[Cause]:
@@ -77,12 +66,12 @@ def update_faults(kind: Kind, new: Json, old: Json) -> list[Cause]:
                 f"no new finalizers can be added if the object is being deleted, found new finalizers {sorted(added)}"
             )
             causes.append(forbidden_field("metadata.finalizers", text))
-    if kind.is_custom:
-        return causes
-    for path, why in _FIXED.get(kind.kind, ()):
+    for path in kind.fixed_fields:
         before, after = value_at(old, path), value_at(new, path)
         if before is not None and before != after:
-            causes.append(invalid_value(path, after, why))
+            causes.append(invalid_value(path, after, "cannot change roleRef" if path == "roleRef" else _FIXED))
+    if kind.is_custom:
+        return causes
     if kind.kind == "Pod":
         causes += pod_update_faults(new, old)
     if kind.kind in ("Secret", "ConfigMap") and old.get("immutable"):

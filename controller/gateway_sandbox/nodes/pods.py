@@ -19,13 +19,14 @@ from actions_gateway.kube import resources as r
 from actions_gateway.kube.client import PatchType
 from actions_gateway.kube.errors import Conflict, Invalid, KubeError, NotFound
 from gateway_sandbox.nodes.admission import unsupported_feature, wants_api_access, with_api_access
-from gateway_sandbox.nodes.containers import RETRY_SECONDS, Container, PodScope
+from gateway_sandbox.nodes.containers import RETRY_SECONDS, Container
 from gateway_sandbox.nodes.host import Host
 from gateway_sandbox.nodes.ports import ANNOTATION, PodPorts
 from gateway_sandbox.nodes.problems import MountProblem
 from gateway_sandbox.nodes.processes import kill_pod
 from gateway_sandbox.nodes.records import SIGKILL_EXIT_CODE, Terminated, Waiting
 from gateway_sandbox.nodes.restarts import RestartPolicy
+from gateway_sandbox.nodes.scope import DEFAULT_GRACE_SECONDS, PodScope
 from gateway_sandbox.nodes.sources import Sources, references_of
 from gateway_sandbox.nodes.statuses import FAILED, RUNNING, SUCCEEDED, TERMINAL_PHASES, Status, Verdict, build_status
 from gateway_sandbox.nodes.volumes import gather_files, write_files
@@ -36,7 +37,6 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 UNSUPPORTED = "UnsupportedBySandbox"
-_DEFAULT_GRACE_SECONDS = 30.0
 _SHOWN = ("labels", "annotations")
 
 
@@ -182,7 +182,7 @@ class PodWorker:
             folder=self._folder,
             tasks=tasks,
             current=lambda: self.pod,
-            changed=self._records_changed.fire,
+            records_changed=self._records_changed,
             sources_changed=self._sources_changed,
         )
         spec = self._effective["spec"]
@@ -274,7 +274,7 @@ class PodWorker:
             return 0.0
         asked = self._pod["metadata"].get("deletionGracePeriodSeconds")
         if asked is None:
-            asked = self._pod["spec"].get("terminationGracePeriodSeconds", _DEFAULT_GRACE_SECONDS)
+            asked = self._pod["spec"].get("terminationGracePeriodSeconds", DEFAULT_GRACE_SECONDS)
         return float(asked)
 
     async def _stop_containers(self, grace_seconds: float) -> None:

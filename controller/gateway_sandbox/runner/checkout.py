@@ -27,6 +27,8 @@ def copy_tree(source: str, target: str) -> tuple[int, str]:
     if not os.path.isdir(source):
         raise CheckoutError(f"the local tree {source} is not a folder that this worker can read")
     tracked = _tracked_files(source)
+    if tracked is not None and not tracked:
+        raise CheckoutError(f"git tracks no file in {source}; add the files that the job needs with `git add`")
     names = _all_files(source, target) if tracked is None else tracked
     count = 0
     for name in names:

@@ -31,7 +31,8 @@ TOKEN = re.compile(
     r"\s*(?:(?P<number>[+-]?(?:0x[0-9a-fA-F]+|0o[0-7]+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?![A-Za-z0-9_.]))"
     r"|(?P<string>'(?:[^']|'')*')"
     r"|(?P<name>[A-Za-z_][A-Za-z0-9_-]*)"
-    r"|(?P<symbol>==|!=|<=|>=|&&|\|\||[()\[\].,!<>*]))"
+    r"|(?P<symbol>==|!=|<=|>=|&&|\|\||[()\[\].,!<>*]))",
+    re.ASCII,
 )
 LITERALS = {"null": None, "true": True, "false": False}
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 else:
     Value = object
 
-DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 def is_number(value: Value) -> bool:
@@ -77,7 +77,7 @@ def _parse_number(text: str) -> float:
     if text in ("Infinity", "-Infinity"):
         return float(text)
     try:
-        return int(text, 0) if text[:2] in ("0x", "0o") and "_" not in text else math.nan
+        return int(text, 0) if text[:2] in ("0x", "0o") and text.isascii() and "_" not in text else math.nan
     except ValueError:
         return math.nan
 

@@ -1,22 +1,262 @@
 """Jobs from GitHub's queue to their conclusion, through the whole agent."""
 
-from support.agent_rig import runner_group, surroundings
+import asyncio
+from collections import Counter
+
+import pytest
+
+from actions_gateway.api import labels
+from actions_gateway.github.runservice import Conclusion
+from actions_gateway.kube.resources import PODS
+from actions_gateway.metrics.catalog import (
+    JOB_DURATION,
+    JOBS_ACQUIRED,
+    JOBS_IN_FLIGHT,
+    LISTENER_SLOTS,
+    POD_CREATION_LATENCY,
+    WORKER_PODS_REAPED,
+    WORKERS,
+)
+from support.agent_rig import FAST, NAMESPACE, Rig, RunningAgent, replace, runner_group, surroundings
 from support.aio import run
+from support.pod_player import Gate, Playing, crash, run_until_deleted
+
+CPU = ("self-hosted", "linux")
+GPU = ("self-hosted", "gpu")
+TIERS = [{"priorityClassName": "low", "threshold": 5}, {"priorityClassName": "high", "threshold": 20}]
 
 
-def test_one_queued_job_runs_in_a_pod_and_leaves_nothing_but_the_pod() -> None:
+async def until_no_secret(rig: Rig, agent: RunningAgent) -> None:
+    async def is_clean() -> bool:
+        return not await rig.secrets()
+
+    await agent.eventually(is_clean)
+
+
+def test_a_queued_job_runs_in_a_pod_and_leaves_nothing_but_the_pod() -> None:
     async def main() -> None:
         async with surroundings() as rig:
-            await rig.create(runner_group("ci-cpu", "self-hosted", "linux"))
+            await rig.create(runner_group("ci-cpu", *CPU))
             async with rig.agent() as agent:
-                jobs = rig.enqueue(1, "self-hosted", "linux")
+                jobs = rig.enqueue(1, *CPU)
+                await rig.until_done(jobs)
+                assert jobs[0].conclusion == "success"
+                await until_no_secret(rig, agent)
+                (pod,) = await rig.pods()
+                annotations = pod["metadata"]["annotations"]
+                assert annotations[labels.REPOSITORY] == "octo/demo"
+                assert annotations[labels.RUN_ID] == str(jobs[0].run.id)
+                assert jobs[0].runner is not None
+                assert annotations[labels.RUNNER_NAME] == jobs[0].runner.name
+                assert agent.value(JOB_DURATION, "ci-cpu", result="succeeded") == 1
+                assert agent.value(POD_CREATION_LATENCY, "ci-cpu") == 1
+                assert not rig.github.violations()
+
+    run(main())
+
+
+@pytest.mark.parametrize("max_listeners", [1, 10])
+def test_two_hundred_jobs_on_two_groups_conclude_exactly_once(max_listeners: int) -> None:
+    async def main() -> None:
+        async with surroundings() as rig:
+            await rig.create(runner_group("ci-cpu", *CPU, maxWorkers=30, maxListeners=max_listeners))
+            await rig.create(runner_group("ci-gpu", *GPU, priorityTiers=TIERS, maxListeners=max_listeners))
+            async with rig.agent() as agent:
+                jobs = rig.enqueue(140, *CPU) + rig.enqueue(60, *GPU)
+                await rig.until_done(jobs)
+                await until_no_secret(rig, agent)
+                assert Counter(job.conclusion for job in jobs) == {"success": 200}
+                assert {job.completion_count for job in jobs} == {1}
+                assert len(rig.player.played) == len(set(rig.player.played)) == 200
+                assert (agent.value(JOBS_ACQUIRED, "ci-cpu"), agent.value(JOBS_ACQUIRED, "ci-gpu")) == (140, 60)
+                assert not rig.github.violations()
+                writes = [path for method, path in agent.client.requests if method != "GET"]
+                assert len(writes) / len(jobs) <= 8
+
+    run(main(), timeout_seconds=120)
+
+
+def test_a_group_at_its_ceiling_holds_one_job_and_uses_a_freed_place_at_once() -> None:
+    async def main() -> None:
+        async with surroundings() as rig:
+            gates = [Gate() for _ in range(5)]
+            waiting = iter(gates)
+
+            async def ending(playing: Playing) -> tuple[int, Conclusion | None]:
+                return await next(waiting)(playing)
+
+            rig.player.ending = ending
+            await rig.create(runner_group("ci-cpu", *CPU, maxWorkers=2, maxListeners=10))
+            async with rig.agent() as agent:
+                jobs = rig.enqueue(5, *CPU)
+                await agent.until(lambda: agent.value(LISTENER_SLOTS, "ci-cpu", state="holding") == 1)
+                await agent.until(lambda: len(rig.player.running) == 2)
+                group = await agent.until_group("ci-cpu", lambda g: g.get("status", {}).get("activeSessions") == 1)
+                assert group["status"]["activeJobs"] == 2
+                assert group["status"]["pendingJobs"] == 1
+                assert sum(job.status == "queued" for job in jobs) == 3
+                gates[0].open()
+                await agent.until(lambda: agent.value(JOBS_ACQUIRED, "ci-cpu") == 3)
+                assert rig.player.most_running["ci-cpu"] == 2
+                for gate in gates:
+                    gate.open()
+                await rig.until_done(jobs)
+                assert rig.player.most_running["ci-cpu"] == 2
+                assert {job.conclusion for job in jobs} == {"success"}
+
+    run(main())
+
+
+def test_workers_take_the_priority_class_of_the_first_tier_with_room() -> None:
+    async def main() -> None:
+        async with surroundings() as rig:
+            rig.player.ending = gate = Gate()
+            tiers = [{"priorityClassName": "low", "threshold": 1}, {"priorityClassName": "high", "threshold": 3}]
+            await rig.create(runner_group("ci-gpu", *GPU, priorityTiers=tiers))
+            async with rig.agent() as agent:
+                jobs = rig.enqueue(3, *GPU)
+                await agent.until(lambda: len(rig.player.running) == 3)
+                classes = Counter(pod["spec"]["priorityClassName"] for pod in rig.player.running.values())
+                assert classes == {"low": 1, "high": 2}
+                gate.open()
+                await rig.until_done(jobs)
+
+    run(main())
+
+
+def test_a_worker_that_dies_without_a_report_has_its_job_completed_as_failed() -> None:
+    async def main() -> None:
+        async with surroundings() as rig:
+            rig.player.ending = crash
+            await rig.create(runner_group("ci-cpu", *CPU))
+            async with rig.agent() as agent:
+                jobs = rig.enqueue(1, *CPU)
+                await rig.until_done(jobs)
+                assert jobs[0].conclusion == "failure"
+                await until_no_secret(rig, agent)
+                assert agent.value(JOB_DURATION, "ci-cpu", result="failed") == 1
+
+    run(main())
+
+
+def test_a_cancellation_reaches_the_worker_through_its_pods_annotation() -> None:
+    async def main() -> None:
+        async with surroundings() as rig:
+            seen = asyncio.Event()
+
+            async def ending(_: Playing) -> tuple[int, Conclusion | None]:
+                await seen.wait()
+                return 103, Conclusion.CANCELED
+
+            rig.player.ending = ending
+            await rig.create(runner_group("ci-cpu", *CPU))
+            async with rig.agent() as agent:
+                jobs = rig.enqueue(1, *CPU)
+                await agent.until(lambda: len(rig.player.running) == 1)
+                rig.github.cancel(jobs[0].run)
+
+                async def is_shown() -> bool:
+                    (pod,) = await rig.pods()
+                    return bool(pod["metadata"]["annotations"][labels.CANCELLATION])
+
+                await agent.eventually(is_shown)
+                seen.set()
+                await rig.until_done(jobs)
+                assert jobs[0].conclusion == "cancelled"
+                await agent.until(lambda: agent.value(JOB_DURATION, "ci-cpu", result="canceled") == 1)
+
+    run(main())
+
+
+def test_a_job_whose_lock_is_lost_is_torn_down_and_never_reported() -> None:
+    async def main() -> None:
+        async with surroundings() as rig:
+            rig.player.ending = run_until_deleted
+            await rig.create(runner_group("ci-cpu", *CPU))
+            async with rig.agent(replace(FAST, renew_interval_seconds=0.2)) as agent:
+                jobs = rig.enqueue(1, *CPU)
+                await agent.until(lambda: len(rig.player.running) == 1)
+                rig.github.conclude(jobs[0], "failure")
+                await agent.until(lambda: agent.value(WORKER_PODS_REAPED, "ci-cpu", reason="lock_lost") == 1)
+                await until_no_secret(rig, agent)
+                assert agent.value(JOB_DURATION, "ci-cpu", result="lost") == 1
+                assert not rig.github.requests("run.complete")
+                assert await rig.events("JobLockLost")
+
+    run(main())
+
+
+def test_an_ended_pod_is_deleted_after_its_time() -> None:
+    async def main() -> None:
+        async with surroundings() as rig:
+            await rig.create(runner_group("ci-cpu", *CPU, completedPodTTL="0s"))
+            async with rig.agent() as agent:
+                jobs = rig.enqueue(1, *CPU)
+                await rig.until_done(jobs)
+                await agent.until(lambda: agent.value(WORKER_PODS_REAPED, "ci-cpu", reason="completed_ttl") == 1)
+                assert not await rig.pods()
+
+    run(main())
+
+
+def test_a_job_that_is_delivered_to_two_sessions_runs_once() -> None:
+    async def main() -> None:
+        async with surroundings() as rig:
+            rig.player.ending = gate = Gate()
+            await rig.create(runner_group("ci-cpu", *CPU, maxWorkers=10, maxListeners=10))
+            async with rig.agent() as agent:
+                warm = rig.enqueue(3, *CPU)
+                await agent.until(lambda: agent.value(LISTENER_SLOTS, "ci-cpu", state="polling") == 4)
+                twin = rig.github.enqueue(CPU, name="twin", fanout=2)
+                await agent.until(lambda: len(rig.github.requests("run.acquire", status=200)) == 5)
+                await agent.until(lambda: len(rig.player.running) == 4)
+                gate.open()
+                await rig.until_done(warm)
+                assert rig.player.played.count(next(iter(set(rig.player.played)))) == 1
+                assert len(rig.player.played) == 4
+                assert twin.completion_count == 1
+
+    run(main())
+
+
+def test_a_worker_that_cannot_be_created_yet_is_tried_again() -> None:
+    async def main() -> None:
+        async with surroundings() as rig:
+            template = {"spec": {"containers": [{"name": "runner", "image": ""}], "priorityClassName": "not-there"}}
+            await rig.create(runner_group("ci-cpu", *CPU, podTemplate=template))
+            async with rig.agent() as agent:
+                jobs = rig.enqueue(1, *CPU)
+
+                async def is_told() -> bool:
+                    return bool(await rig.events("WorkerPodCreateFailed"))
+
+                await agent.eventually(is_told)
+                await rig.change("ci-cpu", podTemplate={"spec": {"containers": [], "priorityClassName": "low"}})
                 await rig.until_done(jobs)
                 assert jobs[0].conclusion == "success"
 
-                async def is_clean() -> bool:
-                    return not await rig.secrets()
+    run(main())
 
-                await agent.eventually(is_clean)
-                assert len(await rig.pods()) == 1
+
+def test_a_new_agent_leaves_the_running_jobs_of_an_earlier_one_alone() -> None:
+    async def main() -> None:
+        async with surroundings() as rig:
+            rig.player.ending = gate = Gate()
+            await rig.create(runner_group("ci-cpu", *CPU, maxWorkers=2))
+            async with rig.agent() as agent:
+                first = rig.enqueue(1, *CPU)
+                await agent.until(lambda: len(rig.player.running) == 1)
+            async with rig.agent() as agent:
+                await agent.until(lambda: agent.value(WORKERS, "ci-cpu", phase="Running") == 1)
+                later = rig.enqueue(2, *CPU)
+                await agent.until(lambda: len(rig.player.running) == 2)
+                await agent.until(lambda: agent.value(LISTENER_SLOTS, "ci-cpu", state="holding") == 1)
+                assert {secret["metadata"]["name"] for secret in await rig.secrets()} == {"job-0001", "job-0002"}
+                gate.open()
+                await rig.until_done([*first, *later])
+                assert {job.conclusion for job in [*first, *later]} == {"success"}
+                await until_no_secret(rig, agent)
+                await agent.until(lambda: agent.value(JOBS_IN_FLIGHT, "ci-cpu") == 0)
+                assert len((await rig.client.list(PODS, NAMESPACE)).items) == 3
 
     run(main())

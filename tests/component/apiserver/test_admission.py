@@ -36,7 +36,12 @@ def test_a_pod_gets_the_defaults_of_a_real_cluster() -> None:
 
 @pytest.mark.parametrize(
     ("image", "policy"),
-    [("app", "Always"), ("host:5000/app:latest", "Always"), ("app:1", "IfNotPresent"), ("app@sha256:0", "IfNotPresent")],
+    [
+        ("app", "Always"),
+        ("host:5000/app:latest", "Always"),
+        ("app:1", "IfNotPresent"),
+        ("app@sha256:0", "IfNotPresent"),
+    ],
 )
 def test_the_pull_policy_follows_the_image_tag(image: str, policy: str) -> None:
     async def scenario(api: Api) -> None:
@@ -169,7 +174,12 @@ def test_a_quota_counts_pods_and_refuses_the_one_too_many() -> None:
         await api.create("~/pods", sized("a", requests={"cpu": "600m"}, limits={"cpu": "1", "memory": "1Gi"}))
         found = (await api.get("~/resourcequotas/compute")).body
         assert found["status"]["hard"] == hard
-        assert found["status"]["used"] == {"requests.cpu": "600m", "pods": "1", "count/pods": "1", "limits.memory": "1Gi"}
+        assert found["status"]["used"] == {
+            "requests.cpu": "600m",
+            "pods": "1",
+            "count/pods": "1",
+            "limits.memory": "1Gi",
+        }
         answer = await api.post("~/pods", sized("b", requests={"cpu": "500m"}, limits={"cpu": "1", "memory": "512Mi"}))
         assert answer.refusal == (403, "Forbidden")
         assert answer.message == (

@@ -18,9 +18,7 @@ def managers(obj: Json) -> dict[str, str]:
 
 def fields_of(obj: Json, manager: str) -> Json:
     """fieldsV1 of one manager."""
-    fields: Json = next(
-        entry["fieldsV1"] for entry in obj["metadata"]["managedFields"] if entry["manager"] == manager
-    )
+    fields: Json = next(entry["fieldsV1"] for entry in obj["metadata"]["managedFields"] if entry["manager"] == manager)
     return fields
 
 

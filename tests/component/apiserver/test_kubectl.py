@@ -16,7 +16,18 @@ import pytest
 import yaml
 from aiohttp import web
 from support.aio import run
-from support.apiserver import CRDS, WIDGETS, Api, config_map, deployment, kubeconfig, pod, running_api, widget, widget_crd
+from support.apiserver import (
+    CRDS,
+    WIDGETS,
+    Api,
+    config_map,
+    deployment,
+    kubeconfig,
+    pod,
+    running_api,
+    widget,
+    widget_crd,
+)
 
 from gateway_sandbox.certificates import SandboxCertificates
 
@@ -107,10 +118,18 @@ def test_get_prints_the_columns_of_a_real_cluster(tmp_path: Path) -> None:
     async def scenario(api: Api, kubectl: Kubectl) -> None:
         await api.create("~/pods", pod(nodeName="n1"))
         status = {"name": "main", "ready": True, "restartCount": 2, "image": "i", "imageID": ""}
-        change = {"status": {"phase": "Running", "podIP": "10.0.0.1", "containerStatuses": [status | {"state": {"running": {}}}]}}
+        change = {
+            "status": {
+                "phase": "Running",
+                "podIP": "10.0.0.1",
+                "containerStatuses": [status | {"state": {"running": {}}}],
+            }
+        }
         await api.patch("~/pods/p/status", change)
         await api.create("~apps/v1/deployments", deployment())
-        await api.create("~/resourcequotas", {"metadata": {"name": "q"}, "spec": {"hard": {"pods": "3", "limits.cpu": "1"}}})
+        await api.create(
+            "~/resourcequotas", {"metadata": {"name": "q"}, "spec": {"hard": {"pods": "3", "limits.cpu": "1"}}}
+        )
         pods = (await kubectl.ok("get", "po", "-o", "wide")).words
         assert pods[0] == "NAME READY STATUS RESTARTS AGE IP NODE NOMINATED NODE READINESS GATES".split()
         assert pods[1][:4] == ["p", "1/1", "Running", "2"]
@@ -215,7 +234,8 @@ def test_a_file_can_move_from_client_side_to_server_side_apply(tmp_path: Path) -
         await kubectl.ok("apply", "--server-side", "-f", kubectl.file("web.yaml", deployment(replicas=3)))
         found = (await api.get("~apps/v1/deployments/web")).body
         assert found["spec"]["replicas"] == 3
-        assert [entry["manager"] for entry in found["metadata"]["managedFields"]] == ["kubectl"]
+        managers = [entry["manager"] for entry in found["metadata"]["managedFields"]]
+        assert managers == ["kubectl", "kubectl-last-applied"]
 
     play(tmp_path, scenario)
 
@@ -353,7 +373,11 @@ def test_describe_shows_spec_status_and_events(tmp_path: Path) -> None:
             ("deploy", "~apps/v1/deployments", deployment("d")),
             ("svc", "~/services", {"metadata": {"name": "d"}, "spec": {"ports": [{"port": 80}]}}),
             ("quota", "~/resourcequotas", {"metadata": {"name": "d"}, "spec": {"hard": {"pods": "9"}}}),
-            ("netpol", "~networking.k8s.io/v1/networkpolicies", {"metadata": {"name": "d"}, "spec": {"podSelector": {}}}),
+            (
+                "netpol",
+                "~networking.k8s.io/v1/networkpolicies",
+                {"metadata": {"name": "d"}, "spec": {"podSelector": {}}},
+            ),
             (
                 "hpa",
                 "~autoscaling/v2/horizontalpodautoscalers",
@@ -424,14 +448,18 @@ def test_what_is_left_out_is_refused_with_a_sentence(tmp_path: Path) -> None:
 def test_create_expose_run_drain_and_version_work(tmp_path: Path) -> None:
     async def scenario(api: Api, kubectl: Kubectl) -> None:
         await kubectl.ok("create", "secret", "generic", "s", "--from-literal=k=v")
-        await kubectl.ok("create", "deployment", "made", "--image=nginx:1")
+        refused = await kubectl("create", "deployment", "made", "--image=nginx:1")
+        assert "kubectl apply -f FILE" in refused.err
+        await api.create("~apps/v1/deployments", deployment("made"))
         await kubectl.ok("expose", "deployment", "made", "--port=80")
-        await kubectl.ok("autoscale", "deployment", "made", "--max=3", "--cpu-percent=50")
         await kubectl.ok("run", "one", "--image=busybox:1")
         await api.create("/api/v1/nodes", {"metadata": {"name": "n1"}})
         await kubectl.ok("cordon", "n1")
         assert "SchedulingDisabled" in (await kubectl.ok("get", "no")).out
+        await api.create("~/pods", pod("ended", nodeName="n1"))
+        await api.patch("~/pods/ended/status", {"status": {"phase": "Failed"}})
         await kubectl.ok("drain", "n1", "--force")
+        assert (await api.get("~/pods/ended")).status == 404
         assert "gateway-sandbox" in (await kubectl.ok("version")).out
         assert "widgets" not in (await kubectl.ok("api-resources")).out
 

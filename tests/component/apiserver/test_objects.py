@@ -240,7 +240,9 @@ def test_unknown_fields_are_refused_warned_of_or_dropped_as_the_client_asks() ->
     ],
     ids=["selector", "immutable secret", "secret type", "pod spec", "roleRef"],
 )
-def test_what_kubernetes_fixes_at_creation_cannot_be_changed(path: str, first: Json, change: Json, message: str) -> None:
+def test_what_kubernetes_fixes_at_creation_cannot_be_changed(
+    path: str, first: Json, change: Json, message: str
+) -> None:
     async def scenario(api: Api) -> None:
         await api.create(path, first)
         answer = await api.patch(f"{path}/web", change)
@@ -308,9 +310,15 @@ def test_events_written_in_one_api_group_are_read_in_the_other() -> None:
         }
         written = await api.create("~events.k8s.io/v1/events", body)
         assert (written["apiVersion"], written["note"]) == ("events.k8s.io/v1", "started")
-        found = (await api.get("~/events", fieldSelector="involvedObject.name=p,involvedObject.uid=u1,type=Normal")).body
+        found = (
+            await api.get("~/events", fieldSelector="involvedObject.name=p,involvedObject.uid=u1,type=Normal")
+        ).body
         event = found["items"][0]
-        assert (event["message"], event["involvedObject"], event["reportingComponent"]) == ("started", regarding, "tests")
+        assert (event["message"], event["involvedObject"], event["reportingComponent"]) == (
+            "started",
+            regarding,
+            "tests",
+        )
         patched = await api.patch("~events.k8s.io/v1/events/e1", {"series": {"count": 2, "lastObservedTime": None}})
         assert patched.body["series"] == {"count": 2}
         assert (await api.get("~/events/e1")).body["message"] == "started"

@@ -44,7 +44,10 @@ async def process(client: KubeClient, name: str, health_port: int = 0) -> AsyncI
     try:
         yield task
     finally:
+        died = task.done() and not task.cancelled()
         await cancel_and_wait(task)
+        if died:
+            task.result()
 
 
 async def leader(rig: Rig) -> str:

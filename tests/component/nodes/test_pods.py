@@ -177,7 +177,23 @@ def test_the_end_of_the_node_ends_every_process_and_removes_every_folder(tmp_pat
 
     play(tmp_path, scenario)
     assert [processes_of(uid) for uid in uids] == [[], []]
-    assert not (tmp_path / "pods").exists()
+    assert not (tmp_path / "pods" / "sandbox-node").exists()
+
+
+def test_a_node_takes_over_what_ran_in_an_earlier_life(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        for name, policy in (("once", "Never"), ("always", "Always")):
+            await world.create_pod(name, "exec sleep 600", restartPolicy=policy, nodeName="crashed")
+            main = {"name": "main", "image": "shell", "imageID": "", "ready": True, "restartCount": 2}
+            status = {"phase": "Running", "containerStatuses": [main]}
+            await world.client.patch(r.PODS, name, {"status": status}, namespace=NAMESPACE, subresource="status")
+        await world.add_node("crashed")
+        lost = state(await world.until_phase("once", "Failed"))["terminated"]
+        assert (lost["exitCode"], lost["reason"]) == (137, "ContainerStatusUnknown")
+        again = await world.until(r.PODS, "always", lambda pod: "running" in state(pod))
+        assert container_status(again)["restartCount"] == 3
+
+    play(tmp_path, scenario)
 
 
 def test_an_ended_pod_keeps_its_log_and_nothing_else(tmp_path: Path) -> None:

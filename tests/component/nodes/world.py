@@ -36,10 +36,17 @@ class World:
     """What a test touches."""
 
     client: KubeClient
-    node: Node
     folder: Path
     kubeconfig: Path
-    node_task: "asyncio.Task[None]"
+    start_node: Callable[[str], tuple[Node, asyncio.Task[None]]]
+    node: Node
+    node_tasks: list[asyncio.Task[None]]
+
+    async def add_node(self, name: str) -> None:
+        """Starts another node; it ends with the cluster."""
+        node, task = self.start_node(name)
+        self.node_tasks.append(task)
+        await node.ready.wait()
 
     async def create(self, resource: Resource, manifest: Manifest) -> Manifest:
         return await self.client.create(resource, manifest, namespace=NAMESPACE)
@@ -154,23 +161,29 @@ async def cluster(
     try:
         async with connect(kubeconfig) as client, asyncio.TaskGroup() as tasks:
             await client.create(r.NAMESPACES, {"metadata": {"name": NAMESPACE}})
-            node = Node(
-                client,
-                folder=folder / "pods",
-                images=ImageTable({**IMAGES, **(images or {})}),
-                clock=node_clock or SystemClock(),
-                ssl_context=certificates.server_context(),
-                api_url=server.url,
-                api_ca_path=certificates.ca_path,
-                pod_capacity=pod_capacity,
-            )
+
+            def start_node(name: str) -> tuple[Node, asyncio.Task[None]]:
+                node = Node(
+                    client,
+                    name=name,
+                    folder=folder / "pods" / name,
+                    images=ImageTable({**IMAGES, **(images or {})}),
+                    clock=node_clock or SystemClock(),
+                    ssl_context=certificates.server_context(),
+                    api_url=server.url,
+                    api_ca_path=certificates.ca_path,
+                    pod_capacity=pod_capacity,
+                )
+                return node, run_forever(tasks, node.run(), name=name)
+
             controllers = run_forever(tasks, run_controllers(client, SystemClock()), name="controllers")
-            node_task = run_forever(tasks, node.run(), name="node")
-            await node.ready.wait()
+            node, node_task = start_node("sandbox-node")
+            world = World(client, folder / "pods" / "sandbox-node", kubeconfig, start_node, node, [node_task])
+            await world.node.ready.wait()
             try:
-                yield World(client, node, folder / "pods", kubeconfig, node_task)
+                yield world
             finally:
-                await cancel_and_wait(node_task, controllers)
+                await cancel_and_wait(*world.node_tasks, controllers)
     finally:
         await server.stop()
 

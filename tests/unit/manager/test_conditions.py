@@ -61,7 +61,7 @@ def test_a_gateway_is_ready_when_agent_credential_and_sessions_are_there() -> No
 @pytest.mark.parametrize(
     ("snapshot", "reason", "named"),
     [
-        pytest.param(make.snapshot(children={}), Reason.AGC_NOT_READY, "does not exist yet", id="no Deployment yet"),
+        pytest.param(make.snapshot(children={}), Reason.AGC_NOT_READY, "has no Deployment", id="no Deployment yet"),
         pytest.param(make.snapshot(), Reason.AGC_NOT_READY, "kubectl describe pod -n team-a", id="no pod yet"),
         pytest.param(served(availableReplicas=0), Reason.AGC_NOT_READY, "no ready pod", id="the pod is not ready"),
         pytest.param(

@@ -21,7 +21,6 @@ from actions_gateway.agent.jobs.watching import Step, Watch, decide_step
 from actions_gateway.agent.jobs.worker import JobGroup, Worker
 from actions_gateway.agent.signals import first_of
 from actions_gateway.api.durations import parse_duration_seconds
-from actions_gateway.engine.backoff import Backoff
 from actions_gateway.kube.errors import KubeError
 from actions_gateway.metrics.catalog import JOB_DURATION, POD_CREATION_LATENCY, RENEW_JOB_TEARDOWNS, WORKER_PODS_REAPED
 
@@ -39,21 +38,13 @@ class Job:
         self._claimed = claimed
         self._group = group
         self._services = services
-        self._clock = services.clock
+        basics = self._basics = services.basics
+        self._clock = basics.clock
         self._on_change = on_change
         self._changed = claimed.line.changed
         """Fires for whatever the watch has to look at: pod, lock, cancellation."""
         self.worker = Worker(claimed, group, services)
-        self.renewal = Renewal(
-            claimed.service,
-            on_loss=self._changed.notify,
-            request_id=claimed.request_id,
-            namespace=services.site.namespace,
-            clock=services.clock,
-            rng=services.rng,
-            metrics=services.metrics,
-            tunables=services.tunables,
-        )
+        self.renewal = Renewal(claimed.service, basics, request_id=claimed.request_id, on_loss=self._changed.notify)
         self.is_running = False
         """The worker has started."""
         self.has_ended = False
@@ -63,7 +54,7 @@ class Job:
         self._last_view: PodView | None = None
         self._watch = Watch(created=self._clock.monotonic())
         self._deleted_for: Step | None = None
-        self._labels = {"namespace": services.site.namespace, "runner_group": group.name}
+        self._labels = basics.labels_of(group.name)
         self._log = log.bind(runner_group=group.name, pod=self.worker.name, request_id=claimed.request_id)
 
     def pod_changed(self, view: PodView) -> None:
@@ -101,7 +92,7 @@ class Job:
         self._services.plans.release(self._claimed.plan_id)
         self._claimed.line.ended.set()
         seconds = self._clock.monotonic() - self._claimed.claimed
-        self._services.metrics.observe(JOB_DURATION, seconds, **self._labels, result=outcome.result.value)
+        self._basics.metrics.observe(JOB_DURATION, seconds, **self._labels, result=outcome.result.value)
         self._log.info("job ended", result=outcome.result.value, detail=outcome.detail, seconds=round(seconds, 1))
         self._on_change()
 
@@ -109,8 +100,7 @@ class Job:
 
     async def _start(self) -> bool:
         """Whether the worker's pod exists; tries until the deadline, the loss of the lock or a cancellation."""
-        tunables = self._services.tunables
-        backoff = Backoff(tunables.pod_backoff_base_seconds, tunables.pod_backoff_cap_seconds)
+        basics = self._basics
         deadline = self._clock.monotonic() + parse_duration_seconds(self._group.settings.pending_pod_deadline)
         failures = 0
         while True:
@@ -126,7 +116,8 @@ class Job:
                 return is_ours
             if self._clock.monotonic() >= deadline or self.renewal.loss or self._claimed.line.cancel_deadline:
                 return False
-            await first_of(changed.wait(), self._clock.sleep(backoff.delay_seconds(failures, self._services.rng)))
+            pause = basics.tunables.write_backoff.delay_seconds(failures, basics.rng)
+            await first_of(changed.wait(), self._clock.sleep(pause))
 
     def _unstarted(self) -> Outcome:
         if self._claimed.line.cancel_deadline is None:
@@ -146,7 +137,7 @@ class Job:
             if (outcome := self._look_at_pod()) is not None:
                 return self._final(outcome)
             self._watch = self._updated_watch()
-            step, wait = decide_step(self._watch, now=self._clock.monotonic(), tunables=self._services.tunables)
+            step, wait = decide_step(self._watch, now=self._clock.monotonic(), tunables=self._basics.tunables)
             if step is not Step.WAIT:
                 wait = await self._take(step)
             if wait > 0:
@@ -159,7 +150,7 @@ class Job:
         if view.is_scheduled and not self._is_scheduled:
             self._is_scheduled = True
             waited = self._clock.monotonic() - self._claimed.first_delivered - self._claimed.held_seconds
-            self._services.metrics.observe(POD_CREATION_LATENCY, max(0.0, waited), **self._labels)
+            self._basics.metrics.observe(POD_CREATION_LATENCY, max(0.0, waited), **self._labels)
         if view.has_started and not self.is_running:
             self.is_running = True
             self._on_change()
@@ -185,7 +176,7 @@ class Job:
                 case Step.DELETE_CANCELLED | Step.DELETE_LOST:
                     await self._delete(step)
                 case Step.LOOK:
-                    self._last_view = await self.worker.look() or self._vanished()
+                    self._last_view = await self.worker.look()
                 case Step.WAIT:
                     pass
                 case _:
@@ -199,32 +190,12 @@ class Job:
         await self.worker.delete()
         self._watch = replace(self._watch, is_deleted=True)
         self._deleted_for = step
-        self._services.metrics.inc(WORKER_PODS_REAPED, 1, **self._labels, reason=step.value)
+        self._basics.metrics.inc(WORKER_PODS_REAPED, 1, **self._labels, reason=step.value)
         if step is Step.DELETE_LOST:
             loss = self.renewal.loss or Loss.JOB_NOT_FOUND
-            namespace = self._services.site.namespace
-            self._services.metrics.inc(RENEW_JOB_TEARDOWNS, namespace=namespace, reason=loss.value)
+            namespace = self._basics.namespace
+            self._basics.metrics.inc(RENEW_JOB_TEARDOWNS, namespace=namespace, reason=loss.value)
             await self._tell("JobLockLost", f"pod {self.worker.name} is deleted: the lock of its job is lost")
-
-    def _vanished(self) -> PodView:
-        """The view of a pod that is gone before the watch showed it."""
-        return PodView(
-            name=self.worker.name,
-            uid=self.worker.uid,
-            group=self._group.name,
-            phase="Pending",
-            reason="",
-            slot=self._claimed.slot.name,
-            slot_uid=self._claimed.slot.uid,
-            is_scheduled=False,
-            is_deleting=True,
-            has_started=False,
-            exit_code=None,
-            exit_reason="",
-            message="",
-            finished_at=None,
-            is_gone=True,
-        )
 
     def _final(self, outcome: Outcome) -> Outcome:
         if self._deleted_for is Step.DELETE_LOST:

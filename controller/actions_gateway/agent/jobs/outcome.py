@@ -46,19 +46,19 @@ class PodView:
     name: str
     uid: str
     group: str
-    phase: str
-    reason: str
-    slot: str
-    slot_uid: str
-    is_scheduled: bool
-    is_deleting: bool
-    has_started: bool
+    phase: str = "Pending"
+    reason: str = ""
+    slot: str = ""
+    slot_uid: str = ""
+    is_scheduled: bool = False
+    is_deleting: bool = False
+    has_started: bool = False
     """The runner container has run; if only for a moment."""
-    exit_code: int | None
-    exit_reason: str
-    message: str
+    exit_code: int | None = None
+    exit_reason: str = ""
+    message: str = ""
     """The runner container's termination message: the tail of the worker's output."""
-    finished_at: datetime | None
+    finished_at: datetime | None = None
     is_gone: bool = False
 
     @property

@@ -1,12 +1,11 @@
 """The worker pods of the namespace, as one shared watch shows them."""
 
 import asyncio
-import random
 from collections.abc import Callable
 
+from actions_gateway.agent.basics import Basics
 from actions_gateway.agent.jobs.outcome import PodView, view_of
 from actions_gateway.api import labels
-from actions_gateway.engine.clock import Clock
 from actions_gateway.kube.client import KubeClient
 from actions_gateway.kube.listwatch import ChangeType, list_watch
 from actions_gateway.kube.resources import PODS
@@ -17,11 +16,9 @@ SELECTOR = f"{labels.MANAGED_BY}={labels.BY_AGENT},{labels.COMPONENT}={labels.WO
 class WorkerPods:
     """Projections of all worker pods, kept by `run`."""
 
-    def __init__(self, client: KubeClient, namespace: str, *, clock: Clock, rng: random.Random) -> None:
+    def __init__(self, client: KubeClient, basics: Basics) -> None:
         self._client = client
-        self._namespace = namespace
-        self._clock = clock
-        self._rng = rng
+        self._basics = basics
         self._views: dict[str, PodView] = {}
         self._listeners: list[Callable[[PodView], None]] = []
         self.synced = asyncio.Event()
@@ -46,8 +43,9 @@ class WorkerPods:
 
     async def run(self) -> None:
         """Keeps the projections until cancelled."""
+        basics = self._basics
         changes = list_watch(
-            self._client, PODS, self._namespace, clock=self._clock, rng=self._rng, label_selector=SELECTOR
+            self._client, PODS, basics.namespace, clock=basics.clock, rng=basics.rng, label_selector=SELECTOR
         )
         async for change in changes:
             if change.type is ChangeType.SYNCED:
@@ -61,8 +59,9 @@ class WorkerPods:
     def _take(self, view: PodView) -> None:
         if view.is_gone:
             self._views.pop(view.name, None)
-            self.inherited.discard(view.uid)
         else:
             self._views[view.name] = view
         for listener in self._listeners:
             listener(view)
+        if view.is_gone:
+            self.inherited.discard(view.uid)

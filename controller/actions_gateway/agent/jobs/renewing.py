@@ -1,19 +1,16 @@
 """Keeping the lock of one job, from before its pod exists until its worker has ended."""
 
-import random
 from collections.abc import Callable
 from datetime import timedelta
 from enum import StrEnum
 
 import structlog
 
+from actions_gateway.agent.basics import Basics
 from actions_gateway.agent.jobs.acquirer import JobService
 from actions_gateway.agent.jobs.locks import lock_end, next_renewal_seconds, retry_seconds
-from actions_gateway.agent.tunables import Tunables
-from actions_gateway.engine.clock import Clock
 from actions_gateway.github.errors import GitHubError, LockLost
 from actions_gateway.metrics.catalog import RENEW_JOB_ERRORS, RENEWJOB_ERRORS
-from actions_gateway.metrics.registry import Metrics
 
 log = structlog.get_logger(__name__)
 
@@ -30,28 +27,15 @@ class Loss(StrEnum):
 class Renewal:
     """Renews one lock until cancelled or lost."""
 
-    def __init__(
-        self,
-        service: JobService,
-        *,
-        on_loss: Callable[[], None],
-        request_id: str,
-        namespace: str,
-        clock: Clock,
-        rng: random.Random,
-        metrics: Metrics,
-        tunables: Tunables,
-    ) -> None:
+    def __init__(self, service: JobService, basics: Basics, *, request_id: str, on_loss: Callable[[], None]) -> None:
         self._service = service
+        self._basics = basics
+        self._clock = basics.clock
+        self._tunables = basics.tunables
         self._on_loss = on_loss
-        self._namespace = namespace
-        self._clock = clock
-        self._rng = rng
-        self._metrics = metrics
-        self._tunables = tunables
         self._log = log.bind(request_id=request_id)
         self._failures = 0
-        self.locked_until = clock.now() + timedelta(seconds=tunables.lock_seconds)
+        self.locked_until = basics.clock.now() + timedelta(seconds=basics.tunables.lock_seconds)
         self.loss: Loss | None = None
 
     @property
@@ -80,13 +64,13 @@ class Renewal:
         self._failures = 0
         self.locked_until = lock_end(named, now=now, lock_seconds=self._tunables.lock_seconds)
         return next_renewal_seconds(
-            self.locked_until, now=now, interval_seconds=self._tunables.renew_interval_seconds, rng=self._rng
+            self.locked_until, now=now, interval_seconds=self._tunables.renew_interval_seconds, rng=self._basics.rng
         )
 
     def _after_failure(self, problem: GitHubError) -> float | None:
         self._failures += 1
         for metric in (RENEWJOB_ERRORS, RENEW_JOB_ERRORS):
-            self._metrics.inc(metric, namespace=self._namespace)
+            self._basics.metrics.inc(metric, namespace=self._basics.namespace)
         wait = retry_seconds(
             self._failures,
             locked_until=self.locked_until,

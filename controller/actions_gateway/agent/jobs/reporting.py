@@ -35,7 +35,7 @@ async def report(
             pause = problem.retry_after_seconds or _PAUSE_SECONDS
             log.warning("job not completed", attempt=attempt, problem=str(problem), retry_in_seconds=pause)
             if attempt < _ATTEMPTS:
-                await services.clock.sleep(pause)
+                await services.basics.clock.sleep(pause)
         except GitHubError as problem:
             log.info("GitHub had closed the job", problem=str(problem))
             return

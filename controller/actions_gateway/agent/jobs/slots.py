@@ -7,7 +7,6 @@ mounted; the worker's keys follow after it. Nothing is read back: Secrets are ne
 
 import base64
 import json
-import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,12 +14,10 @@ from typing import Any
 
 import structlog
 
+from actions_gateway.agent.basics import Basics
 from actions_gateway.agent.jobs.pod import owner_reference
-from actions_gateway.agent.tunables import Tunables
 from actions_gateway.api import labels
 from actions_gateway.api.names import JOB_SLOTS, job_slot_name
-from actions_gateway.engine.backoff import Backoff
-from actions_gateway.engine.clock import Clock
 from actions_gateway.github.secrets import Secret
 from actions_gateway.kube.client import KubeClient
 from actions_gateway.kube.errors import AlreadyExists, Conflict, KubeError, NotFound
@@ -81,14 +78,10 @@ class Slot:
 class Slots:
     """The slots of one namespace, as this agent takes and frees them."""
 
-    def __init__(
-        self, client: KubeClient, namespace: str, *, clock: Clock, rng: random.Random, tunables: Tunables
-    ) -> None:
+    def __init__(self, client: KubeClient, basics: Basics) -> None:
         self._client = client
-        self._namespace = namespace
-        self._clock = clock
-        self._rng = rng
-        self._backoff = Backoff(tunables.pod_backoff_base_seconds, tunables.pod_backoff_cap_seconds)
+        self._basics = basics
+        self._namespace = basics.namespace
         self._ours: set[int] = set()
         self._others: set[int] = set()
         """Numbers that were found taken; looked at again only when no other is left."""
@@ -125,9 +118,9 @@ class Slots:
                 break
             except KubeError as problem:
                 failures += 1
-                delay = self._backoff.delay_seconds(failures, self._rng)
+                delay = self._basics.tunables.write_backoff.delay_seconds(failures, self._basics.rng)
                 log.warning("job slot not freed", slot=slot.name, problem=problem.message, retry_in_seconds=delay)
-                await self._clock.sleep(delay)
+                await self._basics.clock.sleep(delay)
             else:
                 break
         self._ours.discard(slot.number)

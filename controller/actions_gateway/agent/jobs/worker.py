@@ -34,7 +34,7 @@ class Worker:
         self._claimed = claimed
         self._group = group
         self._services = services
-        self._namespace = services.site.namespace
+        self._namespace = services.basics.namespace
         self._is_filled = False
         self.name = worker_pod_name(group.name, claimed.plan_id)
         self.uid = ""
@@ -92,10 +92,11 @@ class Worker:
         except (NotFound, Conflict):
             pass
 
-    async def look(self) -> PodView | None:
-        """The pod as the API server has it now; None when it does not exist."""
+    async def look(self) -> PodView:
+        """The pod as the API server has it now."""
         try:
-            pod = await self._services.client.get(PODS, self.name, self._namespace)
+            view = view_of(await self._services.client.get(PODS, self.name, self._namespace))
         except NotFound:
-            return None
-        return view_of(pod) if pod["metadata"]["uid"] == self.uid else None
+            view = None
+        is_ours = view is not None and view.uid == self.uid
+        return view if view is not None and is_ours else PodView(self.name, self.uid, self._group.name, is_gone=True)

@@ -5,13 +5,12 @@ leaves behind is offline, harmless and removed by GitHub after a day.
 """
 
 import asyncio
-import random
 from collections.abc import Sequence
 
 import structlog
 
+from actions_gateway.agent.basics import Basics
 from actions_gateway.agent.tokens.installation import InstallationTokens
-from actions_gateway.agent.tunables import Tunables
 from actions_gateway.api.names import runner_name
 from actions_gateway.github.errors import (
     Forbidden,
@@ -34,11 +33,11 @@ _NAME_ATTEMPTS = 3
 class Registrar:
     """Registers runners for the groups of one agent, a few at a time."""
 
-    def __init__(self, rest: GitHubRest, tokens: InstallationTokens, *, rng: random.Random, tunables: Tunables) -> None:
+    def __init__(self, rest: GitHubRest, tokens: InstallationTokens, basics: Basics) -> None:
         self._rest = rest
         self._tokens = tokens
-        self._rng = rng
-        self._gate = asyncio.Semaphore(tunables.registrations_at_once)
+        self._rng = basics.rng
+        self._gate = asyncio.Semaphore(basics.tunables.registrations_at_once)
 
     async def register(self, group: str, group_uid: str, labels: Sequence[str], token: Secret) -> Registration:
         """A new runner; raises GitHubError."""

@@ -49,9 +49,9 @@ class GroupUnit:
         self._on_change = on_change
         self._jobs: dict[str, Job] = {}
         """By the name of their pods."""
-        self._labels = {"namespace": parts.namespace, "runner_group": self.name}
-        services.metrics.open(**self._labels)
-        services.metrics.set(LAST_POLL_TIMESTAMP, services.clock.now().timestamp(), **self._labels)
+        self._labels = parts.basics.labels_of(self.name)
+        services.basics.metrics.open(**self._labels)
+        services.basics.metrics.set(LAST_POLL_TIMESTAMP, services.basics.clock.now().timestamp(), **self._labels)
         self.admission = Admission()
         self._pool = SessionPool(self, self.admission, parts, accept=self._accept, on_change=self.changed)
         self.update(manifest)
@@ -151,7 +151,7 @@ class GroupUnit:
 
     def report(self) -> None:
         """Sets the gauges."""
-        metrics = self._services.metrics
+        metrics = self._services.basics.metrics
         metrics.set(JOBS_IN_FLIGHT, self.active_jobs, **self._labels)
         metrics.set(WORKER_CEILING, self.admission.ceiling, **self._labels)
         metrics.set(WORKER_SLOTS_FREE, self.admission.free, **self._labels)

@@ -4,7 +4,6 @@ Status is written by one worker per key with a short debounce, so that a burst o
 """
 
 import asyncio
-import random
 from typing import Any
 
 import structlog
@@ -45,21 +44,20 @@ class GroupUnits:
         *,
         parts: SessionParts,
         services: JobServices,
-        rng: random.Random,
         tasks: asyncio.TaskGroup,
     ) -> None:
         self._client = client
         self._parts = parts
         self._services = services
-        self._clock = parts.clock
-        self._rng = rng
+        basics = self._basics = parts.basics
+        self._clock = basics.clock
         self._tasks = tasks
         self._units: dict[str, GroupUnit] = {}
         self._retiring: set[GroupUnit] = set()
-        self._queue: WorkQueue[str] = WorkQueue(clock=self._clock, rng=rng)
+        self._queue: WorkQueue[str] = WorkQueue(clock=self._clock, rng=basics.rng)
         self.is_synced = False
-        services.metrics.open(controller=CONTROLLER)
-        services.metrics.open(controller=CONTROLLER, resource=RUNNERGROUPS.plural)
+        basics.metrics.open(controller=CONTROLLER)
+        basics.metrics.open(controller=CONTROLLER, resource=RUNNERGROUPS.plural)
         services.pods.listen(self._pod_changed)
 
     # -- objects -------------------------------------------------------------------------------------------------
@@ -68,7 +66,9 @@ class GroupUnits:
         """Keeps the units in step with the objects until cancelled."""
         # A claim made before the running workers are known could exceed the ceiling.
         await self._services.pods.synced.wait()
-        changes = list_watch(self._client, RUNNERGROUPS, self._parts.namespace, clock=self._clock, rng=self._rng)
+        changes = list_watch(
+            self._client, RUNNERGROUPS, self._basics.namespace, clock=self._clock, rng=self._basics.rng
+        )
         async for change in changes:
             if change.type is ChangeType.SYNCED:
                 self.is_synced = True
@@ -108,7 +108,7 @@ class GroupUnits:
         await unit.close()
         self._retiring.discard(unit)
         if unit.name not in self._units:
-            self._services.metrics.close(namespace=self._parts.namespace, runner_group=unit.name)
+            self._basics.metrics.close(namespace=self._basics.namespace, runner_group=unit.name)
 
     def _pod_changed(self, view: PodView) -> None:
         for unit in [self._units.get(view.group), *self._retiring]:
@@ -132,7 +132,7 @@ class GroupUnits:
             self._touch(name)
 
     def _touch(self, name: str) -> None:
-        self._queue.add_after(name, self._parts.tunables.status_debounce_seconds)
+        self._queue.add_after(name, self._basics.tunables.status_debounce_seconds)
 
     async def write_statuses(self) -> None:
         """Works the groups' statuses until cancelled."""
@@ -167,7 +167,7 @@ class GroupUnits:
                 RUNNERGROUPS,
                 unit.name,
                 patch,
-                namespace=self._parts.namespace,
+                namespace=self._basics.namespace,
                 subresource="status",
                 field_manager=AGENT_STATUS_FIELDS,
             )
@@ -178,14 +178,14 @@ class GroupUnits:
             unit.manifest = {**unit.manifest, "status": written.get("status") or {}}
 
     def _measure(self, started: float) -> None:
-        metrics = self._services.metrics
+        metrics = self._basics.metrics
         metrics.inc(RECONCILE_TOTAL, controller=CONTROLLER, result="success")
         metrics.observe(RECONCILE_DURATION, self._clock.monotonic() - started, controller=CONTROLLER)
         metrics.set(RECONCILE_FAILING_OBJECTS, self._queue.failing, controller=CONTROLLER)
         metrics.set(WORKQUEUE_DEPTH, len(self._queue), controller=CONTROLLER)
 
     def _reconcile_failed(self, name: str, problem: Exception, retry_in_seconds: float) -> None:
-        metrics = self._services.metrics
+        metrics = self._basics.metrics
         metrics.inc(RECONCILE_TOTAL, controller=CONTROLLER, result="error")
         metrics.inc(RECONCILE_ERRORS, controller=CONTROLLER, resource=RUNNERGROUPS.plural)
         metrics.inc(CONTROLLER_RUNTIME_RECONCILE_ERRORS, controller=CONTROLLER)

@@ -76,7 +76,8 @@ class Claimer:
         self._group = group
         self._parts = parts
         self._runner = connection.registration
-        self._labels = {"namespace": parts.namespace, "runner_group": group.name}
+        basics = self._basics = parts.basics
+        self._labels = basics.labels_of(group.name)
 
     async def claim(self, request: JobRequest, reservation: Reservation, waiting: Waiting) -> Claim | NoClaim:
         """Claims the job for the place that `reservation` holds; a claim that fails frees it."""
@@ -90,7 +91,7 @@ class Claimer:
             return NoClaim(is_runner_spent=False)
         acquired = await self._acquire(request, bound)
         if isinstance(acquired, AcquiredJob) and parts.plans.claim(acquired.plan_id):
-            parts.metrics.inc(JOBS_ACQUIRED, 1, **self._labels)
+            self._basics.metrics.inc(JOBS_ACQUIRED, 1, **self._labels)
             bound.info("job claimed", plan_id=acquired.plan_id, slot=slot.name)
             return Claim(self._claimed(acquired, reservation, waiting, slot), acquired.job_id)
         reservation.release()
@@ -102,7 +103,7 @@ class Claimer:
 
     async def _acquire(self, request: JobRequest, bound: FilteringBoundLogger) -> AcquiredJob | NoClaim:
         """Repeats the same request id after an answer that leaves open whether the job is ours."""
-        clock, attempts = self._parts.clock, self._parts.tunables.acquire_attempts
+        clock, attempts = self._basics.clock, self._basics.tunables.acquire_attempts
         is_uncertain = False
         try:
             if request.should_acknowledge:
@@ -111,7 +112,7 @@ class Claimer:
                 try:
                     return await self._connection.acquire(request)
                 except RateLimited as problem:
-                    await clock.sleep(min(problem.wait_seconds, self._parts.tunables.claim_window_seconds / 2))
+                    await clock.sleep(min(problem.wait_seconds, self._basics.tunables.claim_window_seconds / 2))
                 except Transient:
                     is_uncertain = True
                     await clock.sleep(_RETRY_PAUSE_SECONDS)
@@ -123,7 +124,7 @@ class Claimer:
             return NoClaim(is_runner_spent=is_uncertain or not isinstance(problem, DeliveryLost | RateLimited))
 
     def _resume_state(self, request: JobRequest, waiting: Waiting) -> ResumeState:
-        age = timedelta(seconds=self._parts.clock.monotonic() - waiting.first_delivered)
+        age = timedelta(seconds=self._basics.clock.monotonic() - waiting.first_delivered)
         return ResumeState(
             request_id=request.request_id,
             run_service_url=request.run_service_url,
@@ -133,12 +134,12 @@ class Claimer:
             group=self._group.name,
             group_uid=self._group.uid,
             jit_config=self._runner.jit.blob,
-            delivered_at=self._parts.clock.now() - age,
-            agent=self._parts.agent,
+            delivered_at=self._basics.clock.now() - age,
+            agent=self._basics.agent,
         )
 
     def _claimed(self, job: AcquiredJob, reservation: Reservation, waiting: Waiting, slot: Slot) -> ClaimedJob:
-        now, identity, jit = self._parts.clock.monotonic(), job.identity, self._runner.jit
+        now, identity, jit = self._basics.clock.monotonic(), job.identity, self._runner.jit
         return ClaimedJob(
             plan_id=job.plan_id,
             request_id=job.request_id,
@@ -164,7 +165,7 @@ class Claimer:
         )
 
     def _count_failure(self, reason: str) -> None:
-        self._parts.metrics.inc(JOB_ACQUISITION_ERRORS, 1, **self._labels, reason=reason)
+        self._basics.metrics.inc(JOB_ACQUISITION_ERRORS, 1, **self._labels, reason=reason)
 
 
 def _text(number: int | None) -> str | None:

@@ -42,7 +42,7 @@ class Connection:
             self._session = await self._create(token)
 
     async def _create(self, token: Secret) -> Session:
-        return await self._parts.broker.create_session(self.registration.jit, token, self._parts.agent)
+        return await self._parts.broker.create_session(self.registration.jit, token, self._parts.basics.agent)
 
     async def reopen(self) -> None:
         """A new token and a new session in place of ones that GitHub no longer accepts."""
@@ -56,10 +56,12 @@ class Connection:
         self._token = None
 
     async def _current_token(self) -> Secret:
-        token, clock = self._token, self._parts.clock
+        token, clock = self._token, self._parts.basics.clock
         if token is None or clock.now() >= token.refresh_at:
             is_fresh = self._is_fresh
-            token = await exchange(self._parts.http, self.registration.jit, clock, self._parts.rng, fresh=is_fresh)
+            token = await exchange(
+                self._parts.http, self.registration.jit, clock, self._parts.basics.rng, fresh=is_fresh
+            )
             self._token, self._is_fresh = token, False
         return token.token
 
@@ -99,7 +101,7 @@ class Connection:
             except GitHubError as problem:
                 log.info("session not closed", runner=self.registration.name, attempt=attempt, problem=str(problem))
                 if attempt < _CLOSE_ATTEMPTS:
-                    await self._parts.clock.sleep(_CLOSE_PAUSE_SECONDS)
+                    await self._parts.basics.clock.sleep(_CLOSE_PAUSE_SECONDS)
             else:
                 break
 

@@ -39,7 +39,7 @@ class Deliveries:
         self._waiting: dict[str, Waiting] = {}
 
     def seen(self, request_id: str, now: float) -> Waiting:
-        """Records an offer."""
+        """The job is on offer now."""
         waiting = self._waiting.setdefault(request_id, Waiting(now, now))
         waiting.last_delivered = now
         return waiting

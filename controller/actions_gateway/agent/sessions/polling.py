@@ -48,8 +48,9 @@ class Poller:
     def __init__(self, connection: Connection, group: str, parts: SessionParts) -> None:
         self._connection = connection
         self._parts = parts
-        self._tunables = parts.tunables
-        self._labels = {"namespace": parts.namespace, "runner_group": group}
+        basics = self._basics = parts.basics
+        self._tunables = basics.tunables
+        self._labels = basics.labels_of(group)
         self._log = log.bind(runner_group=group, runner=connection.registration.name)
         self._next_at = 0.0
         self._errors = 0
@@ -63,8 +64,8 @@ class Poller:
         Raises RegistrationSpent when the registration is to be replaced, VersionTooOld when that would not help.
         """
         while True:
-            await self._parts.clock.sleep(self._next_at - self._parts.clock.monotonic())
-            started = self._parts.clock.monotonic()
+            await self._basics.clock.sleep(self._next_at - self._basics.clock.monotonic())
+            started = self._basics.clock.monotonic()
             self._next_at = started + self._tunables.empty_poll_floor_seconds
             try:
                 with self._parts.health.deadline(self._tunables.poll_deadline_seconds):
@@ -88,7 +89,7 @@ class Poller:
             self._count_error("timeout")
             return None
         self._errors, self._empty_answers, self._is_healed = 0, 0, False
-        self._parts.metrics.set(LAST_POLL_TIMESTAMP, self._parts.clock.now().timestamp(), **self._labels)
+        self._basics.metrics.set(LAST_POLL_TIMESTAMP, self._basics.clock.now().timestamp(), **self._labels)
         return message
 
     async def _stale_answer(self) -> None:
@@ -96,7 +97,7 @@ class Poller:
         if self._empty_answers >= self._tunables.stale_answers:
             await self._heal(None)
         else:
-            self._next_at = self._parts.clock.monotonic() + _STALE_PAUSE_SECONDS
+            self._next_at = self._basics.clock.monotonic() + _STALE_PAUSE_SECONDS
 
     async def _heal(self, problem: GitHubError | None) -> None:
         if self._is_healed:
@@ -109,7 +110,7 @@ class Poller:
             raise RegistrationSpent(str(refusal)) from refusal
 
     def _pause(self, problem: GitHubError) -> None:
-        now = self._parts.clock.monotonic()
+        now = self._basics.clock.monotonic()
         if isinstance(problem, RateLimited):
             self._count_error("rate_limited")
             pause = min(problem.wait_seconds, _LONGEST_RATE_LIMIT_SECONDS)
@@ -117,12 +118,12 @@ class Poller:
             self._errors += 1
             self._count_error("other")
             tier = _FIRST_PAUSE_SECONDS if self._errors <= _FIRST_ERRORS else _LATER_PAUSE_SECONDS
-            pause = self._parts.rng.uniform(*tier)
+            pause = self._basics.rng.uniform(*tier)
         self._next_at = now + pause
         self._log.warning("poll failed", problem=str(problem), retry_in_seconds=round(pause, 1))
 
     def _count_error(self, reason: str) -> None:
-        self._parts.metrics.inc(MESSAGE_POLL_ERRORS, namespace=self._parts.namespace, reason=reason)
+        self._basics.metrics.inc(MESSAGE_POLL_ERRORS, namespace=self._basics.namespace, reason=reason)
 
 
 class Conversation:

@@ -17,7 +17,6 @@ from actions_gateway.agent.sessions.parts import SessionGroup, SessionParts
 from actions_gateway.agent.sessions.session import End, RunnerSession, SessionState
 from actions_gateway.agent.sessions.sizing import Growth, wanted_sessions
 from actions_gateway.agent.signals import Signal, first_of
-from actions_gateway.engine.backoff import Backoff
 from actions_gateway.metrics.catalog import ACTIVE_SESSIONS, AGENT_RECYCLE_ERRORS, AGENT_RECYCLES, LISTENER_SLOTS
 
 log = structlog.get_logger(__name__)
@@ -53,11 +52,11 @@ class SessionPool:
         self._group = group
         self._admission = admission
         self._parts = parts
-        self._clock = parts.clock
+        basics = self._basics = parts.basics
+        self._clock = basics.clock
         self._accept = accept
         self._on_change = on_change
-        self._deliveries = Deliveries(memory_seconds=parts.tunables.delivery_memory_seconds)
-        self._backoff = Backoff(parts.tunables.start_backoff_base_seconds, parts.tunables.start_backoff_cap_seconds)
+        self._deliveries = Deliveries(memory_seconds=basics.tunables.delivery_memory_seconds)
         self._sessions: list[RunnerSession] = []
         """Oldest first."""
         self._growth = Growth()
@@ -69,7 +68,7 @@ class SessionPool:
         self._is_closing = False
         self._changed = Signal()
         self._finished = asyncio.Event()
-        self._labels = {"namespace": parts.namespace, "runner_group": group.name}
+        self._labels = basics.labels_of(group.name)
 
     # -- as an acquirer ------------------------------------------------------------------------------------------
 
@@ -88,13 +87,17 @@ class SessionPool:
 
     async def run(self) -> None:
         """Keeps the sessions until `close` was called and all of them have ended."""
-        async with asyncio.TaskGroup() as tasks:
-            while not (self._is_closing and not self._sessions):
-                changed, places = self._changed.next, self._admission.changed.next
-                self._adjust(tasks)
-                wait = self._not_before - self._clock.monotonic()
-                await first_of(changed.wait(), places.wait(), self._clock.sleep(wait if wait > 0 else _IDLE_SECONDS))
-        self._finished.set()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                while not (self._is_closing and not self._sessions):
+                    changed, places = self._changed.next, self._admission.changed.next
+                    self._adjust(tasks)
+                    wait = self._not_before - self._clock.monotonic()
+                    await first_of(
+                        changed.wait(), places.wait(), self._clock.sleep(wait if wait > 0 else _IDLE_SECONDS)
+                    )
+        finally:
+            self._finished.set()
 
     async def close(self) -> None:
         """Closes every session, busy ones included (their jobs go on), and returns when they have ended."""
@@ -118,7 +121,7 @@ class SessionPool:
         """A session could be opened; if it takes the place of a broken one, that one is replaced."""
         self._problem = ""
         if self._owed:
-            self._parts.metrics.inc(AGENT_RECYCLES, 1, **self._labels, trigger=self._owed.pop(0))
+            self._basics.metrics.inc(AGENT_RECYCLES, 1, **self._labels, trigger=self._owed.pop(0))
 
     def heard(self) -> None:
         """GitHub answered a poll: failures are over."""
@@ -134,7 +137,7 @@ class SessionPool:
     def accept(self, claimed: ClaimedJob) -> None:
         """Hands a claimed job on; its session's registration is used up."""
         self._growth = self._growth.delivered(self._group.max_listeners)
-        self._parts.metrics.inc(AGENT_RECYCLES, 1, **self._labels, trigger="post_job")
+        self._basics.metrics.inc(AGENT_RECYCLES, 1, **self._labels, trigger="post_job")
         self._accept(claimed)
 
     # -- sizing --------------------------------------------------------------------------------------------------
@@ -143,6 +146,9 @@ class SessionPool:
         return [session for session in self._sessions if session.state in _CLOSE_ORDER and not session.is_closing]
 
     def _adjust(self, tasks: asyncio.TaskGroup) -> None:
+        for session in self._waiting():
+            if session.labels != tuple(self._group.labels):
+                session.close()
         waiting = self._waiting()
         wanted = wanted_sessions(
             self._growth,
@@ -199,18 +205,18 @@ class SessionPool:
             case End.REJECTED:
                 self._owed.append("startup")
             case End.FAILED:
-                self._parts.metrics.inc(AGENT_RECYCLE_ERRORS, 1, **self._labels)
+                self._basics.metrics.inc(AGENT_RECYCLE_ERRORS, 1, **self._labels)
         self._back_off(session)
 
     def _back_off(self, session: RunnerSession) -> None:
         self._failures += 1
         self._problem = str(session.problem) if session.problem else "a session ended unexpectedly"
-        pause = self._backoff.delay_seconds(self._failures, self._parts.rng)
+        pause = self._basics.tunables.start_backoff.delay_seconds(self._failures, self._basics.rng)
         asked = session.problem.retry_after_seconds if session.problem else None
         self._not_before = self._clock.monotonic() + max(pause, asked or 0.0)
 
     def _report(self) -> None:
-        metrics, state = self._parts.metrics, self.state
+        metrics, state = self._basics.metrics, self.state
         slots = Counter(_SLOT_STATES[session.state] for session in self._sessions)
         for name in set(_SLOT_STATES.values()):
             metrics.set(LISTENER_SLOTS, slots[name], **self._labels, state=name)

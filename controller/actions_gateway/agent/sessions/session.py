@@ -101,12 +101,15 @@ class RunnerSession:
         self._admission = admission
         self._deliveries = deliveries
         self._parts = parts
-        self._clock = parts.clock
-        self._tunables = parts.tunables
+        basics = self._basics = parts.basics
+        self._clock = basics.clock
+        self._tunables = basics.tunables
         self._close_requested = asyncio.Event()
         self._registration: Registration | None = None
         self._connection: Connection | None = None
         self._conversation: Conversation | None = None
+        self.labels = tuple(group.labels)
+        """What its runner is registered with."""
         self._is_used = False
         """The registration has had its job: GitHub removes it."""
         self.state = SessionState.STARTING
@@ -143,9 +146,7 @@ class RunnerSession:
     async def _live(self) -> End:
         token = await self._unless_closing(self._parts.tokens.get())
         # Not cut short: a registration whose answer is not awaited would be left behind.
-        registration = await self._parts.registrar.register(
-            self._group.name, self._group.uid, self._group.labels, token
-        )
+        registration = await self._parts.registrar.register(self._group.name, self._group.uid, self.labels, token)
         self._registration = registration
         connection = self._connection = Connection(registration, self._parts)
         try:

@@ -4,13 +4,13 @@ The credential's files are read at the start and again after every failure, so t
 right heals by itself, while an edit of a working one is not acted on before its next failure or the next start.
 """
 
-import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from actions_gateway.agent.basics import Basics
 from actions_gateway.agent.signals import Signal, first_of
 from actions_gateway.agent.tokens.verdict import (
     AVAILABLE,
@@ -21,11 +21,8 @@ from actions_gateway.agent.tokens.verdict import (
     from_registration,
     from_token,
 )
-from actions_gateway.agent.tunables import Tunables
 from actions_gateway.api.conditions import Reason
 from actions_gateway.api.fields import CredentialStatus
-from actions_gateway.engine.backoff import Backoff
-from actions_gateway.engine.clock import Clock
 from actions_gateway.github.app import AppCredentials, CredentialInvalid, load_credentials
 from actions_gateway.github.errors import GitHubError
 from actions_gateway.github.rest import GitHubRest
@@ -38,7 +35,6 @@ from actions_gateway.metrics.catalog import (
     TOKEN_REFRESH_ERRORS,
     TOKEN_REFRESHES,
 )
-from actions_gateway.metrics.registry import Metrics
 
 log = structlog.get_logger(__name__)
 
@@ -51,24 +47,17 @@ class InstallationTokens:
         rest: GitHubRest,
         scope: GitHubScope,
         folder: Path,
+        basics: Basics,
         *,
-        namespace: str,
-        clock: Clock,
-        rng: random.Random,
-        metrics: Metrics,
-        tunables: Tunables,
         on_change: Callable[[], None],
     ) -> None:
         self._rest = rest
         self._scope = scope
         self._folder = folder
-        self._namespace = namespace
-        self._clock = clock
-        self._rng = rng
-        self._metrics = metrics
-        self._tunables = tunables
+        self._basics = basics
+        self._clock = basics.clock
+        self._tunables = basics.tunables
         self._on_change = on_change
-        self._backoff = Backoff(tunables.token_backoff_base_seconds, tunables.token_backoff_cap_seconds)
         self._credentials: AppCredentials | None = None
         self._minted: InstallationToken | None = None
         self._minted_at = 0.0
@@ -102,7 +91,8 @@ class InstallationTokens:
 
     def registration_refused(self, problem: GitHubError) -> None:
         """The token is good and may not register runners; what is granted now is in later tokens only."""
-        self._registration_problem = from_registration(problem)
+        known = from_token(self._minted, self._scope) if self._minted is not None else AVAILABLE
+        self._registration_problem = from_registration(problem) if known.is_available else known
         self._judge(self._registration_problem)
         self._is_outdated = True
         self._changed.notify()
@@ -162,22 +152,25 @@ class InstallationTokens:
                 self._credentials = None
                 self._failed(from_files(problem, self._folder))
                 # The files are cheap to look at, and people wait for the effect of what they have just created.
-                return self._tunables.token_backoff_base_seconds
+                return self._tunables.token_backoff.base_seconds
         try:
             minted = await self._rest.mint_token(self._credentials)
         except GitHubError as problem:
             self._failed(from_refusal(problem, self._credentials.app_id, self._credentials.installation_id))
-            return max(self._backoff.delay_seconds(self._failures, self._rng), problem.retry_after_seconds or 0.0)
+            return max(
+                self._tunables.token_backoff.delay_seconds(self._failures, self._basics.rng),
+                problem.retry_after_seconds or 0.0,
+            )
         self._take(minted)
         return self._refresh_in_seconds(minted)
 
     def _take(self, minted: InstallationToken) -> None:
         self._minted, self._minted_at = minted, self._clock.monotonic()
         self._is_rejected, self._is_outdated, self._failures = False, False, 0
-        labels = {"namespace": self._namespace}
-        self._metrics.inc(TOKEN_REFRESHES, 1, **labels)
-        self._metrics.set(TOKEN_CONSECUTIVE_REFRESH_FAILURES, 0, **labels)
-        self._metrics.set(TOKEN_EXPIRY_TIMESTAMP, minted.expires_at.timestamp(), **labels)
+        metrics, namespace = self._basics.metrics, self._basics.namespace
+        metrics.inc(TOKEN_REFRESHES, namespace=namespace)
+        metrics.set(TOKEN_CONSECUTIVE_REFRESH_FAILURES, 0, namespace=namespace)
+        metrics.set(TOKEN_EXPIRY_TIMESTAMP, minted.expires_at.timestamp(), namespace=namespace)
         log.info("installation token minted", expires_at=minted.expires_at.isoformat())
         verdict = from_token(minted, self._scope)
         self._is_outdated = not verdict.is_available
@@ -185,14 +178,15 @@ class InstallationTokens:
         self._changed.notify()
 
     def _refresh_in_seconds(self, minted: InstallationToken) -> float:
-        jitter = 1 + self._rng.uniform(-self._tunables.token_lead_jitter, self._tunables.token_lead_jitter)
+        jitter = 1 + self._basics.rng.uniform(-self._tunables.token_lead_jitter, self._tunables.token_lead_jitter)
         life = (minted.expires_at - self._clock.now()).total_seconds()
         return max(self._tunables.token_floor_seconds, life - self._tunables.token_lead_seconds * jitter)
 
     def _failed(self, verdict: Verdict) -> None:
         self._failures += 1
-        self._metrics.inc(TOKEN_REFRESH_ERRORS, namespace=self._namespace)
-        self._metrics.set(TOKEN_CONSECUTIVE_REFRESH_FAILURES, self._failures, namespace=self._namespace)
+        metrics, namespace = self._basics.metrics, self._basics.namespace
+        metrics.inc(TOKEN_REFRESH_ERRORS, namespace=namespace)
+        metrics.set(TOKEN_CONSECUTIVE_REFRESH_FAILURES, self._failures, namespace=namespace)
         log.warning("no installation token", reason=verdict.reason, problem=verdict.message, failures=self._failures)
         if verdict.reason is not Reason.GITHUB_UNREACHABLE or self.peek() is None:
             # An outage says nothing about a credential whose token still works.

@@ -81,7 +81,8 @@ def from_refusal(problem: GitHubError, app_id: str, installation_id: int) -> Ver
 
 def from_registration(problem: GitHubError) -> Verdict:
     """The token was issued, and GitHub refuses it the registration of runners."""
-    return Verdict(Reason.PERMISSION_MISSING, _sentence(f"the App's installation may not register runners: {problem}"))
+    reason = Reason.INSTALLATION_SUSPENDED if isinstance(problem, Suspended) else Reason.PERMISSION_MISSING
+    return Verdict(reason, _sentence(f"the App's installation may not register runners: {problem}"))
 
 
 def from_token(minted: InstallationToken, scope: GitHubScope) -> Verdict:

@@ -42,8 +42,8 @@ def decide_conditions(snapshot: Snapshot, plan: Plan, failures: tuple[Failure, .
     deaf, again_after_seconds = deaf_groups(snapshot, now)
     ready = (
         _refused(plan.refusal)
-        or _from_problem(degraded)
-        or _from_missing(agent)
+        or _unless(degraded, ConditionStatus.FALSE)
+        or _unless(agent, ConditionStatus.TRUE)
         or _from_credential(credential, snapshot)
         or _from_groups(deaf, snapshot)
         or _all_available(snapshot, is_paused=plan.spec is not None and plan.spec.paused)
@@ -54,18 +54,16 @@ def decide_conditions(snapshot: Snapshot, plan: Plan, failures: tuple[Failure, .
 def agent_condition(snapshot: Snapshot) -> Condition:
     """AGCAvailable: the Deployment runs its current template and the pod is ready."""
     deployment = snapshot.agent
-    namespace = snapshot.gateway["metadata"]["namespace"]
-    if deployment is None:
-        message = f"Deployment {AGENT} does not exist yet."
-    elif is_available(deployment):
+    if deployment is not None and is_available(deployment):
         text = f"Deployment {AGENT} has a ready pod."
         return Condition(ConditionType.AGC_AVAILABLE, ConditionStatus.TRUE, Reason.AGC_READY, text)
-    else:
-        message = (
+    text = f"The gateway has no Deployment {AGENT} yet."
+    if deployment is not None:
+        text = (
             f"Deployment {AGENT} has no ready pod of its current template{_cause(deployment)}; "
-            f"see 'kubectl describe pod -n {namespace} -l app={AGENT}'."
+            f"see 'kubectl describe pod -n {snapshot.gateway['metadata']['namespace']} -l app={AGENT}'."
         )
-    return Condition(ConditionType.AGC_AVAILABLE, ConditionStatus.FALSE, Reason.AGC_NOT_READY, message)
+    return Condition(ConditionType.AGC_AVAILABLE, ConditionStatus.FALSE, Reason.AGC_NOT_READY, text)
 
 
 def is_available(deployment: Manifest) -> bool:
@@ -130,21 +128,15 @@ def _refused(refusal: Refusal | None) -> Condition | None:
     return _not_ready(refusal.reason, refusal.message) if refusal else None
 
 
-def _from_problem(degraded: Condition) -> Condition | None:
-    return _not_ready(degraded.reason, degraded.message) if degraded.status is ConditionStatus.TRUE else None
-
-
-def _from_missing(agent: Condition) -> Condition | None:
-    return None if agent.status is ConditionStatus.TRUE else _not_ready(agent.reason, agent.message)
+def _unless(condition: Condition, good: ConditionStatus) -> Condition | None:
+    return None if condition.status is good else _not_ready(condition.reason, condition.message)
 
 
 def _from_credential(credential: Condition, snapshot: Snapshot) -> Condition | None:
     """A credential that nothing has checked counts only while there is a group that needs it."""
-    if credential.status is ConditionStatus.FALSE:
-        return None
     if credential.status is ConditionStatus.UNKNOWN and not _active_groups(snapshot):
         return None
-    return _not_ready(credential.reason, credential.message)
+    return _unless(credential, ConditionStatus.FALSE)
 
 
 def _from_groups(deaf: list[str], snapshot: Snapshot) -> Condition | None:

@@ -81,6 +81,7 @@ def _is_marked(namespace: Manifest) -> bool:
 
 
 def parse_gateway(gateway: Manifest) -> ActionsGatewaySpec:
+    """The typed spec of a gateway that can be served; raises ValueError that names the field."""
     name = str(gateway["metadata"]["name"])
     if len(name) > MAX_NAME_LENGTH:
         raise ValueError(f"metadata.name: a gateway's name has at most {MAX_NAME_LENGTH} characters")

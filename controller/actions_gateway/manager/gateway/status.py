@@ -20,6 +20,7 @@ from actions_gateway.manager.gateway.snapshot import Snapshot
 _REFUSALS = frozenset(
     {Reason.RESERVED_NAMESPACE, Reason.NAMESPACE_NOT_MARKED, Reason.ANOTHER_GATEWAY, Reason.INVALID_SPEC}
 )
+_SCALARS = ("observedGeneration", "activeSessions", "activeJobs", "credential")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +101,6 @@ def _says_the_same(before: Manifest, status: Manifest, ours: set[str]) -> bool:
     if conditions != {entry["type"]: entry for entry in status["conditions"]}:
         return False
     return all(before.get(name) == status.get(name) for name in _SCALARS)
-
-
-_SCALARS = ("observedGeneration", "activeSessions", "activeJobs", "credential")
 
 
 def _status(group: Manifest) -> Manifest:

@@ -1,0 +1,25 @@
+"""What nearly every part of the agent needs: whose agent it is, time, randomness, metrics and constants."""
+
+import random
+from dataclasses import dataclass
+
+from actions_gateway.agent.tunables import Tunables
+from actions_gateway.engine.clock import Clock
+from actions_gateway.metrics.registry import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Basics:
+    """Made once, passed everywhere."""
+
+    namespace: str
+    agent: str
+    """The agent's pod: as GitHub shows it for a session, and as a job's state names it."""
+    clock: Clock
+    rng: random.Random
+    metrics: Metrics
+    tunables: Tunables
+
+    def labels_of(self, group: str) -> dict[str, str]:
+        """The metric labels of one of the groups."""
+        return {"namespace": self.namespace, "runner_group": group}

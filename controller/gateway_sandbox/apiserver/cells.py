@@ -1,0 +1,216 @@
+"""What stands in the cells of `kubectl get`: JSONPaths, and functions for what a path cannot say.
+
+Which columns a built-in kind has is data in `builtin.types`; a custom resource's come from its CRD. Source: kubernetes
+pkg/printers/internalversion/printers.go, and the Kubernetes documentation on "Additional printer columns".
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from gateway_sandbox.apiserver.kinds import Column, Json
+
+Cell = Callable[[Json], Any]
+
+_NONE = "<none>"
+_STEP = re.compile(
+    r"\.(?P<field>[\w-]+(?:\\\.[\w-]+)*)"
+    r"|\[(?:'(?P<quoted>[^']+)'|(?P<index>-?\d+)|(?P<all>\*)"
+    r"|\?\(@\.(?P<key>[\w.-]+)\s*==\s*['\"](?P<value>[^'\"]*)['\"]\))\]"
+)
+_COLUMN = re.compile(r"^(?P<name>[^=]+)=(?P<cell>\S+)(?: \?(?P<absent>\S*))?(?P<wide> wide)?$")
+
+
+def read_path(obj: Any, path: str) -> Any:
+    """The first value at a JSONPath of fields, indexes, `[*]` and `[?(@.key=="value")]` filters; None when absent."""
+    found = [obj]
+    for step in _STEP.finditer(path):
+        found = [child for value in found for child in _children(value, step)]
+    return found[0] if found else None
+
+
+def _children(value: Any, step: re.Match[str]) -> Iterator[Any]:
+    name = step["quoted"] or (step["field"] or "").replace("\\.", ".")
+    if isinstance(value, dict) and name in value:
+        yield value[name]
+    elif isinstance(value, list) and step["all"]:
+        yield from value
+    elif isinstance(value, list) and step["index"]:
+        yield from value[int(step["index"]) :][:1]
+    elif isinstance(value, list) and step["key"]:
+        yield from (one for one in value if str(read_path(one, f".{step['key']}")) == step["value"])
+
+
+def custom_columns(definitions: Iterable[Json]) -> tuple[Column, ...]:
+    """The columns of a custom resource; without definitions NAME and AGE."""
+    return (_NAME, *(_custom(one) for one in definitions)) if definitions else NAME_AND_AGE
+
+
+def _custom(definition: Json) -> Column:
+    path = definition["jsonPath"]
+    return Column(
+        definition["name"], definition["type"], lambda obj: read_path(obj, path), definition.get("priority", 0)
+    )
+
+
+def builtin_columns(text: str) -> tuple[Column, ...]:
+    """The columns of one line of `builtin.types`."""
+    columns = tuple(_builtin(one.strip()) for one in text.split("|"))
+    return columns if any(column.name == "Name" for column in columns) else (_NAME, *columns)
+
+
+def _builtin(text: str) -> Column:
+    match = _COLUMN.match(text)
+    if match is None:
+        return _AGE
+    name, absent = match["name"], _NONE if match["absent"] is None else match["absent"]
+    kind = "name" if name == "Name" else "date" if name.endswith(" Seen") else "string"
+    cell = _CELLS.get(match["cell"]) or _path(match["cell"], absent)
+    return Column(name, kind, cell, 1 if match["wide"] else 0)
+
+
+def _path(path: str, absent: str) -> Cell:
+    def cell(obj: Json) -> Any:
+        value = read_path(obj, path)
+        return absent if value is None else value
+
+    return cell
+
+
+_NAME = Column("Name", "name", lambda obj: obj["metadata"]["name"])
+_AGE = Column("Age", "date", lambda obj: obj["metadata"].get("creationTimestamp"))
+NAME_AND_AGE = (_NAME, _AGE)
+
+
+# -- the functions that builtin.types names --------------------------------------------------------------------------
+
+
+def _statuses(pod: Json) -> list[Json]:
+    return pod["status"].get("containerStatuses") or []
+
+
+def _pod_ready(pod: Json) -> str:
+    ready = sum(1 for one in _statuses(pod) if one["ready"] and "running" in one["state"])
+    return f"{ready}/{len(pod['spec']['containers'])}"
+
+
+def _pod_status(pod: Json) -> str:
+    """The word that tells most: a waiting or ended container's reason before the phase."""
+    if pod["metadata"].get("deletionTimestamp"):
+        return "Terminating"
+    word: str = pod["status"].get("reason") or pod["status"].get("phase", "Unknown")
+    for one in reversed(_statuses(pod)):
+        waiting, ended = one["state"].get("waiting") or {}, one["state"].get("terminated")
+        if waiting.get("reason"):
+            word = waiting["reason"]
+        elif ended is not None:
+            by_signal = f"Signal:{ended['signal']}" if ended.get("signal") else f"ExitCode:{ended['exitCode']}"
+            word = ended.get("reason") or by_signal
+    is_running = any("running" in one["state"] and one["ready"] for one in _statuses(pod))
+    return "Running" if word == "Completed" and is_running else word
+
+
+def _readiness_gates(pod: Json) -> str:
+    gates = [gate["conditionType"] for gate in pod["spec"].get("readinessGates") or ()]
+    met = {one["type"] for one in pod["status"].get("conditions") or () if one["status"] == "True"}
+    return f"{sum(gate in met for gate in gates)}/{len(gates)}" if gates else _NONE
+
+
+def _node_status(node: Json) -> str:
+    ready = read_path(node, '.status.conditions[?(@.type=="Ready")].status')
+    word = {"True": "Ready", "False": "NotReady"}.get(ready, "Unknown")
+    return word + (",SchedulingDisabled" if node["spec"].get("unschedulable") else "")
+
+
+def _node_roles(node: Json) -> str:
+    prefix = "node-role.kubernetes.io/"
+    labels = node["metadata"].get("labels") or {}
+    return ",".join(sorted(key.removeprefix(prefix) for key in labels if key.startswith(prefix))) or _NONE
+
+
+def _service_ports(service: Json) -> str:
+    ports = service["spec"].get("ports") or ()
+    return ",".join(f"{port['port']}:{port.get('nodePort', '')}".rstrip(":") + f"/{port['protocol']}" for port in ports)
+
+
+def _pairs(labels: Json | None) -> str:
+    return ",".join(f"{key}={value}" for key, value in (labels or {}).items()) or _NONE
+
+
+def _selector(path: str) -> Cell:
+    def cell(obj: Json) -> str:
+        selector = read_path(obj, path) or {}
+        terms = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
+        for term in selector.get("matchExpressions") or ():
+            values = f" {term['operator'].lower()} ({','.join(term['values'])})" if term.get("values") else ""
+            terms.append(("!" if term["operator"] == "DoesNotExist" else "") + term["key"] + values)
+        return ",".join(terms) or _NONE
+
+    return cell
+
+
+def _of_template(field: str) -> Cell:
+    return lambda obj: ",".join(one[field] for one in obj["spec"]["template"]["spec"]["containers"])
+
+
+def _targets(hpa: Json) -> str:
+    current = hpa.get("status", {}).get("currentMetrics") or []
+    shown = []
+    for index, metric in enumerate(hpa["spec"].get("metrics") or ()):
+        source = metric.get("resource") or metric.get("containerResource") or {}
+        wanted = read_path(source, ".target.averageUtilization")
+        measured = read_path(current[index : index + 1], "[0].resource.current.averageUtilization")
+        now = "<unknown>" if measured is None else f"{measured}%"
+        goal = read_path(source, ".target.averageValue") or "<auto>" if wanted is None else f"{wanted}%"
+        shown.append(f"{source.get('name', metric['type'])}: {now}/{goal}")
+    return ", ".join(shown) or _NONE
+
+
+def _used(*, is_limit: bool) -> Cell:
+    def cell(quota: Json) -> str:
+        hard, used = quota["status"].get("hard") or {}, quota["status"].get("used") or {}
+        names = [name for name in sorted(hard) if name.startswith("limits.") is is_limit]
+        return ", ".join(f"{name}: {used.get(name, 0)}/{hard[name]}" for name in names)
+
+    return cell
+
+
+def _event_source(event: Json) -> str:
+    source = event.get("source") or {}
+    return ", ".join(filter(None, [source.get("component") or event.get("reportingComponent", ""), source.get("host")]))
+
+
+def _first_of(*paths: str) -> Cell:
+    return lambda obj: next((value for path in paths if (value := read_path(obj, path)) is not None), None)
+
+
+_BORN = (".firstTimestamp", ".eventTime", ".metadata.creationTimestamp")
+_CELLS: dict[str, Cell] = {
+    "pod_ready": _pod_ready,
+    "pod_status": _pod_status,
+    "pod_restarts": lambda pod: str(sum(one.get("restartCount", 0) for one in _statuses(pod))),
+    "readiness_gates": _readiness_gates,
+    "service_ports": _service_ports,
+    "service_selector": lambda service: _pairs(service["spec"].get("selector")),
+    "data_count": lambda obj: len(obj.get("data") or ()) + len(obj.get("binaryData") or ()),
+    "secrets_count": lambda account: len(account.get("secrets") or ()),
+    "last_seen": _first_of(".series.lastObservedTime", ".lastTimestamp", *_BORN[1:]),
+    "first_seen": _first_of(*_BORN),
+    "event_object": lambda event: (
+        f"{event['involvedObject'].get('kind', '').lower()}/{event['involvedObject'].get('name')}"
+    ),
+    "event_source": _event_source,
+    "event_count": _first_of(".series.count", ".count"),
+    "quota_requests": _used(is_limit=False),
+    "quota_limits": _used(is_limit=True),
+    "node_status": _node_status,
+    "node_roles": _node_roles,
+    "deployment_ready": lambda obj: f"{obj['status'].get('readyReplicas', 0)}/{obj['spec']['replicas']}",
+    "template_names": _of_template("name"),
+    "template_images": _of_template("image"),
+    "selector": _selector(".spec.selector"),
+    "pod_selector": _selector(".spec.podSelector"),
+    "scale_target": lambda hpa: "{kind}/{name}".format(**hpa["spec"]["scaleTargetRef"]),
+    "targets": _targets,
+    "role": lambda binding: "{kind}/{name}".format(**binding["roleRef"]),
+}

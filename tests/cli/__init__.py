@@ -1,0 +1,1 @@
+"""Tests of `gw` as a command: a command line in, text, documents and an exit code out."""

@@ -1,0 +1,129 @@
+"""A cluster in memory that answers what gw asks.
+
+Behaviour after the Kubernetes API conventions ("Verbs on resources", "Dry run"): POST of a taken name is a 409
+AlreadyExists, into a namespace that does not exist a 404; a dry run answers as the write would and keeps nothing; a
+delete whose precondition names another uid is a 409.
+"""
+
+import copy
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+from actions_gateway.kube import errors
+from actions_gateway.kube import resources as r
+from actions_gateway.kube.client import ObjectList
+from actions_gateway.kube.resources import Resource, resource_of
+
+Manifest = dict[str, Any]
+Key = tuple[str, str, str]
+HOST = "https://cluster.example:6443"
+
+
+class ClusterDouble:
+    """Implements `gw.sources.cluster.Cluster`."""
+
+    host = HOST
+
+    def __init__(self, *objects: Manifest, served: tuple[str, ...] = ("actionsgateways", "runnergroups")) -> None:
+        self.objects: dict[Key, Manifest] = {}
+        self.served = served
+        self.refusals: dict[tuple[str, str], errors.KubeError] = {}
+        """By verb (get, list, create, delete) and plural."""
+        self.rehearsed: list[str] = []
+        """Kind and name of what was created in a dry run."""
+        self.created: list[str] = []
+        self.deleted: list[str] = []
+        self.on_create: Callable[[Manifest], None] = lambda _: None
+        self._uids = itertools.count(1)
+        for manifest in objects:
+            self.put(manifest)
+
+    def put(self, manifest: Manifest) -> None:
+        """Stores an object as it is."""
+        resource = resource_of(manifest["apiVersion"], manifest["kind"])
+        assert resource is not None, manifest["kind"]
+        self.objects[self._key(resource, manifest)] = manifest
+
+    def names(self, resource: Resource) -> list[str]:
+        return sorted(key[2] for key in self.objects if key[0] == resource.plural)
+
+    # -- the protocol
+
+    async def get(self, resource: Resource, name: str, namespace: str | None = None) -> Manifest:
+        self._refuse("get", resource)
+        found = self.objects.get((resource.plural, namespace or "", name))
+        if found is None:
+            raise errors.NotFound(f'{resource.plural} "{name}" not found', status=404)
+        return copy.deepcopy(found)
+
+    async def list(
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        label_selector: str | None = None,
+        field_selector: str | None = None,
+    ) -> ObjectList:
+        self._refuse("list", resource)
+        if resource in (r.ACTIONSGATEWAYS, r.RUNNERGROUPS) and resource.plural not in self.served:
+            raise errors.NotFound("404 page not found", status=404)
+        items = [
+            copy.deepcopy(manifest)
+            for (plural, where, _), manifest in sorted(self.objects.items())
+            if plural == resource.plural and namespace in (None, where) and _selected(manifest, label_selector)
+        ]
+        return ObjectList(items, "1")
+
+    async def create(
+        self, resource: Resource, manifest: Manifest, *, namespace: str | None = None, dry_run: bool = False
+    ) -> Manifest:
+        self._refuse("create", resource)
+        where = manifest["metadata"].get("namespace")
+        if where and (r.NAMESPACES.plural, "", where) not in self.objects:
+            raise errors.NotFound(f'namespaces "{where}" not found', status=404)
+        key = self._key(resource, manifest)
+        if key in self.objects:
+            raise errors.AlreadyExists(f'{resource.plural} "{key[2]}" already exists', status=409)
+        stored = copy.deepcopy(manifest)
+        stored["metadata"] |= {"uid": f"uid-{next(self._uids)}", "generation": 1}
+        (self.rehearsed if dry_run else self.created).append(f"{resource.kind} {key[2]}")
+        if not dry_run:
+            self.objects[key] = stored
+            self.on_create(stored)
+        return copy.deepcopy(stored)
+
+    async def delete(
+        self, resource: Resource, name: str, *, namespace: str | None = None, uid: str | None = None
+    ) -> None:
+        self._refuse("delete", resource)
+        found = self.objects[(resource.plural, namespace or "", name)]
+        if uid and found["metadata"].get("uid") != uid:
+            raise errors.Conflict("the uid in the precondition does not match", status=409)
+        del self.objects[(resource.plural, namespace or "", name)]
+        self.deleted.append(f"{resource.kind} {name}")
+
+    async def request(self, method: str, path: str) -> Manifest:
+        if refusal := self.refusals.get(("request", path)):
+            raise refusal
+        if not self.served:
+            raise errors.NotFound("404 page not found", status=404)
+        return {"kind": "APIResourceList", "resources": [{"name": plural} for plural in self.served]}
+
+    def _refuse(self, verb: str, resource: Resource) -> None:
+        if refusal := self.refusals.get((verb, resource.plural)) or self.refusals.get(("*", "*")):
+            raise refusal
+
+    @staticmethod
+    def _key(resource: Resource, manifest: Manifest) -> Key:
+        metadata = manifest["metadata"]
+        return resource.plural, metadata.get("namespace") or "", metadata["name"]
+
+
+def _selected(manifest: Manifest, selector: str | None) -> bool:
+    """Equality and existence, the two forms that gw uses (Kubernetes docs, "Labels and Selectors")."""
+    if selector is None:
+        return True
+    key, equals, value = selector.partition("=")
+    labels = manifest["metadata"].get("labels") or {}
+    return labels.get(key) == value if equals else key in labels

@@ -1,0 +1,219 @@
+"""Makers of stored objects: a healthy base each, and the small changes that a test is about."""
+
+from datetime import timedelta
+from typing import Any
+
+from actions_gateway.api import labels, names
+from actions_gateway.api.conditions import ConditionType, Reason
+from support.clock import START
+
+Manifest = dict[str, Any]
+
+
+def moment(seconds_ago: float) -> str:
+    """A Kubernetes time before the tests' now."""
+    return (START - timedelta(seconds=seconds_ago)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def condition(
+    kind: ConditionType, status: str, reason: Reason, message: str = "", *, seconds_ago: float = 3600
+) -> Manifest:
+    return {
+        "type": kind.value,
+        "status": status,
+        "reason": reason.value,
+        "message": message,
+        "lastTransitionTime": moment(seconds_ago),
+    }
+
+
+def ready(status: str = "True", reason: Reason = Reason.ALL_AVAILABLE, message: str = "", **when: float) -> Manifest:
+    return condition(ConditionType.READY, status, reason, message, **when)
+
+
+def agent_available(status: str = "True", reason: Reason = Reason.AGC_READY, message: str = "") -> Manifest:
+    return condition(ConditionType.AGC_AVAILABLE, status, reason, message)
+
+
+def credential_missing(
+    status: str = "False", reason: Reason = Reason.CREDENTIAL_AVAILABLE, message: str = ""
+) -> Manifest:
+    return condition(ConditionType.CREDENTIAL_UNAVAILABLE, status, reason, message)
+
+
+def gateway(
+    namespace: str = "team-a",
+    name: str | None = None,
+    *,
+    conditions: list[Manifest] | None = None,
+    sessions: int = 2,
+    jobs: int = 1,
+    seconds_old: float = 86400,
+    spec: Manifest | None = None,
+) -> Manifest:
+    """A gateway with two groups that is Ready."""
+    return {
+        "apiVersion": f"{names.API_GROUP}/{names.API_VERSION}",
+        "kind": "ActionsGateway",
+        "metadata": {
+            "name": name or namespace,
+            "namespace": namespace,
+            "uid": f"uid-{namespace}",
+            "generation": 1,
+            "creationTimestamp": moment(seconds_old),
+        },
+        "spec": {
+            "gitHubURL": "https://github.com/octo/demo",
+            "gitHubAppRef": {"name": "github-app-v1"},
+            "runnerGroups": [{"name": "cpu", "runnerLabels": ["self-hosted", "linux"]}],
+            **(spec or {}),
+        },
+        "status": {
+            "observedGeneration": 1,
+            "activeSessions": sessions,
+            "activeJobs": jobs,
+            "conditions": [ready(), agent_available(), credential_missing()] if conditions is None else conditions,
+            "credential": {
+                "appId": "1234",
+                "installationId": "5678",
+                "keyFingerprint": "SHA256:abc=",
+                "tokenExpiresAt": moment(-1800),
+                "permissions": {"actions": "write", "administration": "write"},
+            },
+        },
+    }
+
+
+def runner_group(
+    namespace: str = "team-a",
+    name: str = "cpu",
+    *,
+    runner_labels: tuple[str, ...] = ("self-hosted", "linux"),
+    sessions: int = 1,
+    jobs: int = 0,
+    seconds_old: float = 86400,
+    conditions: list[Manifest] | None = None,
+    gateway_name: str | None = None,
+    **spec: Any,
+) -> Manifest:
+    """A runner group with an open session."""
+    owner = gateway_name or namespace
+    return {
+        "apiVersion": f"{names.API_GROUP}/{names.API_VERSION}",
+        "kind": "RunnerGroup",
+        "metadata": {
+            "name": names.runner_group_name(owner, name),
+            "namespace": namespace,
+            "labels": {labels.OWNER_NAME: owner},
+            "creationTimestamp": moment(seconds_old),
+        },
+        "spec": {"runnerLabels": list(runner_labels), "maxListeners": 10, "maxWorkers": 30, **spec},
+        "status": {
+            "activeSessions": sessions,
+            "activeJobs": jobs,
+            "conditions": [ready(reason=Reason.LISTENER_ACTIVE)] if conditions is None else conditions,
+        },
+    }
+
+
+def container(name: str = "runner", *, restarts: int = 0, state: Manifest | None = None, last: Manifest | None = None) -> Manifest:
+    return {
+        "name": name,
+        "restartCount": restarts,
+        "state": state or {"running": {"startedAt": moment(60)}},
+        "lastState": last or {},
+    }
+
+
+def agent_pod(namespace: str = "team-a", *, containers: list[Manifest] | None = None, phase: str = "Running") -> Manifest:
+    return _pod(
+        f"{names.AGENT}-abc12",
+        namespace,
+        {labels.APP: names.AGENT, labels.COMPONENT: labels.WORKLOAD},
+        phase,
+        containers or [container(names.AGENT_CONTAINER)],
+        seconds_old=86400,
+    )
+
+
+def worker_pod(
+    namespace: str = "team-a",
+    name: str = "runner-team-a-cpu-0001",
+    *,
+    phase: str = "Running",
+    containers: list[Manifest] | None = None,
+    seconds_old: float = 60,
+    conditions: list[Manifest] | None = None,
+) -> Manifest:
+    pod = _pod(
+        name,
+        namespace,
+        {labels.RUNNER_GROUP: f"{namespace}-cpu", labels.COMPONENT: labels.WORKLOAD},
+        phase,
+        [container()] if containers is None else containers,
+        seconds_old=seconds_old,
+    )
+    pod["metadata"]["annotations"] = {
+        labels.JOB_NAME: "build",
+        labels.REPOSITORY: "octo/demo",
+        labels.RUN_ID: "17000000001",
+    }
+    pod["status"]["conditions"] = conditions or []
+    return pod
+
+
+def _pod(
+    name: str, namespace: str, pod_labels: dict[str, str], phase: str, containers: list[Manifest], *, seconds_old: float
+) -> Manifest:
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "labels": pod_labels,
+            "creationTimestamp": moment(seconds_old),
+        },
+        "spec": {},
+        "status": {"phase": phase, "containerStatuses": containers},
+    }
+
+
+def manager(*, ready_pods: int = 2, wanted: int = 2, renewed_seconds_ago: float = 3) -> list[Manifest]:
+    """The manager's Deployment and its lease."""
+    return [
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": names.MANAGER, "namespace": names.MANAGER_NAMESPACE},
+            "spec": {"replicas": wanted},
+            "status": {"readyReplicas": ready_pods},
+        },
+        {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": names.MANAGER_LEASE, "namespace": names.MANAGER_NAMESPACE},
+            "spec": {
+                "holderIdentity": "gmc-0",
+                "renewTime": moment(renewed_seconds_ago),
+                "leaseDurationSeconds": 15,
+            },
+        },
+    ]
+
+
+def namespace(name: str = "team-a", **metadata: Any) -> Manifest:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, **metadata}}
+
+
+def healthy_cluster() -> list[Manifest]:
+    """A manager, and one tenant with two groups and a running job."""
+    return [
+        *manager(),
+        namespace(),
+        gateway(spec={"runnerGroups": [{"name": "cpu", "runnerLabels": ["linux"]}, {"name": "gpu", "runnerLabels": ["gpu"]}]}),
+        runner_group(name="cpu", jobs=1),
+        runner_group(name="gpu", runner_labels=("self-hosted", "gpu")),
+        agent_pod(),
+        worker_pod(),
+    ]

@@ -1,0 +1,143 @@
+"""Runs gw in this process on doubles: streams in memory, a clock that a wait moves on, a cluster and a GitHub of ours."""
+
+import io
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from gw.__main__ import run
+from gw.sources.cluster import Cluster, ClusterTarget
+from gw.sources.installation import Installation, InstallationQuery
+from gw.surroundings import Surroundings
+from support.clock import START
+
+from .double import ClusterDouble
+
+GOLDEN = Path(__file__).parent / "golden"
+UPDATE = "GW_UPDATE_GOLDEN"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+    def __str__(self) -> str:
+        return f"exit {self.code}\n--- stdout\n{self.out}\n--- stderr\n{self.err}"
+
+
+class SteppingClock:
+    """Stands still but for sleeps, which end at once and move it on; `on_sleep` is the rest of the world."""
+
+    def __init__(self) -> None:
+        self.slept_seconds = 0.0
+        self.on_sleep: Callable[[], None] = lambda: None
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self.slept_seconds)
+
+    def monotonic(self) -> float:
+        return self.slept_seconds
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept_seconds += seconds
+        self.on_sleep()
+
+
+class Terminal(io.StringIO):
+    """A stream that says that it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@dataclass
+class GitHubDouble:
+    """Answers every query alike and remembers them."""
+
+    answer: Installation | Exception = field(
+        default_factory=lambda: Installation(
+            app_slug="octo-runners",
+            account="octo",
+            permissions={"actions": "write", "administration": "write"},
+            scope="octo/demo",
+        )
+    )
+    queries: list[InstallationQuery] = field(default_factory=list)
+
+    async def look_up(self, query: InstallationQuery) -> Installation:
+        self.queries.append(query)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+@dataclass
+class Gw:
+    """`gw` with its surroundings; call it with a command line."""
+
+    cluster: ClusterDouble = field(default_factory=ClusterDouble)
+    github: GitHubDouble = field(default_factory=GitHubDouble)
+    clock: SteppingClock = field(default_factory=SteppingClock)
+    targets: list[ClusterTarget] = field(default_factory=list)
+    """Which clusters were opened."""
+    opening: BaseException | None = None
+    """Raised in place of opening the cluster."""
+    real_cluster: bool = False
+    """Whether the cluster is opened as in production."""
+
+    def __call__(self, *arguments: str, answer: str | None = None, terminal: bool = False) -> Answer:
+        """Runs a command line; `answer` is what a person at a terminal types."""
+        stdin = io.StringIO() if answer is None else Terminal(answer)
+        out, err = (Terminal() if terminal else io.StringIO() for _ in range(2))
+        surroundings: dict[str, Any] = {} if self.real_cluster else {"open_cluster": self._open}
+        code = run(
+            arguments,
+            surroundings=Surroundings(
+                stdin=stdin,
+                stdout=out,
+                stderr=err,
+                clock=self.clock,
+                look_up_installation=self.github.look_up,
+                **surroundings,
+            ),
+        )
+        return Answer(code, out.getvalue(), err.getvalue())
+
+    @asynccontextmanager
+    async def _open(self, target: ClusterTarget) -> AsyncIterator[Cluster]:
+        self.targets.append(target)
+        if self.opening is not None:
+            raise self.opening
+        yield self.cluster
+
+
+def check_golden(name: str, text: str) -> None:
+    """Compares with the kept file; GW_UPDATE_GOLDEN=1 rewrites it instead."""
+    path = GOLDEN / name
+    if os.environ.get(UPDATE):
+        path.write_text(text, encoding="utf-8")
+    assert path.exists(), f"{path.name} is missing; make it with {UPDATE}=1 pytest tests/cli"
+    kept = path.read_text(encoding="utf-8")
+    assert text == kept, f"{path.name} differs; if that is meant, rewrite it with {UPDATE}=1 pytest tests/cli"
+
+
+@contextmanager
+def environment(**variables: str) -> Iterator[None]:
+    """The process environment with these GW_* variables and no others."""
+    before = dict(os.environ)
+    for name in [name for name in os.environ if name.startswith("GW_") and name != UPDATE]:
+        del os.environ[name]
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

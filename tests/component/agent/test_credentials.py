@@ -1,0 +1,91 @@
+"""The App credential: what is wrong with it is said with the field's name, and heals by itself."""
+
+from typing import Any
+
+import pytest
+
+from actions_gateway.api.conditions import ConditionType
+from actions_gateway.metrics.catalog import TOKEN_CONSECUTIVE_REFRESH_FAILURES, TOKEN_REFRESH_ERRORS, TOKEN_REFRESHES
+from support.agent_rig import APP_KEY, OTHER_KEY, pem, runner_group, surroundings
+from support.aio import run
+
+CPU = ("self-hosted", "linux")
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason", "named"),
+    [
+        pytest.param({"privateKey": pem(OTHER_KEY)}, "KeyRejected", "privateKey", id="a key of another App"),
+        pytest.param({"installationId": "4711"}, "InstallationNotFound", "installationId", id="unknown installation"),
+        pytest.param(
+            {"appId": None, "installationId": None, "privateKey": None}, "SecretNotFound", "appId", id="no Secret"
+        ),
+        pytest.param({"installationId": None}, "SecretFieldMissing", "installationId", id="a missing field"),
+        pytest.param({"privateKey": "no key"}, "SecretFieldInvalid", "privateKey", id="a key that is none"),
+    ],
+)
+def test_a_bad_credential_is_named_and_heals(fields: dict[str, Any], reason: str, named: str) -> None:
+    async def main() -> None:
+        async with surroundings() as rig:
+            rig.write_secret(**fields)
+            await rig.create(runner_group("ci-cpu", *CPU))
+            async with rig.agent() as agent:
+                found = await agent.until_condition("ci-cpu", ConditionType.CREDENTIAL_UNAVAILABLE, "True", reason)
+                assert named in found["message"]
+                assert agent.health.is_ready()
+                assert (agent.value(TOKEN_REFRESH_ERRORS) or 0) >= 1
+                rig.write_secret(privateKey=pem(APP_KEY))
+                await agent.until_condition(
+                    "ci-cpu", ConditionType.CREDENTIAL_UNAVAILABLE, "False", "CredentialAvailable"
+                )
+                assert agent.value(TOKEN_CONSECUTIVE_REFRESH_FAILURES) == 0
+                await rig.until_done(rig.enqueue(1, *CPU))
+
+    run(main())
+
+
+def test_a_missing_permission_is_named_and_heals_with_the_next_token() -> None:
+    async def main() -> None:
+        async with surroundings() as rig:
+            installation = next(iter(rig.github.apps.installations.values()))
+            granted, installation.permissions = installation.permissions, {"actions": "write", "metadata": "read"}
+            await rig.create(runner_group("ci-cpu", *CPU))
+            async with rig.agent() as agent:
+                found = await agent.until_condition(
+                    "ci-cpu", ConditionType.CREDENTIAL_UNAVAILABLE, "True", "PermissionMissing"
+                )
+                assert "administration" in found["message"]
+                installation.permissions = granted
+                await rig.until_done(rig.enqueue(1, *CPU))
+
+    run(main())
+
+
+def test_the_status_shows_what_is_public_of_the_credential() -> None:
+    async def main() -> None:
+        async with surroundings() as rig:
+            await rig.create(runner_group("ci-cpu", *CPU))
+            async with rig.agent() as agent:
+                group = await agent.until_group(
+                    "ci-cpu", lambda g: "tokenExpiresAt" in g.get("status", {}).get("credential", {})
+                )
+                credential = group["status"]["credential"]
+                assert (credential["appId"], credential["installationId"]) == ("1234", "77")
+                assert credential["keyFingerprint"].startswith("SHA256:")
+                assert credential["permissions"]["administration"] == "write"
+                assert agent.value(TOKEN_REFRESHES) == 1
+
+    run(main())
+
+
+def test_a_token_that_github_refuses_is_replaced() -> None:
+    async def main() -> None:
+        async with surroundings() as rig:
+            await rig.create(runner_group("ci-cpu", *CPU))
+            async with rig.agent() as agent:
+                await agent.until(lambda: rig.github.open_poll_count == 1)
+                rig.github.apps.forget_tokens()
+                await rig.until_done(rig.enqueue(2, *CPU))
+                assert (agent.value(TOKEN_REFRESHES) or 0) >= 2
+
+    run(main())
