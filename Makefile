@@ -40,7 +40,7 @@ generate: $(READY) ## Rebuild everything that is generated and committed
 	@$(BIN)/python -m gw.checks.index
 
 bench: $(READY) ## Measure what the documentation claims; never part of the tests
-	@$(BIN)/python -m tests.bench $(ARGS)
+	@$(BIN)/python tests/bench $(ARGS)
 
 requirements: ## Pin the newest versions that pyproject.toml allows, with hashes (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --all-extras \

@@ -5,7 +5,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, cast, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from gw.exits import ExitCode
 from gw.surroundings import Surroundings
@@ -46,9 +46,6 @@ def run(arguments: Sequence[str], *, program: str = PROGRAM, surroundings: Surro
         return int(code or ExitCode.OK)
     except (KeyboardInterrupt, typer.Abort):
         return int(ExitCode.INTERRUPTED)
-    except BrokenPipeError:
-        _forget_stdout()
-        return int(ExitCode.INTERRUPTED)
     except Exception as problem:
         if isinstance(problem, _UsageProblem):
             return _explain_usage(problem, name, surroundings)
@@ -76,12 +73,6 @@ def _explain_bug(problem: Exception, arguments: Sequence[str], surroundings: Sur
     what = f"gw failed in a way that it did not expect ({type(problem).__name__}: {problem})"
     print(f"Error: {what}.\nNext:  Run it again with --debug and report the trace.", file=surroundings.stderr)
     return int(ExitCode.UNKNOWN)
-
-
-def _forget_stdout() -> None:
-    """The reader is gone: nothing may be flushed to it at exit."""
-    with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - a file descriptor is wanted
-        os.dup2(nowhere.fileno(), cast("int", sys.stdout.fileno()))
 
 
 if __name__ == "__main__":

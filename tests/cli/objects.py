@@ -116,7 +116,9 @@ def runner_group(
     }
 
 
-def container(name: str = "runner", *, restarts: int = 0, state: Manifest | None = None, last: Manifest | None = None) -> Manifest:
+def container(
+    name: str = "runner", *, restarts: int = 0, state: Manifest | None = None, last: Manifest | None = None
+) -> Manifest:
     return {
         "name": name,
         "restartCount": restarts,
@@ -125,7 +127,9 @@ def container(name: str = "runner", *, restarts: int = 0, state: Manifest | None
     }
 
 
-def agent_pod(namespace: str = "team-a", *, containers: list[Manifest] | None = None, phase: str = "Running") -> Manifest:
+def agent_pod(
+    namespace: str = "team-a", *, containers: list[Manifest] | None = None, phase: str = "Running"
+) -> Manifest:
     return _pod(
         f"{names.AGENT}-abc12",
         namespace,
@@ -211,7 +215,11 @@ def healthy_cluster() -> list[Manifest]:
     return [
         *manager(),
         namespace(),
-        gateway(spec={"runnerGroups": [{"name": "cpu", "runnerLabels": ["linux"]}, {"name": "gpu", "runnerLabels": ["gpu"]}]}),
+        gateway(
+            spec={
+                "runnerGroups": [{"name": "cpu", "runnerLabels": ["linux"]}, {"name": "gpu", "runnerLabels": ["gpu"]}]
+            }
+        ),
         runner_group(name="cpu", jobs=1),
         runner_group(name="gpu", runner_labels=("self-hosted", "gpu")),
         agent_pod(),

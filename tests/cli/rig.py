@@ -1,4 +1,4 @@
-"""Runs gw in this process on doubles: streams in memory, a clock that a wait moves on, a cluster and a GitHub of ours."""
+"""Runs gw in this process on doubles: streams in memory, a clock that waits move on, a cluster and a GitHub."""
 
 import io
 import os

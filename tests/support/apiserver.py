@@ -6,7 +6,6 @@ A scenario gets an `Api` bound to a namespace of its own, so that it says nothin
 import asyncio
 import contextlib
 import json
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -91,7 +90,7 @@ class Api:
         return f"{root}/namespaces/{self.namespace}/{rest}"
 
     async def request(
-        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None, **query: str
+        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None, /, **query: str
     ) -> Answer:
         data = None if body is None else json.dumps(body)
         url = self.server.url + self.path(path)
@@ -105,23 +104,23 @@ class Api:
             warnings = tuple(answer.headers.getall("Warning", []))
             return Answer(answer.status, decoded, answer.headers, warnings)
 
-    async def get(self, path: str, headers: Mapping[str, str] | None = None, **query: str) -> Answer:
-        return await self.request("GET", path, headers=headers, **query)
+    async def get(self, path: str, headers: Mapping[str, str] | None = None, /, **query: str) -> Answer:
+        return await self.request("GET", path, None, headers, **query)
 
-    async def post(self, path: str, body: Any, **query: str) -> Answer:
+    async def post(self, path: str, body: Any, /, **query: str) -> Answer:
         return await self.request("POST", path, body, **query)
 
-    async def create(self, path: str, body: Json, **query: str) -> Json:
+    async def create(self, path: str, body: Json, /, **query: str) -> Json:
         """Creates an object that the scenario needs; fails the test when it is refused."""
         answer = await self.post(path, body, **query)
         assert answer.status == 201, answer.body
         created: Json = answer.body
         return created
 
-    async def put(self, path: str, body: Json, **query: str) -> Answer:
+    async def put(self, path: str, body: Json, /, **query: str) -> Answer:
         return await self.request("PUT", path, body, **query)
 
-    async def patch(self, path: str, body: Any, kind: str = "merge", **query: str) -> Answer:
+    async def patch(self, path: str, body: Any, kind: str = "merge", /, **query: str) -> Answer:
         return await self.request("PATCH", path, body, {"Content-Type": CONTENT_TYPES[kind]}, **query)
 
     async def apply(self, path: str, body: Json, manager: str, *, force: bool = False, **query: str) -> Answer:
@@ -129,15 +128,15 @@ class Api:
             path, body, "apply", fieldManager=manager, **({"force": "true"} if force else {}), **query
         )
 
-    async def delete(self, path: str, body: Json | None = None, **query: str) -> Answer:
+    async def delete(self, path: str, body: Json | None = None, /, **query: str) -> Answer:
         return await self.request("DELETE", path, body, **query)
 
-    async def names(self, path: str, **query: str) -> list[str]:
+    async def names(self, path: str, /, **query: str) -> list[str]:
         answer = await self.get(path, **query)
         return [item["metadata"]["name"] for item in answer.body["items"]]
 
     @asynccontextmanager
-    async def watch(self, path: str, **query: str) -> AsyncIterator[Watch]:
+    async def watch(self, path: str, /, **query: str) -> AsyncIterator[Watch]:
         url = self.server.url + self.path(path)
         headers = {"Authorization": f"Bearer {TOKEN}"}
         params = {"watch": "true"} | query
@@ -149,16 +148,14 @@ class Api:
         """Waits until an object is no longer there."""
         async with asyncio.timeout(10):
             while (await self.get(path)).status != 404:
-                await asyncio.sleep(0)
+                pass
 
     async def until(self, path: str, wanted: Callable[[Json], bool]) -> Json:
         """Waits until an object is as `wanted` and returns it."""
         async with asyncio.timeout(10):
-            while True:
-                found: Json = (await self.get(path)).body
-                if wanted(found):
-                    return found
-                await asyncio.sleep(0)
+            while not wanted(found := (await self.get(path)).body):
+                pass
+            return dict(found)
 
 
 @asynccontextmanager
@@ -184,14 +181,6 @@ def play(scenario: Callable[[Api], Awaitable[None]], *, clock: Clock | None = No
             await scenario(api)
 
     run(body())
-
-
-def client_context() -> ssl.SSLContext:
-    """Accepts any certificate (tests on loopback)."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 # -- objects ---------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ stand in its signature after its own, so that they may be given anywhere on the 
 
 import inspect
 import os
+import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -127,6 +128,10 @@ def _settled(
             context=settings.get("context") or config.context,
         )
         return int(function(invocation, **options))
+    except BrokenPipeError:
+        # The reader is gone, as with `gw … | head`: nothing may be flushed to it at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(ExitCode.INTERRUPTED)
     except GwError as problem:
         if settings["debug"]:
             raise

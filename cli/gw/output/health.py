@@ -28,9 +28,13 @@ def health_view(report: HealthReport) -> View:
 def summary(report: HealthReport) -> Text:
     """The last line: how many of which outcome."""
     counts = {outcome: sum(result.outcome is outcome for result in report.results) for outcome in Outcome}
-    words = [f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome]]
+    words = [_words(counts[outcome], outcome) for outcome in Outcome if counts[outcome]]
     where = f"tenant {report.namespace}" if report.namespace else "all tenants"
     return Text(f"{counted(len(report.results), 'check')} on {where}: {', '.join(words)}.")
+
+
+def _words(count: int, outcome: Outcome) -> str:
+    return counted(count, outcome.value) if outcome is Outcome.PROBLEM else f"{count} {outcome}"
 
 
 def _check_lines(report: HealthReport) -> Iterator[Text]:

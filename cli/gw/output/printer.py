@@ -110,8 +110,14 @@ class Board:
             self._live.update(Text("\n").join(lines))
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leaves it to the process boundary what a reader's leaving means."""
+        raise BrokenPipeError
+
+
 def _console(stream: TextIO) -> Console:
-    return Console(file=stream, highlight=False, emoji=False)
+    return _Console(file=stream, highlight=False, emoji=False)
 
 
 def _yaml(document: dict[str, object]) -> str:

@@ -42,8 +42,10 @@ class Missing:
     """Why a fact is not known, as one sentence that names the right when the caller lacks one."""
 
     reason: str
-    is_forbidden: bool = False
     next_step: str = ""
+    is_forbidden: bool = False
+    is_rejected: bool = False
+    """The cluster does not accept the caller at all."""
 
     @property
     def value(self) -> NoReturn:

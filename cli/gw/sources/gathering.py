@@ -8,6 +8,7 @@ from typing import TypeVar
 from actions_gateway.api import names
 from actions_gateway.kube import errors
 from actions_gateway.kube import resources as r
+from gw.errors import CredentialsRejected
 from gw.sources.cluster import Cluster, explain
 from gw.sources.facts import NOT_GATHERED, Fact, Facts, Known, Missing, Need
 from gw.sources.gateways import GatewayFact, GroupFact, parse_gateway, parse_group
@@ -31,7 +32,7 @@ GROUP_PATH = f"/apis/{names.API_GROUP}/{names.API_VERSION}"
 
 
 async def gather_facts(cluster: Cluster, namespace: str | None, needs: Collection[Need], now: datetime) -> Facts:
-    """The needed facts of one tenant, or of all with None."""
+    """The needed facts of one tenant, or of all with None; raises CredentialsRejected, since then nothing is known."""
     async with asyncio.TaskGroup() as group:
         served = group.create_task(
             _fact(Need.SERVED in needs, lambda: gather_served(cluster), "ask which types are served")
@@ -44,15 +45,11 @@ async def gather_facts(cluster: Cluster, namespace: str | None, needs: Collectio
             _fact(Need.GROUPS in needs, lambda: gather_groups(cluster, namespace), "list runner groups")
         )
         pods = group.create_task(_fact(Need.PODS in needs, lambda: gather_pods(cluster, namespace), "list pods"))
-    return Facts(
-        now=now,
-        namespace=namespace,
-        served=served.result(),
-        manager=manager.result(),
-        gateways=gateways.result(),
-        groups=groups.result(),
-        pods=pods.result(),
-    )
+    facts = (served.result(), manager.result(), gateways.result(), groups.result(), pods.result())
+    for fact in facts:
+        if isinstance(fact, Missing) and fact.is_rejected:
+            raise CredentialsRejected(fact.reason, fact.next_step)
+    return Facts(now, namespace, *facts)
 
 
 async def gather_served(cluster: Cluster) -> ServedTypes:
@@ -112,7 +109,12 @@ async def _fact(is_needed: bool, gather: Callable[[], Awaitable[T]], doing: str)
     try:
         return Known(await gather())
     except errors.NotFound:
-        return Missing(f"could not {doing}: this cluster does not serve that type", next_step=NOT_INSTALLED_STEP)
+        return Missing(f"could not {doing}: this cluster does not serve that type", NOT_INSTALLED_STEP)
     except errors.KubeError as problem:
         error = explain(problem, doing)
-        return Missing(error.what, isinstance(problem, errors.Forbidden), error.next_step)
+        return Missing(
+            error.what,
+            error.next_step,
+            is_forbidden=isinstance(problem, errors.Forbidden),
+            is_rejected=isinstance(problem, errors.Unauthorized),
+        )

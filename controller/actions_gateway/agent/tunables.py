@@ -8,6 +8,10 @@ from dataclasses import dataclass
 
 from actions_gateway.engine.backoff import Backoff
 
+_START_BACKOFF = Backoff(base_seconds=1.0, cap_seconds=60.0)
+_TOKEN_BACKOFF = Backoff(base_seconds=5.0, cap_seconds=60.0)
+_WRITE_BACKOFF = Backoff(base_seconds=1.0, cap_seconds=30.0)
+
 
 @dataclass(frozen=True, slots=True)
 class Tunables:
@@ -32,7 +36,7 @@ class Tunables:
     """After GitHub refused a claim, before the same session polls again."""
     session_close_seconds: float = 10.0
     """Bound on closing one session and deleting its registration."""
-    start_backoff: Backoff = Backoff(1.0, 60.0)
+    start_backoff: Backoff = _START_BACKOFF
     """Between attempts to open a session."""
 
     # -- registrations
@@ -44,7 +48,7 @@ class Tunables:
     token_lead_jitter: float = 0.1
     token_floor_seconds: float = 30.0
     """Least time between two mints after a success, however short the tokens' life is."""
-    token_backoff: Backoff = Backoff(5.0, 60.0)
+    token_backoff: Backoff = _TOKEN_BACKOFF
 
     # -- jobs
     acquire_attempts: int = 3
@@ -57,7 +61,7 @@ class Tunables:
     """A completed job's lock is gone, too: so long the worker may take to show that it has ended."""
     unseen_pod_seconds: float = 30.0
     """A created pod that the watch has not shown for so long is looked up directly."""
-    write_backoff: Backoff = Backoff(1.0, 30.0)
+    write_backoff: Backoff = _WRITE_BACKOFF
     """Between attempts to write a job's objects."""
 
     # -- status

@@ -47,7 +47,8 @@ def from_status(status: int, *, reason: str, tail: str) -> Outcome:
         result = RESULTS[code - RESULT_BASE]
         return Outcome(0 if code <= RESULT_BASE + 1 else code, worker_code=code, result=result, reason=reason)
     text = _sentence(reason or "Runner.Worker ended without a result", f"exit code {code}", tail)
-    return Outcome(code, worker_code=code, result=None, reason=text)
+    # Exit code 0 means that GitHub has a success; the Worker's own 0 means nothing of the kind.
+    return Outcome(code or 1, worker_code=code, result=None, reason=text)
 
 
 def _sentence(what: str, how: str, tail: str) -> str:

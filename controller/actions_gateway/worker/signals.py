@@ -24,6 +24,7 @@ class SignalPipe:
         signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
         for number in (*ENDING, signal.SIGCHLD):
             signal.signal(number, lambda _number, _frame: None)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (*ENDING, signal.SIGCHLD))  # whoever started us may block them
 
     def read(self) -> bytes:
         """The numbers of the signals that arrived since the last call, one byte each."""

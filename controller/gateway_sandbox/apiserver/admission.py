@@ -5,8 +5,6 @@ DefaultTolerationSeconds, ResourceQuota; and the allocation of Service addresses
 "Admission Controllers"; kubernetes plugin/pkg/admission for the wording.
 """
 
-from typing import Any
-
 from gateway_sandbox.apiserver.kinds import Json, Kind
 from gateway_sandbox.apiserver.quota import QuotaAdmission, refuse_scopes
 from gateway_sandbox.apiserver.statuses import Cause, forbidden, not_found
@@ -18,16 +16,14 @@ SERVICES: Storage = ("", "services")
 PRIORITY_CLASSES: Storage = ("scheduling.k8s.io", "priorityclasses")
 
 _TOLERATION_SECONDS = 300
-_TOKEN_MOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 
 class Admission:
-    """Admits new objects; `mounts_tokens` adds the projected service account volume that pods get on a real cluster."""
+    """Admits new objects."""
 
-    def __init__(self, store: Store, namespace_kind: Kind, *, mounts_tokens: bool) -> None:
+    def __init__(self, store: Store, namespace_kind: Kind) -> None:
         self._store = store
         self._namespace_kind = namespace_kind
-        self._mounts_tokens = mounts_tokens
         self._quota = QuotaAdmission(store)
 
     def mutate(self, kind: Kind, namespace: str, obj: Json) -> None:
@@ -68,9 +64,6 @@ class Admission:
             raise forbidden(kind, pod["metadata"].get("name", ""), text)
         if not spec.get("imagePullSecrets") and account.obj.get("imagePullSecrets"):
             spec["imagePullSecrets"] = account.obj["imagePullSecrets"]
-        automount = spec.get("automountServiceAccountToken", account.obj.get("automountServiceAccountToken", True))
-        if automount and self._mounts_tokens:
-            _mount_token(spec, pod["metadata"]["uid"][:5])
 
     def _set_priority(self, kind: Kind, pod: Json) -> None:
         spec = pod["spec"]
@@ -112,19 +105,3 @@ def _add_tolerations(spec: Json) -> None:
             one = {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": _TOLERATION_SECONDS}
             held = [*held, one]
     spec["tolerations"] = held
-
-
-def _mount_token(spec: Json, suffix: str) -> None:
-    name = f"kube-api-access-{suffix}"
-    field = {"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}
-    sources: list[Any] = [
-        {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}},
-        {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
-        {"downwardAPI": {"items": [field]}},
-    ]
-    spec.setdefault("volumes", []).append({"name": name, "projected": {"sources": sources, "defaultMode": 420}})
-    for field_name in ("initContainers", "containers"):
-        for container in spec.get(field_name) or ():
-            mounts = container.setdefault("volumeMounts", [])
-            if all(mount["mountPath"] != _TOKEN_MOUNT for mount in mounts):
-                mounts.append({"name": name, "readOnly": True, "mountPath": _TOKEN_MOUNT})

@@ -1,7 +1,7 @@
 """The parts behind the API composed, and what a fresh cluster contains.
 
 Follows writes for what a real cluster does by itself: a CRD is served as soon as it is stored, a namespace gets its
-`default` service account and, when a CA is given, the ConfigMap `kube-root-ca.crt`.
+`default` service account.
 """
 
 import random
@@ -33,15 +33,15 @@ class ControlPlane:
     collector: Collector
 
 
-def build_control_plane(clock: Clock, rng: random.Random, *, history_events: int, ca_pem: str | None) -> ControlPlane:
+def build_control_plane(clock: Clock, rng: random.Random, *, history_events: int) -> ControlPlane:
     """A fresh cluster with its system namespaces and priority classes."""
     types, registry, store = BuiltinTypes(), Registry(), Store(history_events)
     for kind in types.kinds:
         registry.add(kind)
-    admission = Admission(store, registry.by_storage(NAMESPACES), mounts_tokens=ca_pem is not None)
+    admission = Admission(store, registry.by_storage(NAMESPACES))
     writer, deleter = Writer(store, admission, clock, rng), Deleter(store, clock)
     plane = ControlPlane(types, registry, store, writer, deleter, Collector(store, registry, deleter))
-    _Followers(plane, ca_pem)
+    _Followers(plane)
     for name in _NAMESPACES:
         plane.writer.create(registry.by_storage(NAMESPACES), "", {"metadata": {"name": name}}, _SYSTEM)
     priority_class = registry.by_storage(("scheduling.k8s.io", "priorityclasses"))
@@ -53,9 +53,8 @@ def build_control_plane(clock: Clock, rng: random.Random, *, history_events: int
 class _Followers:
     """Keeps the registry and the namespaces' contents in step with the store."""
 
-    def __init__(self, plane: ControlPlane, ca_pem: str | None) -> None:
+    def __init__(self, plane: ControlPlane) -> None:
         self._plane = plane
-        self._ca_pem = ca_pem
         plane.store.on_commit.append(self._follow)
 
     def _follow(self, storage: Storage, event: Event) -> None:
@@ -73,7 +72,3 @@ class _Followers:
     def _furnish(self, namespace: str) -> None:
         accounts = self._plane.registry.by_storage(("", "serviceaccounts"))
         self._plane.writer.create(accounts, namespace, {"metadata": {"name": "default"}}, _SYSTEM)
-        if self._ca_pem is not None:
-            config_maps = self._plane.registry.by_storage(("", "configmaps"))
-            body = {"metadata": {"name": "kube-root-ca.crt"}, "data": {"ca.crt": self._ca_pem}}
-            self._plane.writer.create(config_maps, namespace, body, _SYSTEM)

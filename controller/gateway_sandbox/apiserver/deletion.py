@@ -17,7 +17,7 @@ from actions_gateway.engine.clock import Clock
 from gateway_sandbox.apiserver.admission import NAMESPACES
 from gateway_sandbox.apiserver.defaults import CRD_FINALIZER
 from gateway_sandbox.apiserver.kinds import Json, Kind, Registry
-from gateway_sandbox.apiserver.statuses import ApiError, conflict
+from gateway_sandbox.apiserver.statuses import ApiError, conflict, forbidden
 from gateway_sandbox.apiserver.store import Event, EventType, Key, Record, Storage, Store
 from gateway_sandbox.apiserver.writes import is_finished
 
@@ -26,6 +26,9 @@ log = structlog.get_logger(__name__)
 CRDS: Storage = ("apiextensions.k8s.io", "customresourcedefinitions")
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
+EVENTS: Storage = ("", "events")
+_IMMORTAL = ("default", "kube-system", "kube-public")
+_EVENT_LIFE = timedelta(hours=1)
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -50,6 +53,8 @@ class Deleter:
     def delete(self, kind: Kind, key: Key, record: Record, options: DeleteOptions) -> tuple[Record, bool]:
         """The object's last or pending state, and whether it is gone; raises ApiError 409."""
         _check_preconditions(kind, key[1], record.obj["metadata"], options)
+        if kind.storage == NAMESPACES and key[1] in _IMMORTAL:
+            raise forbidden(kind, key[1], "this namespace may not be deleted")
         obj = record.copy()
         _set_finalizers(obj["metadata"], options.propagation)
         self._mark(kind, obj, options)
@@ -136,6 +141,15 @@ class Collector:
                     log.warning("collection failed", resource=item[0][1], name=item[1][1], problem=problem.message)
                 await asyncio.sleep(0)
             self._has_work.clear()
+
+    async def expire_events(self, clock: Clock) -> None:
+        """Removes events an hour after they were made, as a real server does by default; works until cancelled."""
+        while True:
+            await clock.sleep(60.0)
+            oldest = clock.now() - _EVENT_LIFE
+            for key, record in list(self._store.items(EVENTS)):
+                if datetime.fromisoformat(record.obj["metadata"]["creationTimestamp"]) < oldest:
+                    self._store.remove(EVENTS, key, record.copy())
 
     def _follow(self, storage: Storage, event: Event) -> None:
         metadata = event.record.obj["metadata"]

@@ -25,10 +25,13 @@ from gateway_sandbox.apiserver.selectors import Predicate, parse_selectors
 from gateway_sandbox.apiserver.statuses import (
     ApiError,
     Cause,
+    Name,
     bad_request,
+    forbidden_field,
     invalid,
     method_not_allowed,
     not_found,
+    not_supported,
     required,
     success,
     unsupported_media_type,
@@ -43,6 +46,8 @@ _JSON_PATCH = "application/json-patch+json"
 _MERGE_PATCH = "application/merge-patch+json"
 _STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 _APPLY_PATCH = "application/apply-patch+yaml"
+_WRITABLE = ("", "status", "scale", "finalize")
+_POLICIES = ("Foreground", "Background", "Orphan")
 _RETURNED_WHEN_DELETED = frozenset({"Pod", "Service", "ServiceAccount", "ResourceQuota"})
 _YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -64,11 +69,11 @@ class Handlers:
         if (group, rest[-1]) in REVIEWS and version == "v1":
             if request.method != "POST":
                 raise method_not_allowed()
-            return _json(answer(group, rest[-1], await _body(request), caller, self._tokens), 201)
+            return _json(answer(group, rest[-1], await _object(request), caller, self._tokens), 201)
         target = parse_target(self._plane.registry, request.path)
         has_place = bool(target.namespace) or not target.kind.namespaced
         match request.method:
-            case "GET" if target.name and has_place:
+            case "GET" if target.name and has_place and target.subresource in ("", "status", "scale", "log"):
                 return await self._get(request, target)
             case "GET" if not target.name:
                 return await self._list_or_watch(request, target)
@@ -76,9 +81,7 @@ class Handlers:
                 return await self._create(request, target)
             case "POST" if target.subresource in ("binding", "eviction", "token"):
                 return await self._act(request, target)
-            case "PUT" | "PATCH" if (
-                target.name and has_place and target.subresource in ("", "status", "scale", "finalize")
-            ):
+            case "PUT" | "PATCH" if target.name and has_place and target.subresource in _WRITABLE:
                 return await self._change(request, target)
             case "DELETE" if has_place and not target.subresource:
                 return await (self._delete if target.name else self._delete_collection)(request, target)
@@ -98,9 +101,7 @@ class Handlers:
         renderer, predicate = self._renderer(request, target), _predicate(request, target)
         if "sendInitialEvents" in request.query:
             text = "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled"
-            raise _invalid_options(
-                "ListOptions", Cause("sendInitialEvents", "FieldValueForbidden", f"Forbidden: {text}")
-            )
+            raise _invalid_options("ListOptions", forbidden_field("sendInitialEvents", text))
         if request.query.get("watch") in ("true", "1"):
             return await self._reader.watch(request, renderer, target.kind, target.namespace, predicate)
         records, metadata = self._reader.page(target.kind, target.namespace, predicate, request.query)
@@ -124,7 +125,7 @@ class Handlers:
         return _bytes(self._renderer(request, target).one(record), 201, options.warnings)
 
     async def _act(self, request: web.Request, target: Target) -> web.StreamResponse:
-        body, options = await _body(request), _write_options(request, target)
+        body, options = await _object(request), _write_options(request, target)
         match target.subresource:
             case "binding":
                 return _json(self._actions.bind(target.kind, target.key, body, options), 201)
@@ -135,10 +136,12 @@ class Handlers:
     async def _change(self, request: web.Request, target: Target) -> web.StreamResponse:
         options = _write_options(request, target)
         body = await _body(request)
-        content_type = _APPLY_PATCH if request.content_type == _APPLY_PATCH else request.content_type
-        if request.method == "PATCH" and content_type == _APPLY_PATCH and target.subresource != "scale":
+        if request.method == "PUT":
+            change = _put(body)
+        elif request.content_type == _APPLY_PATCH and target.subresource != "scale":
             return self._apply(request, target, body, options)
-        change = _put(body) if request.method == "PUT" else _patch(target, content_type, body)
+        else:
+            change = _patch(target, request.content_type, body)
         paths = target.kind.scale
         if target.subresource == "scale" and paths is not None:
             record = self._plane.writer.update(
@@ -151,27 +154,19 @@ class Handlers:
     def _apply(self, request: web.Request, target: Target, body: Json, options: WriteOptions) -> web.Response:
         if not request.query.get("fieldManager"):
             raise _invalid_options("PatchOptions", required("fieldManager", "is required for apply patch"))
-        if not isinstance(body, dict):
-            raise bad_request("error decoding YAML: the applied configuration is no object")
-        metadata = body.get("metadata") or {}
-        if metadata.setdefault("name", target.name) != target.name:
-            text = f"the name of the object ({metadata['name']}) does not match the name on the URL ({target.name})"
-            raise bad_request(text)
-        metadata |= {"namespace": target.namespace} if target.namespace else {}
         force = request.query.get("force") in ("true", "1")
-        config = body | {"metadata": metadata}
-        record, is_new = self._plane.writer.apply(target.kind, target.key, config, options, force=force)
+        record, is_new = self._plane.writer.apply(target.kind, target.key, body, options, force=force)
         return _bytes(self._renderer(request, target).one(record), 201 if is_new else 200, options.warnings)
 
     async def _delete(self, request: web.Request, target: Target) -> web.StreamResponse:
-        options = _delete_options(request, await _body(request))
+        options = _delete_options(request, await _object(request))
         record, is_gone = self._plane.deleter.delete(target.kind, target.key, self._found(target), options)
         if is_gone and target.kind.kind not in _RETURNED_WHEN_DELETED:
             return _json(success(target.kind, target.name, record.obj["metadata"]["uid"]))
         return _bytes(self._renderer(request, target).one(record))
 
     async def _delete_collection(self, request: web.Request, target: Target) -> web.StreamResponse:
-        options, predicate = _delete_options(request, await _body(request)), _predicate(request, target)
+        options, predicate = _delete_options(request, await _object(request)), _predicate(request, target)
         selected = list(self._reader.selected(target.kind, target.namespace, predicate))
         gone = [self._plane.deleter.delete(target.kind, key, record, options)[0] for key, record in selected]
         metadata = {"resourceVersion": str(self._plane.store.version)}
@@ -209,8 +204,7 @@ def _write_options(request: web.Request, target: Target) -> WriteOptions:
     if unknown_fields not in ("Ignore", "Warn", "Strict"):
         raise bad_request(f"fieldValidation: Unsupported value: {json.dumps(unknown_fields)}")
     if query.get("force") and request.content_type != _APPLY_PATCH:
-        text = "Forbidden: may not be specified for non-apply patch"
-        raise _invalid_options("PatchOptions", Cause("force", "FieldValueForbidden", text))
+        raise _invalid_options("PatchOptions", forbidden_field("force", "may not be specified for non-apply patch"))
     return WriteOptions(
         manager=manager,
         subresource=target.subresource,
@@ -223,8 +217,7 @@ def _write_options(request: web.Request, target: Target) -> WriteOptions:
 def _is_dry(value: Any) -> bool:
     values = [value] if isinstance(value, str) else value or []
     if any(one not in ("All", "") for one in values):
-        text = f'Unsupported value: {json.dumps(values)}: supported values: "All"'
-        raise _invalid_options("PatchOptions", Cause("dryRun", "FieldValueNotSupported", text))
+        raise _invalid_options("PatchOptions", not_supported("dryRun", values, ["All"]))
     return "All" in values
 
 
@@ -234,10 +227,11 @@ def _delete_options(request: web.Request, body: Json) -> DeleteOptions:
     policy = body.get("propagationPolicy") or query.get("propagationPolicy")
     if policy is None and orphan is not None:
         policy = "Orphan" if orphan else "Background"
-    if policy not in (None, "Background", "Foreground", "Orphan"):
-        text = f'Unsupported value: {json.dumps(policy)}: supported values: "Foreground", "Background", "Orphan"'
-        raise _invalid_options("DeleteOptions", Cause("propagationPolicy", "FieldValueNotSupported", text))
+    if policy not in (None, *_POLICIES):
+        raise _invalid_options("DeleteOptions", not_supported("propagationPolicy", policy, _POLICIES))
     grace = body.get("gracePeriodSeconds", query.get("gracePeriodSeconds"))
+    if grace is not None and not str(grace).lstrip("-").isdigit():
+        raise bad_request(f"gracePeriodSeconds: Invalid value: {json.dumps(grace)}: must be a number")
     return DeleteOptions(
         grace_period_seconds=None if grace is None else int(grace),
         propagation=policy,
@@ -247,17 +241,15 @@ def _delete_options(request: web.Request, body: Json) -> DeleteOptions:
     )
 
 
-class _Options:
-    """Stands for an options kind in the text of its own faults."""
-
-    group, plural, qualified = "meta.k8s.io", "", ""
-
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
-
-
 def _invalid_options(kind: str, cause: Cause) -> ApiError:
-    return invalid(_Options(kind), "", [cause])
+    return invalid(Name(kind, "meta.k8s.io"), "", [cause])
+
+
+async def _object(request: web.Request) -> Json:
+    body = await _body(request)
+    if not isinstance(body, dict):
+        raise bad_request("the body of the request is no object")
+    return body
 
 
 async def _body(request: web.Request) -> Any:
@@ -275,8 +267,7 @@ async def _body(request: web.Request) -> Any:
         return json.loads(data)
     except ValueError as problem:
         if "yaml" not in request.content_type:
-            media_type = request.content_type
-            if "json" not in media_type:
+            if "json" not in request.content_type:
                 raise unsupported_media_type(["application/json", "application/yaml"]) from problem
             raise bad_request(f"couldn't get version/kind; json parse error: {problem}") from problem
     try:

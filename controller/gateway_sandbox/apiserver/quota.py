@@ -4,6 +4,8 @@ Source: Kubernetes documentation, "Resource Quotas"; kubernetes pkg/quota/v1/eva
 apiserver's plugin resourcequota (controller.go) for the wording that clients match on.
 """
 
+from collections import defaultdict
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -44,62 +46,54 @@ class QuotaAdmission:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._used: defaultdict[str, defaultdict[str, Fraction]] = defaultdict(lambda: defaultdict(Fraction))
         store.on_commit.append(self._follow)
 
     def check(self, kind: Kind, namespace: str, obj: Json) -> None:
         """Raises ApiError 403 when a quota does not admit a new object."""
-        wanted = usage_of(kind.storage, obj)
-        for _, quota in list(self._store.items(QUOTAS, namespace)):
+        wanted, used = usage_of(kind.storage, obj), self._used[namespace]
+        name = obj["metadata"].get("name", "")
+        for _, quota in self._store.items(QUOTAS, namespace):
             hard = _hard(quota)
-            if kind.storage == PODS:
-                self._check_specified(kind, quota, hard, obj)
-            used = self._used(namespace, hard)
-            exceeded = sorted(name for name in wanted if name in hard and used[name] + wanted[name] > hard[name])
+            missing = _unspecified(hard, obj) if kind.storage == PODS else ""
+            if missing:
+                raise forbidden(kind, name, f"failed quota: {_name(quota)}: must specify {missing}")
+            exceeded = sorted(one for one in wanted.keys() & hard.keys() if used[one] + wanted[one] > hard[one])
             if exceeded:
                 shown = [_shown(amounts, exceeded, quota) for amounts in (wanted, used, hard)]
                 text = "exceeded quota: {}, requested: {}, used: {}, limited: {}".format(_name(quota), *shown)
-                raise forbidden(kind, obj["metadata"].get("name", ""), text)
-
-    def _check_specified(self, kind: Kind, quota: Record, hard: Usage, pod: Json) -> None:
-        missing: dict[str, set[str]] = {}
-        for name in sorted(_MUST_SPECIFY & hard.keys()):
-            part, _, resource = name.rpartition(".")
-            for _, container in containers(pod["spec"]):
-                if resource not in (container["resources"].get(part or "requests") or {}):
-                    missing.setdefault(name, set()).add(container["name"])
-        if missing:
-            each = "; ".join(f"{name} for: {','.join(sorted(who))}" for name, who in missing.items())
-            raise forbidden(kind, pod["metadata"].get("name", ""), f"failed quota: {_name(quota)}: must specify {each}")
-
-    def _used(self, namespace: str, hard: Usage) -> Usage:
-        used = dict.fromkeys(hard, Fraction(0))
-        for storage, key in self._store.in_namespace(namespace):
-            record = self._store.get(storage, key)
-            for name, amount in (_usage(storage, record) if record else {}).items():
-                if name in used:
-                    used[name] += amount
-        return used
+                raise forbidden(kind, name, text)
 
     def _follow(self, storage: Storage, event: Event) -> None:
-        """Keeps `status` of the namespace's quotas true after every write."""
+        """Keeps the sums, and `status` of the namespace's quotas, true after every write."""
         namespace = event.key[0]
-        if storage == QUOTAS:
-            if event.type is not EventType.DELETED:
-                self._refresh(event.key, event.record)
-            return
         before = _usage(storage, event.before) if event.before else {}
         after = _usage(storage, event.record) if event.type is not EventType.DELETED else {}
-        for key, quota in list(self._store.items(QUOTAS, namespace)) if before != after else ():
-            if any(before.get(name) != after.get(name) for name in _hard(quota)):
+        changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+        for name in changed:
+            self._used[namespace][name] += after.get(name, 0) - before.get(name, 0)
+        is_own = storage == QUOTAS and event.type is not EventType.DELETED
+        for key, quota in list(self._store.items(QUOTAS, namespace)) if changed or is_own else ():
+            if not changed.isdisjoint(_hard(quota)) or key == event.key:
                 self._refresh(key, quota)
 
     def _refresh(self, key: Key, quota: Record) -> None:
-        hard = _hard(quota)
-        used = self._used(key[0], hard)
-        shown = {name: _render(used[name], name, quota) for name in sorted(hard)}
+        used = self._used[key[0]]
+        shown = {name: _render(used[name], name, quota) for name in sorted(_hard(quota))}
         status = {"hard": quota.obj["spec"].get("hard") or {}, "used": shown}
         if quota.obj.get("status") != status:
             self._store.put(QUOTAS, key, quota.copy() | {"status": status})
+
+
+def _unspecified(hard: Usage, pod: Json) -> str:
+    """What a pod's containers must state because a quota limits it."""
+    missing: dict[str, set[str]] = {}
+    for name in sorted(_MUST_SPECIFY & hard.keys()):
+        part, _, resource = name.rpartition(".")
+        for _, container in containers(pod["spec"]):
+            if resource not in (container["resources"].get(part or "requests") or {}):
+                missing.setdefault(name, set()).add(container["name"])
+    return "; ".join(f"{name} for: {','.join(sorted(who))}" for name, who in missing.items())
 
 
 def refuse_scopes(quota: Json) -> None:
@@ -131,5 +125,5 @@ def _render(amount: Fraction, name: str, quota: Record) -> str:
     return render_quantity(amount, binary=str((quota.obj["spec"].get("hard") or {})[name]).endswith("i"))
 
 
-def _shown(amounts: Usage, names: list[str], quota: Record) -> str:
+def _shown(amounts: Mapping[str, Fraction], names: list[str], quota: Record) -> str:
     return ",".join(f"{name}={_render(amounts[name], name, quota)}" for name in names)

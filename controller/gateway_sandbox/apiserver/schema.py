@@ -7,6 +7,7 @@ schema" and "Defaulting"; for built-in kinds the walk stands in for decoding int
 lists and maps, and zero values of fields that are no pointers.
 """
 
+import base64
 import copy
 import re
 from collections.abc import Callable, Iterable
@@ -168,6 +169,11 @@ def _conform_scalar(node: Node, value: Any, report: Report, path: Path) -> Any:
             return canonical_quantity(value)
         except ValueError as problem:
             raise bad_request(f"{dotted(path)}: {problem}") from problem
+    elif node.format == "byte":
+        try:
+            base64.b64decode(value, validate=True)
+        except ValueError as problem:
+            raise bad_request(f"{dotted(path)}: illegal base64 data: {problem}") from problem
     elif node.format == "date-time" and isinstance(value, str):
         return _FRACTION.sub("", value)
     return value

@@ -51,13 +51,11 @@ class ApiServer:
         kubelet_ssl_context: ssl.SSLContext | None = None,
         rng: random.Random | None = None,
         history_events: int = HISTORY_EVENTS,
-        ca_pem: str | None = None,
     ) -> None:
-        """`ca_pem` is published to all namespaces as kube-root-ca.crt; with it, pods get their token volume."""
         rng = rng or random.Random()  # noqa: S311 (uids and generated names are no secrets; the token key is seeded by the system)
         self._clock = clock
         self._ssl_context = ssl_context
-        self._plane = build_control_plane(clock, rng, history_events=history_events, ca_pem=ca_pem)
+        self._plane = build_control_plane(clock, rng, history_events=history_events)
         self._reader = Reader(self._plane.store, clock)
         self._tokens = Tokens(self._plane.store, clock, rng)
         self._logs = PodLogs(self._plane.store, kubelet_ssl_context)
@@ -99,6 +97,7 @@ class ApiServer:
     async def _work(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._plane.collector.run(), name="apiserver-collector")
+            group.create_task(self._plane.collector.expire_events(self._clock), name="apiserver-events")
             group.create_task(self._reader.tick(), name="apiserver-tick")
 
     async def _respond(self, request: web.Request) -> web.StreamResponse:

@@ -11,6 +11,16 @@ from typing import Any, Protocol
 Json = dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Name:
+    """The name of something that is no resource: request options, or nothing at all."""
+
+    kind: str = ""
+    group: str = ""
+    plural: str = ""
+    qualified: str = ""
+
+
 class Named(Protocol):
     """What a message needs to know of a resource; `kinds.Kind` is one."""
 

@@ -47,7 +47,7 @@ def parse_target(registry: Registry, path: str) -> Target:
     if rest[0] == "watch":
         raise left_out("the deprecated /watch/ paths; use ?watch=true", 404)
     kind = registry.find(group, version, rest[0])
-    if kind is None or kind.namespaced < bool(namespace):
+    if kind is None or (namespace and not kind.namespaced):
         raise nothing_there()
     name, subresource = (rest[1:2] or [""])[0], "/".join(rest[2:])
     if subresource.split("/")[0] in _REFUSED_SUBRESOURCES:

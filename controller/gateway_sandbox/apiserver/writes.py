@@ -19,6 +19,7 @@ from gateway_sandbox.apiserver.managedfields import Writing, apply_configuration
 from gateway_sandbox.apiserver.schema import Report, conform
 from gateway_sandbox.apiserver.statuses import (
     ApiError,
+    Name,
     already_exists,
     bad_request,
     conflict,
@@ -29,6 +30,7 @@ from gateway_sandbox.apiserver.statuses import (
 from gateway_sandbox.apiserver.store import Key, Record, Store
 from gateway_sandbox.apiserver.validation import object_faults, update_faults
 
+_OTHER_NAME = "the name of the object ({}) does not match the name on the URL ({})"
 _OTHER_NAMESPACE = "the namespace of the provided object does not match the namespace sent on the request"
 _NAME_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 _GENERATED_NAME_LENGTH = 5
@@ -77,6 +79,8 @@ class Writer:
         self._name(kind, namespace, metadata)
         initial_state(kind, obj)
         self._decode(kind, obj, options)
+        for name in _KEPT_METADATA[2:]:
+            metadata.pop(name, None)
         metadata |= {"uid": self._uid(), "creationTimestamp": self.timestamp()}
         metadata |= {"generation": 1} if kind.counts_generation else {}
         self._admission.mutate(kind, namespace, obj)
@@ -100,6 +104,10 @@ class Writer:
     def apply(self, kind: Kind, key: Key, config: Json, options: WriteOptions, *, force: bool) -> tuple[Record, bool]:
         """Server-side apply; returns the object and whether it is new."""
         config = _applied_part(kind, self._typed(kind, config), options.subresource)
+        metadata = config["metadata"]
+        if metadata.setdefault("name", key[1]) != key[1]:
+            raise bad_request(_OTHER_NAME.format(metadata["name"], key[1]))
+        metadata |= {"namespace": key[0]} if key[0] else {}
         record = self._store.get(kind.storage, key)
         if record is not None:
             merged = apply_configuration(kind, record.copy(), config, self._writing(options), force=force)
@@ -191,7 +199,7 @@ class Writer:
             return
         text = "strict decoding error: " + ", ".join(texts)
         if options.is_patch:
-            raise invalid(_NOTHING, "", [invalid_value("patch", "", text)])
+            raise invalid(Name(), "", [invalid_value("patch", "", text)])
         raise bad_request(f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {text}')
 
     def _check(self, kind: Kind, obj: Json, faults: list[Any]) -> None:
@@ -201,7 +209,7 @@ class Writer:
     def _check_preconditions(self, kind: Kind, old: Json, sent: Json, options: WriteOptions) -> None:
         name = old["metadata"]["name"]
         if (sent.get("name") or name) != name:
-            raise bad_request(f"the name of the object ({sent['name']}) does not match the name on the URL ({name})")
+            raise bad_request(_OTHER_NAME.format(sent["name"], name))
         if sent.get("namespace") not in (None, "", old["metadata"].get("namespace")):
             raise bad_request(_OTHER_NAMESPACE)
         uid = old["metadata"]["uid"]
@@ -214,17 +222,6 @@ class Writer:
             raise invalid(kind, name, [invalid_value("metadata.resourceVersion", 0, "must be specified for an update")])
         if version not in ("", "0", old["metadata"]["resourceVersion"]):
             raise conflict(kind, name)
-
-
-@dataclass(frozen=True, slots=True)
-class _Nothing:
-    group: str = ""
-    plural: str = ""
-    kind: str = ""
-    qualified: str = ""
-
-
-_NOTHING = _Nothing()
 
 
 def is_finished(kind: Kind, obj: Json) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from dataclasses import dataclass
 
 import structlog
 
@@ -28,58 +29,63 @@ _BACKOFF = Backoff(base_seconds=0.2, cap_seconds=30.0)
 async def run_controllers(client: KubeClient, clock: Clock, rng: random.Random | None = None) -> None:
     """Runs the Deployment and ReplicaSet controllers and the scheduler until cancelled."""
     rng = rng or random.Random()  # noqa: S311 - name suffixes and jitter, no secrets
-    caches = {
-        resource: ObjectCache(client, resource, clock=clock, rng=rng)
-        for resource in (r.DEPLOYMENTS, r.REPLICASETS, r.PODS, r.NODES)
-    }
-    deployments, replica_sets, pods, nodes = caches.values()
+    resources = (r.DEPLOYMENTS, r.REPLICASETS, r.PODS, r.NODES)
+    caches = [ObjectCache(client, resource, clock=clock, rng=rng) for resource in resources]
+    deployments, replica_sets, pods, nodes = caches
 
     def recorder(component: str) -> EventRecorder:
         return EventRecorder(client, clock, component=component, instance="sandbox")
 
-    deployment_queue: WorkQueue[Key] = WorkQueue(clock=clock, rng=rng, backoff=_BACKOFF)
-    replica_set_queue: WorkQueue[Key] = WorkQueue(clock=clock, rng=rng, backoff=_BACKOFF)
-    for_deployments = DeploymentController(
-        client, clock, recorder("deployment-controller"), deployments, replica_sets, pods
-    )
-    for_replica_sets = ReplicaSetController(client, clock, rng, recorder("replicaset-controller"), replica_sets, pods)
+    rollouts = DeploymentController(client, clock, recorder("deployment-controller"), deployments, replica_sets, pods)
+    replicas = ReplicaSetController(client, clock, rng, recorder("replicaset-controller"), replica_sets, pods)
     scheduler = Scheduler(client, clock, recorder("default-scheduler"), pods, nodes)
-
-    def add_owner(manifest: Manifest, kind: str, queue: WorkQueue[Key]) -> Key | None:
-        owner = controller_of(manifest)
-        if owner is None or owner["kind"] != kind:
-            return None
-        key = (manifest["metadata"]["namespace"], owner["name"])
-        queue.add(key)
-        return key
-
-    def on_pod(pod: Manifest) -> None:
-        key = add_owner(pod, "ReplicaSet", replica_set_queue)
-        # The Deployment, too: Recreate waits for the last pod of an old ReplicaSet to go.
-        if key is not None and key in replica_sets.objects:
-            add_owner(replica_sets.objects[key], "Deployment", deployment_queue)
-
-    def on_replica_set(replica_set: Manifest) -> None:
-        replica_set_queue.add(key_of(replica_set))
-        add_owner(replica_set, "Deployment", deployment_queue)
-
-    deployments.listen(lambda deployment: deployment_queue.add(key_of(deployment)))
-    replica_sets.listen(on_replica_set)
-    pods.listen(on_pod)
+    queues = _Queues(
+        WorkQueue(clock=clock, rng=rng, backoff=_BACKOFF), WorkQueue(clock=clock, rng=rng, backoff=_BACKOFF)
+    )
+    deployments.listen(lambda deployment: queues.deployments.add(key_of(deployment)))
+    replica_sets.listen(queues.on_replica_set)
+    pods.listen(lambda pod: queues.on_pod(pod, replica_sets))
     pods.listen(scheduler.wake)
     nodes.listen(scheduler.wake)
-
     async with asyncio.TaskGroup() as tasks:
-        for resource, cache in caches.items():
+        for resource, cache in zip(resources, caches, strict=True):
             run_forever(tasks, cache.run(), name=f"{resource.plural} cache")
-        for cache in caches.values():
+        for cache in caches:
             await cache.synced.wait()
         for number in range(_WORKERS_PER_QUEUE):
-            run_forever(tasks, work(deployment_queue, for_deployments.reconcile, _report), name=f"deployments {number}")
-            run_forever(
-                tasks, work(replica_set_queue, for_replica_sets.reconcile, _report), name=f"replicasets {number}"
-            )
+            run_forever(tasks, work(queues.deployments, rollouts.reconcile, _report), name=f"deployments {number}")
+            run_forever(tasks, work(queues.replica_sets, replicas.reconcile, _report), name=f"replicasets {number}")
         run_forever(tasks, scheduler.run(), name="scheduler")
+
+
+@dataclass(frozen=True, slots=True)
+class _Queues:
+    """Which keys a change asks to be worked."""
+
+    deployments: WorkQueue[Key]
+    replica_sets: WorkQueue[Key]
+
+    def on_replica_set(self, replica_set: Manifest) -> None:
+        self.replica_sets.add(key_of(replica_set))
+        if owner := _owner(replica_set, "Deployment"):
+            self.deployments.add(owner)
+
+    def on_pod(self, pod: Manifest, replica_sets: ObjectCache) -> None:
+        owner = _owner(pod, "ReplicaSet")
+        if owner is None:
+            return
+        self.replica_sets.add(owner)
+        # The Deployment, too: Recreate waits for the last pod of an old ReplicaSet to go.
+        replica_set = replica_sets.objects.get(owner)
+        if replica_set is not None and (grand := _owner(replica_set, "Deployment")):
+            self.deployments.add(grand)
+
+
+def _owner(manifest: Manifest, kind: str) -> Key | None:
+    owner = controller_of(manifest)
+    if owner is None or owner["kind"] != kind:
+        return None
+    return manifest["metadata"]["namespace"], owner["name"]
 
 
 def _report(key: Key, failure: Exception, retry_in_seconds: float) -> None:

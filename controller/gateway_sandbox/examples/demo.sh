@@ -17,7 +17,12 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
 step() {
-  printf '\n\033[1m$ %s\033[0m\n' "$*" | if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then cat; else sed 's/\x1b\[[01]m//g'; fi
+  local word line=''
+  for word in "$@"; do
+    case $word in *\ *) word="\"$word\"" ;; esac
+    line+=" $word"
+  done
+  if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then printf '\n\033[1m$%s\033[0m\n' "$line"; else printf '\n$%s\n' "$line"; fi
   "$@"
 }
 

@@ -75,11 +75,7 @@ def _lay_out(
 def _given_variables(
     pod: Mapping[str, Any], scope: PodScope, folder: Path, targets: Mapping[str, Path]
 ) -> dict[str, str]:
-    given = {
-        "HOSTNAME": pod["metadata"]["name"],
-        "HOME": str(folder / "home"),
-        "TMPDIR": str(targets[_TEMPORARY]),
-    }
+    given = {"HOSTNAME": pod["metadata"]["name"], "HOME": str(folder / "home"), "TMPDIR": str(targets[_TEMPORARY])}
     access = targets.get(SERVICE_ACCOUNT_PATH)
     if access is not None:
         kubeconfig = folder / "kubeconfig"

@@ -6,35 +6,24 @@ Kubernetes "Pod Lifecycle" and kubernetes pkg/kubelet (pod_workers.go, kubelet_p
 """
 
 import asyncio
-import json
 import shutil
-from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any, TypeVar
-
-import structlog
+from typing import Any
 
 from actions_gateway.engine.supervision import cancel_and_wait
-from actions_gateway.kube import resources as r
-from actions_gateway.kube.client import PatchType
-from actions_gateway.kube.errors import Conflict, Invalid, KubeError, NotFound
 from gateway_sandbox.nodes.admission import unsupported_feature, wants_api_access, with_api_access
-from gateway_sandbox.nodes.containers import RETRY_SECONDS, Container
+from gateway_sandbox.nodes.containers import Container
 from gateway_sandbox.nodes.host import Host
-from gateway_sandbox.nodes.ports import ANNOTATION, PodPorts
-from gateway_sandbox.nodes.problems import MountProblem
+from gateway_sandbox.nodes.mounting import keep_volumes
+from gateway_sandbox.nodes.ports import PodPorts
 from gateway_sandbox.nodes.processes import kill_pod
 from gateway_sandbox.nodes.records import SIGKILL_EXIT_CODE, Terminated, Waiting
+from gateway_sandbox.nodes.requests import PodRequests
 from gateway_sandbox.nodes.restarts import RestartPolicy
 from gateway_sandbox.nodes.scope import DEFAULT_GRACE_SECONDS, PodScope
 from gateway_sandbox.nodes.sources import Sources, references_of
 from gateway_sandbox.nodes.statuses import FAILED, RUNNING, SUCCEEDED, TERMINAL_PHASES, Status, Verdict, build_status
-from gateway_sandbox.nodes.volumes import gather_files, write_files
 from gateway_sandbox.nodes.waiting import Pulse, happens_within
-
-log = structlog.get_logger(__name__)
-
-T = TypeVar("T")
 
 UNSUPPORTED = "UnsupportedBySandbox"
 _SHOWN = ("labels", "annotations")
@@ -55,14 +44,12 @@ class PodWorker:
             for source in (volume, *((volume.get("projected") or {}).get("sources") or []))
         )
         self._folder = host.folder / self.uid
-        self._effective = pod
+        self._volumes: list[dict[str, Any]] = []
         self._ports = PodPorts()
-        self._sources = Sources(host.client, host.api, pod)
+        self._requests = PodRequests(host.client, host.clock, pod)
         self._news = Pulse()
         self._records_changed = Pulse()
         self._sources_changed = Pulse()
-        self._mounted = asyncio.Event()
-        self._is_gone = False
         self._verdict: Verdict | None = None
         self._status: Status = pod.get("status") or {}
         self._work_task: asyncio.Task[None] | None = None
@@ -88,7 +75,7 @@ class PodWorker:
 
     def vanish(self) -> None:
         """The API server has deleted the pod: what still runs of it is killed."""
-        self._is_gone = True
+        self._requests.is_pod_gone = True
         self._news.fire()
 
     def look_at_sources(self) -> None:
@@ -115,18 +102,19 @@ class PodWorker:
         if self._status.get("phase") in TERMINAL_PHASES:
             self._verdict = Verdict(self._status["phase"])
         else:
-            await self._create_containers(tasks)
+            scope = await self._create_containers(tasks)
             if self._can_run():
-                await self._run_until_stopped(tasks)
+                await self._run_until_stopped(scope)
             await self._report()
         while not self._is_leaving:
             await self._wait_for_news()
         await self._remove()
 
-    async def _run_until_stopped(self, tasks: asyncio.TaskGroup) -> None:
-        volumes = tasks.create_task(self._keep_volumes(), name="pod volumes")
-        self._work_task = tasks.create_task(self._work(), name="pod containers")
-        stopped = tasks.create_task(self._until_stopped(), name="pod stop")
+    async def _run_until_stopped(self, scope: PodScope) -> None:
+        mounted = asyncio.Event()
+        volumes = scope.tasks.create_task(keep_volumes(self._volumes, scope, mounted), name="pod volumes")
+        self._work_task = scope.tasks.create_task(self._work(mounted), name="pod containers")
+        stopped = scope.tasks.create_task(self._until_stopped(), name="pod stop")
         await asyncio.wait({self._work_task, stopped}, return_when=asyncio.FIRST_COMPLETED)
         await cancel_and_wait(self._work_task, stopped)
         self._records_changed.fire()
@@ -137,8 +125,10 @@ class PodWorker:
             self._verdict = Verdict(SUCCEEDED if all(ends) else FAILED)
         await asyncio.to_thread(self._forget_files)
 
-    async def _work(self) -> None:
-        await self._mounted.wait()
+    async def _work(self, mounted: asyncio.Event) -> None:
+        if published := self._ports.published():
+            await self._requests.publish_ports(published)
+        await mounted.wait()
         for container in self.containers:
             if container.record.is_init:
                 await container.run()
@@ -170,14 +160,14 @@ class PodWorker:
 
     # -- beginning -----------------------------------------------------------------------------------------------
 
-    async def _create_containers(self, tasks: asyncio.TaskGroup) -> None:
+    async def _create_containers(self, tasks: asyncio.TaskGroup) -> PodScope:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._ports = self._host.ports.allocate(self._pod)
-        if wants_api_access(self._pod, await self._service_account()):
-            self._effective = with_api_access(self._pod)
+        wants_token = wants_api_access(self._pod, await self._service_account())
+        spec = (with_api_access(self._pod) if wants_token else self._pod)["spec"]
         scope = PodScope(
             host=self._host,
-            sources=self._sources,
+            sources=Sources(self._host.client, self._host.api, self._pod),
             ports=self._ports,
             folder=self._folder,
             tasks=tasks,
@@ -185,12 +175,13 @@ class PodWorker:
             records_changed=self._records_changed,
             sources_changed=self._sources_changed,
         )
-        spec = self._effective["spec"]
+        self._volumes = spec.get("volumes") or []
         inits = spec.get("initContainers") or []
         for number, container in enumerate(inits + spec["containers"]):
             self.containers.append(Container(container, scope, is_init=number < len(inits)))
         for created in self.containers:
             created.record.state = Waiting("PodInitializing" if inits else "ContainerCreating")
+        return scope
 
     def _can_run(self) -> bool:
         """Whether the containers may start; says in the status why not."""
@@ -223,54 +214,21 @@ class PodWorker:
         if self._pod["spec"].get("automountServiceAccountToken") is False:
             return None
         name = self._pod["spec"].get("serviceAccountName") or "default"
-        return await self._insist(lambda: self._host.client.get(r.SERVICEACCOUNTS, name, self.key[0]))
+        return await self._requests.service_account(name)
 
-    # -- volumes -------------------------------------------------------------------------------------------------
-
-    async def _keep_volumes(self) -> None:
-        """Publishes the ports and lays out the volumes, then follows changes of their sources."""
-        await self._publish_ports()
-        while True:
-            changed = self._sources_changed.next
-            try:
-                await self._lay_out_volumes()
-                self._mounted.set()
-                await changed.wait()
-            except (MountProblem, KubeError) as problem:
-                self._host.events.tell(self._pod, "FailedMount", str(problem), warning=True)
-                self._records_changed.fire()
-                await happens_within(changed, RETRY_SECONDS, self._host.clock)
-
-    async def _lay_out_volumes(self) -> None:
-        for volume in self._effective["spec"].get("volumes") or []:
-            folder = self._folder / "volumes" / volume["name"]
-            files = await gather_files(volume, self.pod, self._sources)
-            if files is None:
-                folder.mkdir(parents=True, exist_ok=True)
-            else:
-                await asyncio.to_thread(write_files, folder, files)
-
-    async def _publish_ports(self) -> None:
-        published = self._ports.published()
-        if not published:
-            return
-        namespace, name = self.key
-        patch = {"metadata": {"uid": self.uid, "annotations": {ANNOTATION: json.dumps(published, sort_keys=True)}}}
-        await self._insist(lambda: self._host.client.patch(r.PODS, name, patch, namespace=namespace))
+    # -- end -----------------------------------------------------------------------------------------------------
 
     def _forget_files(self) -> None:
         """An ended pod keeps its logs only: its Secrets leave the disk with it."""
         for name in ("volumes", "containers"):
             shutil.rmtree(self._folder / name, ignore_errors=True)
 
-    # -- end -----------------------------------------------------------------------------------------------------
-
     @property
     def _is_leaving(self) -> bool:
-        return self._is_gone or bool(self._pod["metadata"].get("deletionTimestamp"))
+        return self._requests.is_pod_gone or bool(self._pod["metadata"].get("deletionTimestamp"))
 
     def _grace_seconds(self) -> float:
-        if self._is_gone:
+        if self._requests.is_pod_gone:
             return 0.0
         asked = self._pod["metadata"].get("deletionGracePeriodSeconds")
         if asked is None:
@@ -307,11 +265,8 @@ class PodWorker:
                 await kill_pod(self.uid)
 
     async def _remove(self) -> None:
-        namespace, name = self.key
-        await self._insist(
-            lambda: self._host.client.delete(r.PODS, name, namespace=namespace, uid=self.uid, grace_period_seconds=0)
-        )
-        while not self._is_gone:
+        await self._requests.delete()
+        while not self._requests.is_pod_gone:
             await self._wait_for_news()
 
     async def _wait_for_news(self) -> None:
@@ -337,32 +292,10 @@ class PodWorker:
                 before=self._status,
                 now=self._host.clock.now(),
             )
-            if status == self._status or self._is_gone:
+            if status == self._status or self._requests.is_pod_gone:
                 return
-            # The uid is a precondition, as the kubelet's own status patches carry it.
-            patch = {"metadata": {"uid": self.uid}, "status": status}
-            namespace, name = self.key
-            await self._insist(
-                lambda: self._host.client.patch(
-                    r.PODS, name, patch, namespace=namespace, kind=PatchType.STRATEGIC, subresource="status"
-                )
-            )
+            await self._requests.write_status(status)
             self._status = status
-
-    async def _insist(self, call: Callable[[], Awaitable[T]]) -> T | None:
-        """The answer of `call`, repeated until the API server gives one; None when what it speaks of is gone."""
-        while not self._is_gone:
-            try:
-                return await call()
-            except (NotFound, Conflict):
-                return None
-            except Invalid as problem:
-                log.error("pod request refused", pod=self.key, problem=problem.message)
-                return None
-            except KubeError as problem:
-                log.warning("pod request failed", pod=self.key, problem=problem.message)
-                await self._host.clock.sleep(RETRY_SECONDS)
-        return None
 
 
 def _parse_time(text: str | None) -> datetime | None:

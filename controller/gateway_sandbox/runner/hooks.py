@@ -1,7 +1,8 @@
 """The job hooks: scripts of the runner's owner that run before and after a job.
 
 Source: actions/runner `src/Runner.Worker/JobHookProvider.cs`, `Handlers/ScriptHandler.cs`: an absolute path, `.sh` in
-bash (else sh) with `-e`; a failing hook fails the job; the completed hook does not run on a shutdown.
+bash (else sh) with `-e`, without the job's own `env:`; a failing hook fails the job; the completed hook does not run
+on a shutdown.
 """
 
 # Importing pathlib would add 6 ms to the start of every job.
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import os
 
+from .filecommands import FileCommandError, create_files
 from .records import StepRecord
 from .shells import find_program
 from .stepprocess import StepProcess
@@ -35,7 +37,10 @@ def run_hook(variable: str, state: JobState, record: StepRecord) -> None:
     record.start()
     state.log.begin_step(record.number)
     path = state.environ[variable]
-    error = _problem(path) or _run(path, state)
+    try:
+        error = _problem(path) or _run(path, state)
+    except (FileCommandError, OSError) as exc:
+        error = str(exc)
     if error:
         state.log.error(error)
         state.fail()
@@ -55,10 +60,12 @@ def _run(path: str, state: JobState) -> str:
     process = StepProcess(
         state.cancellation, state.knobs, on_line=state.log.output, must_stop=lambda: state.cancellation.is_shutdown
     )
+    files = create_files(state.folders.commands, "hook")
     end = process.run(
         [shell, "-e", path],
         folder=state.folders.workspace,
-        environ=state.process_environ({}, {}),
+        environ={**state.environ, **files},
         timeout_seconds=None,
     )
+    state.take_environment_files(files)
     return f"Process completed with exit code {end.exit_code}." if end.exit_code else ""

@@ -110,6 +110,8 @@ class JobRun:
             return
         self._set_up.complete("success")
         self._run_hook(STARTED, self._started_hook, state)
+        if self._message.needs_containers:
+            self._refuse_containers(state)
         for step in self._steps:
             self._run_step(step, state)
         self._cancellation.wait(self._knobs.duration_seconds)
@@ -125,10 +127,6 @@ class JobRun:
         """Raises SetupError and ExpressionError."""
         message = self._message
         repository = repository_of(message.github)
-        if message.needs_containers:
-            raise SetupError(
-                "the sandbox does not run `container:` or `services:` jobs; use steps on the runner itself"
-            )
         folders = Workspace(self._work_folder, repository, self._environ)
         runner = runner_context(
             self._settings, folders, environment=message.variable("system.runnerEnvironment".lower())
@@ -154,8 +152,19 @@ class JobRun:
             state.run_defaults.update((defaults or {}).get("run") or {})
         return state
 
+    def _refuse_containers(self, state: JobState) -> None:
+        """Where the real worker starts the job's containers: after the hook, which may have refused the job itself."""
+        if state.status == "success":
+            self._log.begin_step(self._set_up.number)
+            self._log.error("the sandbox does not run `container:` or `services:` jobs; use steps on the runner itself")
+            state.fail()
+        for step in self._steps:
+            step.skip("the job's containers were not started")
+
     def _run_step(self, step: Step, state: JobState) -> None:
         state.note_cancellation()
+        if step.record.status == "completed":
+            return
         if self._cancellation.is_shutdown:
             step.skip("the runner was shut down")
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .expressions import Scope
+from .filecommands import FileCommandError, parse_pairs, parse_path_entries, read_text
 from .tokens import evaluate_token
 from .values import to_text
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from .knobs import Knobs
     from .values import Value
     from .workspace import Workspace
+
+BLOCKED_VARIABLES = ("NODE_OPTIONS",)
+"""GITHUB_ENV cannot set them (actions/runner `src/Runner.Worker/FileCommandManager.cs`)."""
 
 
 class JobState:
@@ -78,6 +82,14 @@ class JobState:
         """A mapping token as variables; raises ExpressionError."""
         values = evaluate_token(token, scope or self.scope())
         return {name: to_text(value) for name, value in values.items()} if isinstance(values, dict) else {}
+
+    def take_environment_files(self, files: Mapping[str, str]) -> None:
+        """Takes over what a step or hook wrote to GITHUB_ENV and GITHUB_PATH; raises FileCommandError."""
+        for name, value in parse_pairs(read_text(files["GITHUB_ENV"])).items():
+            if name.upper() in BLOCKED_VARIABLES:
+                raise FileCommandError(f"Can't store {name} output parameter using '$GITHUB_ENV' command.")
+            self.env[name] = value
+        self.path_entries[:0] = reversed(parse_path_entries(read_text(files["GITHUB_PATH"])))
 
     def fail(self) -> None:
         if self.status == "success":

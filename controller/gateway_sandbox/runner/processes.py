@@ -11,13 +11,15 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 
-def signal_tree(root: int, number: int) -> None:
-    """Signals `root` and everything that descends from it."""
-    for pid in (root, *descendants(root)):
+def signal_tree(root: int, number: int) -> list[int]:
+    """Signals `root` and everything that descends from it; returns their ids."""
+    tree = [root, *descendants(root)]
+    for pid in tree:
         _signal(pid, number)
+    return tree
 
 
 def descendants(root: int) -> list[int]:
@@ -34,14 +36,15 @@ def descendants(root: int) -> list[int]:
     return found
 
 
-def kill_leftovers(tracking_id: str) -> list[int]:
-    """Kills every process whose environment carries RUNNER_TRACKING_ID=`tracking_id`; returns their ids.
+def kill_leftovers(tracking_id: str, among: Collection[int] | None = None) -> list[int]:
+    """Kills every process, or those `among` the given ones, whose environment carries RUNNER_TRACKING_ID=`tracking_id`;
+    returns their ids.
 
     Source: actions/runner `src/Runner.Worker/JobExtension.cs` (FinalizeJob, "Terminate orphan process").
     """
     marker = f"RUNNER_TRACKING_ID={tracking_id}"
     own = os.getpid()
-    leftovers = [pid for pid in _marked(marker) if pid != own]
+    leftovers = [pid for pid in _marked(marker, among) if pid != own]
     for pid in leftovers:
         _signal(pid, signal.SIGKILL)
     return leftovers
@@ -67,11 +70,13 @@ def _parents() -> Iterable[tuple[int, int]]:
             yield pid, int(fields[1])
 
 
-def _marked(marker: str) -> list[int]:
+def _marked(marker: str, among: Collection[int] | None) -> list[int]:
     if not sys.platform.startswith("linux"):
-        return [int(line.split()[0]) for line in _ps("-axwwEo", "pid=,command=") if marker in line.split()]
+        found = [int(line.split()[0]) for line in _ps("-axwwEo", "pid=,command=") if marker in line.split()]
+        return [pid for pid in found if among is None or pid in among]
     encoded = marker.encode()
-    return [pid for pid in _proc_ids() if encoded in _proc_bytes(pid, "environ").split(b"\0")]
+    candidates = _proc_ids() if among is None else among
+    return [pid for pid in candidates if encoded in _proc_bytes(pid, "environ").split(b"\0")]
 
 
 def _proc_ids() -> list[int]:

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import time
 
-from .processes import signal_tree
+from .processes import kill_leftovers, signal_tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ class StepProcess:
         ]
         self._buffer = b""
         self._output_fd: int | None = None
+        self._signalled: set[int] = set()
 
     def run(
         self, arguments: list[str], *, folder: str, environ: dict[str, str], timeout_seconds: float | None
@@ -74,7 +75,11 @@ class StepProcess:
             close_fds=False,
         )
         with process:
-            return self._follow(process, timeout_seconds)
+            end = self._follow(process, timeout_seconds)
+            # What ignored the signals must not outlive a step that was ended.
+            kill_leftovers(environ.get("RUNNER_TRACKING_ID", ""), self._signalled)
+            self._drain()
+        return end
 
     def _follow(self, process: subprocess.Popen[bytes], timeout_seconds: float | None) -> ProcessEnd:
         assert process.stdout is not None
@@ -88,9 +93,8 @@ class StepProcess:
                 if self._must_stop():
                     ending.cancel(now)
             if (number := ending.due_signal(now)) is not None:
-                signal_tree(process.pid, number)
+                self._signalled.update(signal_tree(process.pid, number))
             self._wait(None if ending.next_at is None else ending.next_at - now)
-        self._drain()
         code = process.returncode
         return ProcessEnd(
             code if code >= 0 else 128 - code, was_cancelled=ending.was_cancelled, timed_out=ending.timed_out

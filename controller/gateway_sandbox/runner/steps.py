@@ -17,7 +17,6 @@ from .filecommands import (
     FileCommandError,
     create_files,
     parse_pairs,
-    parse_path_entries,
     read_text,
 )
 from .records import StepRecord
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
     from .jobstate import JobState
 
 CHECKOUT = "actions/checkout"
-BLOCKED_VARIABLES = ("NODE_OPTIONS",)
-"""GITHUB_ENV cannot set them (actions/runner `src/Runner.Worker/FileCommandManager.cs`)."""
 
 
 class Skipped(Exception):
@@ -232,11 +229,7 @@ class Step:
     def _take_files(self, state: JobState, files: Mapping[str, str], outputs: dict[str, str]) -> None:
         outputs.update(state.log.command_outputs)
         outputs.update(parse_pairs(read_text(files["GITHUB_OUTPUT"])))
-        for name, value in parse_pairs(read_text(files["GITHUB_ENV"])).items():
-            if name.upper() in BLOCKED_VARIABLES:
-                raise StepFailed(f"Can't store {name} output parameter using '$GITHUB_ENV' command.")
-            state.env[name] = value
-        state.path_entries[:0] = reversed(parse_path_entries(read_text(files["GITHUB_PATH"])))
+        state.take_environment_files(files)
         summary = read_text(files["GITHUB_STEP_SUMMARY"])
         if len(summary.encode()) > SUMMARY_LIMIT_BYTES:
             state.log.error("$GITHUB_STEP_SUMMARY upload aborted, supports content up to a size of 1024k.")

@@ -1,6 +1,7 @@
 """Defaults and admission: what the server adds to new objects and what it refuses."""
 
 import pytest
+
 from support.apiserver import Api, Json, config_map, deployment, play, pod
 
 CLASSES = "/apis/scheduling.k8s.io/v1/priorityclasses"
@@ -110,20 +111,6 @@ def test_a_new_namespace_is_labelled_active_and_has_its_service_account() -> Non
     play(scenario)
 
 
-def test_with_a_ca_pods_get_their_token_volume_unless_they_decline() -> None:
-    async def scenario(api: Api) -> None:
-        assert (await api.get("~/configmaps/kube-root-ca.crt")).body["data"] == {"ca.crt": "PEM"}
-        spec = (await api.create("~/pods", pod()))["spec"]
-        sources = spec["volumes"][0]["projected"]["sources"]
-        assert sources[0]["serviceAccountToken"]["path"] == "token"
-        mount = spec["containers"][0]["volumeMounts"][0]
-        assert mount["mountPath"] == "/var/run/secrets/kubernetes.io/serviceaccount"
-        declined = await api.create("~/pods", pod("q", automountServiceAccountToken=False))
-        assert "volumes" not in declined["spec"]
-
-    play(scenario, ca_pem="PEM")
-
-
 def test_nothing_is_created_in_a_namespace_that_does_not_exist() -> None:
     async def scenario(api: Api) -> None:
         answer = await api.post("/api/v1/namespaces/nowhere/configmaps", config_map())
@@ -219,7 +206,7 @@ def test_a_pod_that_ends_or_goes_gives_its_share_back(how: str) -> None:
 
 def test_a_quota_on_object_counts_covers_other_kinds_too() -> None:
     async def scenario(api: Api) -> None:
-        await api.create("~/resourcequotas", quota(**{"count__secrets": "1"}))
+        await api.create("~/resourcequotas", quota(count__secrets="1"))
         await api.create("~/secrets", {"metadata": {"name": "a"}})
         answer = await api.post("~/secrets", {"metadata": {"name": "b"}})
         assert "exceeded quota: compute, requested: count/secrets=1, used: count/secrets=1" in answer.message

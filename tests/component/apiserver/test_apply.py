@@ -1,6 +1,7 @@
 """Server-side apply: ownership, conflicts, giving fields up, and what updates do to owners."""
 
 import pytest
+
 from support.apiserver import CRDS, WIDGETS, Api, Json, config_map, deployment, play, widget, widget_crd
 from support.clock import ManualClock
 

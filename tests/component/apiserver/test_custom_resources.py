@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from support.apiserver import CRDS, WIDGETS, Api, Json, play, widget, widget_crd
 
 TABLE = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"}
@@ -124,7 +125,7 @@ def test_printer_columns_make_the_table() -> None:
         await api.create(WIDGETS, widget())
         conditions = [{"type": "Other", "status": "False"}, {"type": "Ready", "status": "True"}]
         await api.patch(f"{WIDGETS}/w/status", {"status": {"conditions": conditions}})
-        table = (await api.get(WIDGETS, headers=TABLE)).body
+        table = (await api.get(WIDGETS, TABLE)).body
         assert [column["name"] for column in table["columnDefinitions"]] == ["Name", "Size", "Ready", "Age"]
         assert table["rows"][0]["cells"] == ["w", 3, "True", "0s"]
         assert table["rows"][0]["object"]["kind"] == "PartialObjectMetadata"
@@ -137,7 +138,7 @@ def test_only_metadata_is_sent_to_who_asks_for_it() -> None:
         await api.create(CRDS, widget_crd())
         await api.create(WIDGETS, widget())
         accept = {"Accept": "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"}
-        answer = (await api.get(WIDGETS, headers=accept)).body
+        answer = (await api.get(WIDGETS, accept)).body
         assert answer["kind"] == "PartialObjectMetadataList"
         assert set(answer["items"][0]) == {"kind", "apiVersion", "metadata"}
 

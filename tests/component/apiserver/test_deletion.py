@@ -1,6 +1,7 @@
 """Deletion: grace, finalizers, owners, collections and namespaces."""
 
 import pytest
+
 from support.apiserver import Api, Json, config_map, play, pod
 from support.clock import ManualClock
 

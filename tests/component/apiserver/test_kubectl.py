@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 import yaml
 from aiohttp import web
+
+from gateway_sandbox.certificates import SandboxCertificates
 from support.aio import run
 from support.apiserver import (
     CRDS,
@@ -28,8 +30,6 @@ from support.apiserver import (
     widget,
     widget_crd,
 )
-
-from gateway_sandbox.certificates import SandboxCertificates
 
 KUBECTL = shutil.which("kubectl") or ""
 
@@ -131,7 +131,7 @@ def test_get_prints_the_columns_of_a_real_cluster(tmp_path: Path) -> None:
             "~/resourcequotas", {"metadata": {"name": "q"}, "spec": {"hard": {"pods": "3", "limits.cpu": "1"}}}
         )
         pods = (await kubectl.ok("get", "po", "-o", "wide")).words
-        assert pods[0] == "NAME READY STATUS RESTARTS AGE IP NODE NOMINATED NODE READINESS GATES".split()
+        assert " ".join(pods[0]) == "NAME READY STATUS RESTARTS AGE IP NODE NOMINATED NODE READINESS GATES"
         assert pods[1][:4] == ["p", "1/1", "Running", "2"]
         assert pods[1][5:] == ["10.0.0.1", "n1", "<none>", "<none>"]
         deploys = (await kubectl.ok("get", "deploy")).words

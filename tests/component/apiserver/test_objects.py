@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+
 from support.apiserver import Api, Json, config_map, deployment, play, pod
 from support.clock import ManualClock
 
@@ -255,11 +256,11 @@ def test_what_kubernetes_fixes_at_creation_cannot_be_changed(
 def test_only_known_tokens_are_served_and_health_needs_none() -> None:
     async def scenario(api: Api) -> None:
         stranger = {"Authorization": "Bearer guessed"}
-        refused = await api.get("/api/v1/namespaces", headers=stranger)
+        refused = await api.get("/api/v1/namespaces", stranger)
         assert refused.refusal == (401, "Unauthorized")
         for path in ("/healthz", "/livez", "/readyz"):
-            assert (await api.get(path, headers=stranger)).body == "ok"
-        assert (await api.get("/version", headers=stranger)).body["gitVersion"].startswith("v1.32.")
+            assert (await api.get(path, stranger)).body == "ok"
+        assert (await api.get("/version", stranger)).body["gitVersion"].startswith("v1.32.")
 
     play(scenario)
 

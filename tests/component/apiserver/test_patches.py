@@ -1,6 +1,7 @@
 """JSON patch, merge patch and strategic merge patch."""
 
 import pytest
+
 from support.apiserver import CRDS, WIDGETS, Api, Json, config_map, deployment, play, pod, widget, widget_crd
 
 CONTAINER: Json = {

@@ -2,6 +2,7 @@
 
 import pytest
 from aiohttp import web
+
 from support.apiserver import TOKEN, USER, Api, Json, deployment, play, pod
 from support.clock import ManualClock
 
@@ -81,7 +82,7 @@ def test_a_service_account_token_works_until_it_expires_or_its_account_goes() ->
 
     async def scenario(api: Api) -> None:
         async def status_with(token: str) -> int:
-            return (await api.get("~/pods", headers={"Authorization": f"Bearer {token}"})).status
+            return (await api.get("~/pods", {"Authorization": f"Bearer {token}"})).status
 
         tokens = [
             (await api.create("~/serviceaccounts/default/token", {"spec": {"expirationSeconds": seconds}}))["status"]

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+
 from support.apiserver import Api, config_map, play, pod
 from support.clock import ManualClock
 

@@ -127,12 +127,23 @@ def test_annotations_in_a_volume_follow_the_pod(tmp_path: Path) -> None:
     play(tmp_path, scenario)
 
 
-@pytest.mark.parametrize("mounts_tokens", [True, False], ids=["mounted by admission", "mounted by the node"])
-def test_a_pod_reaches_the_api_server_as_its_service_account(tmp_path: Path, mounts_tokens: bool) -> None:
+def admitted() -> dict[str, Any]:
+    """What the ServiceAccount admission plugin of a real API server adds to a pod."""
+    path = "/var/run/secrets/kubernetes.io/serviceaccount"
+    sources = [
+        {"serviceAccountToken": {"path": "token", "expirationSeconds": 3607}},
+        {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+        {"downwardAPI": {"items": [{"path": "namespace", "fieldRef": {"fieldPath": "metadata.namespace"}}]}},
+    ]
+    return volume("kube-api-access-x", path, projected={"sources": sources})
+
+
+@pytest.mark.parametrize("spec", [admitted(), {}], ids=["mounted by admission", "mounted by the node"])
+def test_a_pod_reaches_the_api_server_as_its_service_account(tmp_path: Path, spec: dict[str, Any]) -> None:
     async def scenario(world: World) -> None:
         await world.create(r.SERVICEACCOUNTS, {"metadata": {"name": "agent"}})
         script = "cat /var/run/secrets/kubernetes.io/serviceaccount/namespace; echo; echo $KUBECONFIG; sleep 600"
-        await world.create_pod("p", script, serviceAccountName="agent")
+        await world.create_pod("p", script, serviceAccountName="agent", **spec)
         lines = (await world.until_logged("p", "kubeconfig\n")).splitlines()
         assert lines[0] == NAMESPACE
         assert (await asyncio.to_thread(os.stat, lines[1])).st_mode & 0o777 == 0o600
@@ -141,7 +152,7 @@ def test_a_pod_reaches_the_api_server_as_its_service_account(tmp_path: Path, mou
             who = await client.request("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", body=review)
             assert who["status"]["userInfo"]["username"] == f"system:serviceaccount:{NAMESPACE}:agent"
 
-    play(tmp_path, scenario, mounts_tokens=mounts_tokens)
+    play(tmp_path, scenario)
 
 
 def test_a_pod_without_token_has_no_kubeconfig(tmp_path: Path) -> None:

@@ -70,17 +70,17 @@ def test_a_running_pod_is_ready_and_has_addresses(tmp_path: Path) -> None:
 
 def test_init_containers_run_one_after_the_other_before_the_main_ones(tmp_path: Path) -> None:
     def init(name: str, seen: str) -> dict[str, object]:
-        script = f'[ "$(cat /shared/log 2>/dev/null)" = "{seen}" ] && printf {name} >> /shared/log'
+        script = f'[ "$(cat /exchange/log 2>/dev/null)" = "{seen}" ] && printf {name} >> /exchange/log'
         return {"name": name, "image": "shell", "args": [script], "volumeMounts": mounts}
 
-    mounts = [{"name": "shared", "mountPath": "/shared"}]
+    mounts = [{"name": "exchange", "mountPath": "/exchange"}]
 
     async def scenario(world: World) -> None:
         await world.create_pod(
             "p",
-            "cat /shared/log",
+            "cat /exchange/log",
             container={"volumeMounts": mounts},
-            volumes=[{"name": "shared", "emptyDir": {}}],
+            volumes=[{"name": "exchange", "emptyDir": {}}],
             initContainers=[init("a", ""), init("b", "a")],
         )
         pod = await world.until_phase("p", "Succeeded", "Failed")

@@ -144,7 +144,6 @@ async def cluster(
     images: Mapping[str, Image] | None = None,
     node_clock: Clock | None = None,
     pod_capacity: int = 250,
-    mounts_tokens: bool = True,
 ) -> AsyncIterator[World]:
     """A running cluster with the namespace team-a."""
     certificates = SandboxCertificates.create(folder / "certificates")
@@ -152,7 +151,6 @@ async def cluster(
         clock=SystemClock(),
         ssl_context=certificates.server_context(),
         kubelet_ssl_context=certificates.client_context(),
-        ca_pem=certificates.ca_pem if mounts_tokens else None,
     )
     server.add_token(TOKEN, "test-admin", ("system:masters",))
     await server.start()

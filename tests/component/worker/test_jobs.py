@@ -464,11 +464,30 @@ def test_a_failing_started_hook_fails_the_job_and_skips_its_steps(pod: Pod) -> N
     assert "\nunreachable" not in service.log
 
 
-def test_a_job_with_a_container_is_refused_after_its_hooks_chance(pod: Pod) -> None:
-    code, service = execute(pod, [step("true")], jobContainer={"image": "alpine"})
+def test_a_job_with_a_container_is_refused(pod: Pod) -> None:
+    steps = [step("echo ran on the host", condition="always()", displayNameToken="Step")]
+    code, service = execute(pod, steps, jobContainer={"image": "alpine"})
     assert code == 102
     assert "does not run `container:`" in service.log
+    assert "ran on the host" not in service.log
+    assert service.steps["Step"]["conclusion"] == "skipped"
     assert service.completion["conclusion"] == "failed"
+
+
+def test_a_started_hook_may_refuse_a_container_job_in_its_own_words(pod: Pod) -> None:
+    hook(pod, "STARTED", "echo '::error::no containers here'; exit 1")
+    code, service = execute(pod, [step("true")], jobServiceContainers={"db": {}})
+    assert code == 102
+    assert "##[error]no containers here" in service.log
+    assert "does not run `container:`" not in service.log
+
+
+def test_a_hook_does_not_see_the_jobs_variables_but_may_set_some(pod: Pod) -> None:
+    hook(pod, "STARTED", 'echo "hook sees [$A]"; echo FROM_HOOK=yes >> "$GITHUB_ENV"')
+    code, service = execute(pod, [step("echo [$A] $FROM_HOOK")], environmentVariables=[mapping(A="job")])
+    assert code == 0
+    assert "\nhook sees []\n" in service.log
+    assert "\n[job] yes\n" in service.log
 
 
 def test_a_job_without_repository_fails_in_its_set_up(pod: Pod) -> None:
@@ -599,7 +618,8 @@ def pod_kill_group(channel: Channel) -> None:
 def test_a_second_sigterm_ends_the_worker_at_once(pod: Pod) -> None:
     pod.set_knobs(reports=False, interrupt_seconds=60)
     channel = Channel(pod)
-    channel.send(1, json_with_trap())
+    channel.send(1, stubborn_job())
+    channel.until("##[endgroup]")
     channel.until("runs")
     channel.worker.send_signal(signal.SIGTERM)
     channel.worker.send_signal(signal.SIGINT)
@@ -613,7 +633,8 @@ def test_a_second_sigterm_ends_the_worker_at_once(pod: Pod) -> None:
 def test_the_first_sigterm_leaves_a_bounded_time(pod: Pod) -> None:
     pod.set_knobs(reports=False, interrupt_seconds=60, sigterm_seconds=0.2)
     channel = Channel(pod)
-    channel.send(1, json_with_trap())
+    channel.send(1, stubborn_job())
+    channel.until("##[endgroup]")
     channel.until("runs")
     channel.worker.send_signal(signal.SIGTERM)
     assert channel.worker.wait(timeout=20) == 143
@@ -621,9 +642,15 @@ def test_the_first_sigterm_leaves_a_bounded_time(pod: Pod) -> None:
     channel.end()
 
 
-def json_with_trap() -> str:
-    script = "trap 'echo interrupted' INT; echo runs; while :; do sleep 0.1; done"
-    return message_text(steps=[step(script)])
+def stubborn_job() -> str:
+    script = """
+import signal
+signal.signal(signal.SIGINT, lambda *_: print("interrupted", flush=True))
+print("runs", flush=True)
+while True:
+    signal.pause()
+"""
+    return message_text(steps=[step(script, shell="python")])
 
 
 def test_the_diagnostic_log_has_the_runners_markers(pod: Pod) -> None:

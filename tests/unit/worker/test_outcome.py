@@ -18,7 +18,7 @@ EXITS = [
     (104, 104, "skipped"),
     (105, 105, "abandoned"),
     (106, 106, None),
-    (0, 0, None),
+    (0, 1, None),
     (1, 1, None),
     (99, 99, None),
 ]

@@ -66,9 +66,8 @@ class GroupUnits:
         """Keeps the units in step with the objects until cancelled."""
         # A claim made before the running workers are known could exceed the ceiling.
         await self._services.pods.synced.wait()
-        changes = list_watch(
-            self._client, RUNNERGROUPS, self._basics.namespace, clock=self._clock, rng=self._basics.rng
-        )
+        basics = self._basics
+        changes = list_watch(self._client, RUNNERGROUPS, basics.namespace, clock=basics.clock, rng=basics.rng)
         async for change in changes:
             if change.type is ChangeType.SYNCED:
                 self.is_synced = True

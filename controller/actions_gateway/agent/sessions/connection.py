@@ -56,12 +56,9 @@ class Connection:
         self._token = None
 
     async def _current_token(self) -> Secret:
-        token, clock = self._token, self._parts.basics.clock
-        if token is None or clock.now() >= token.refresh_at:
-            is_fresh = self._is_fresh
-            token = await exchange(
-                self._parts.http, self.registration.jit, clock, self._parts.basics.rng, fresh=is_fresh
-            )
+        token, basics, jit = self._token, self._parts.basics, self.registration.jit
+        if token is None or basics.clock.now() >= token.refresh_at:
+            token = await exchange(self._parts.http, jit, basics.clock, basics.rng, fresh=self._is_fresh)
             self._token, self._is_fresh = token, False
         return token.token
 

@@ -157,10 +157,8 @@ class InstallationTokens:
             minted = await self._rest.mint_token(self._credentials)
         except GitHubError as problem:
             self._failed(from_refusal(problem, self._credentials.app_id, self._credentials.installation_id))
-            return max(
-                self._tunables.token_backoff.delay_seconds(self._failures, self._basics.rng),
-                problem.retry_after_seconds or 0.0,
-            )
+            pause = self._tunables.token_backoff.delay_seconds(self._failures, self._basics.rng)
+            return max(pause, problem.retry_after_seconds or 0.0)
         self._take(minted)
         return self._refresh_in_seconds(minted)
 

@@ -1,0 +1,116 @@
+"""What an open long poll costs the agent's HTTP client: memory per poll, CPU per answered request.
+
+The floor is the bare transport (aiohttp on uvloop over TLS, no client of ours), measured in a process of its own.
+"""
+
+import asyncio
+import multiprocessing
+import os
+import ssl
+import sys
+import tempfile
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+POLLS = 1000
+HOLD_SECONDS = 4.0
+
+
+def measure() -> None:
+    """Opens POLLS polls with the bare transport, then with our client."""
+    context = multiprocessing.get_context("spawn")
+    with tempfile.TemporaryDirectory() as folder:
+        ours, theirs = context.Pipe()
+        server = context.Process(target=_serve, args=(theirs, folder), daemon=True)
+        server.start()
+        url = ours.recv()
+        results = {}
+        for name in ("bare transport (floor)", "GitHubHttp"):
+            receiver, sender = context.Pipe(duplex=False)
+            client = context.Process(target=_open_polls, args=(sender, url, folder, name == "GitHubHttp"))
+            client.start()
+            results[name] = receiver.recv()
+            client.join()
+        server.terminate()
+    for name, (kibibytes, milliseconds, peak) in results.items():
+        print(f"{name:26} {kibibytes:6.1f} KiB per poll   {milliseconds:.2f} ms CPU per request   {peak} open at once")
+    floor, measured = (results[name][0] for name in ("bare transport (floor)", "GitHubHttp"))
+    print(f"{'above the floor':26} {measured - floor:6.1f} KiB per poll")
+
+
+def _serve(pipe: Connection, folder: str) -> None:
+    import uvloop
+    from aiohttp import web
+
+    from gateway_sandbox.certificates import SandboxCertificates
+
+    async def hold(_: web.Request) -> web.Response:
+        await asyncio.sleep(HOLD_SECONDS)
+        return web.Response(status=202)
+
+    async def run() -> None:
+        application = web.Application()
+        application.add_routes([web.get("/poll", hold)])
+        runner = web.AppRunner(application, access_log=None)
+        await runner.setup()
+        site = web.TCPSite(
+            runner, "127.0.0.1", 0, ssl_context=SandboxCertificates.create(Path(folder)).server_context(), backlog=POLLS
+        )
+        await site.start()
+        pipe.send(f"https://127.0.0.1:{runner.addresses[0][1]}/poll")
+        await asyncio.Event().wait()
+
+    uvloop.run(run())
+
+
+def _open_polls(pipe: Connection, url: str, folder: str, is_ours: bool) -> None:
+    import uvloop
+
+    body = _ours(url, folder) if is_ours else _bare(url, folder)
+    pipe.send(uvloop.run(body))
+    sys.exit(0)
+
+
+async def _ours(url: str, folder: str) -> tuple[float, float, int]:
+    from actions_gateway.engine.clock import SystemClock
+    from actions_gateway.github.http import Api, Deadline, GitHubHttp
+
+    async with GitHubHttp(SystemClock(), ca_bundle=Path(folder) / "ca.crt") as http:
+        deadline = Deadline(total_seconds=90.0, read_seconds=60.0, connect_seconds=30.0)
+
+        async def poll() -> None:
+            await http.send(Api.BROKER, "GET", url, deadline=deadline)
+
+        return await _measure(poll)
+
+
+async def _bare(url: str, folder: str) -> tuple[float, float, int]:
+    import aiohttp
+
+    context = ssl.create_default_context(cafile=str(Path(folder) / "ca.crt"))
+    connector = aiohttp.TCPConnector(limit=0, ssl=context)
+    async with aiohttp.ClientSession(connector=connector) as session:
+
+        async def poll() -> None:
+            async with session.get(url) as response:
+                await response.read()
+
+        return await _measure(poll)
+
+
+async def _measure(poll: object) -> tuple[float, float, int]:
+    assert callable(poll)
+    await poll()
+    before_bytes, before_cpu = _resident_bytes(), time.process_time()
+    tasks = [asyncio.ensure_future(poll()) for _ in range(POLLS)]
+    await asyncio.sleep(HOLD_SECONDS * 0.8)
+    open_now = sum(not task.done() for task in tasks)
+    grown = _resident_bytes() - before_bytes
+    await asyncio.gather(*tasks)
+    cpu = time.process_time() - before_cpu
+    return grown / 1024 / POLLS, cpu * 1000 / POLLS, open_now
+
+
+def _resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

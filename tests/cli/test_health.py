@@ -1,0 +1,157 @@
+"""gw health: reports, exit codes, waiting."""
+
+import json
+from typing import Any
+
+import pytest
+
+from actions_gateway.api.conditions import Reason
+from actions_gateway.kube import errors
+
+from .double import ClusterDouble
+from .objects import (
+    agent_available,
+    agent_pod,
+    container,
+    credential_missing,
+    gateway,
+    healthy_cluster,
+    manager,
+    moment,
+    namespace,
+    ready,
+    runner_group,
+    worker_pod,
+)
+from .rig import Gw, check_golden
+
+
+@pytest.fixture
+def healthy() -> Gw:
+    return Gw(ClusterDouble(*healthy_cluster()))
+
+
+@pytest.fixture
+def broken() -> Gw:
+    """One tenant with everything wrong that the first checks know."""
+    killed = {"terminated": {"reason": "OOMKilled", "exitCode": 137, "finishedAt": moment(90)}}
+    waiting = {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling image"}}
+    return Gw(
+        ClusterDouble(
+            *manager(ready_pods=0, renewed_seconds_ago=300),
+            namespace(),
+            gateway(
+                sessions=0,
+                conditions=[
+                    ready("False", Reason.AGC_NOT_READY, "the agent has no ready pod", seconds_ago=600),
+                    agent_available("False", Reason.AGC_NOT_READY, "OOMKilled"),
+                    credential_missing("True", Reason.KEY_REJECTED, "GitHub does not accept the key"),
+                ],
+            ),
+            runner_group(sessions=0, conditions=[ready("False", Reason.NO_ACTIVE_SESSIONS, "none", seconds_ago=600)]),
+            agent_pod(containers=[container("agc", restarts=4, last=killed)]),
+            worker_pod(phase="Pending", seconds_old=1200, containers=[container(state=waiting)]),
+            worker_pod(name="runner-team-a-cpu-0002", phase="Failed", containers=[container(state=killed)]),
+        )
+    )
+
+
+@pytest.mark.parametrize("output", ["table", "json", "short"])
+@pytest.mark.parametrize("name", ["healthy", "broken"])
+def test_the_report_is_as_kept(name: str, output: str, request: pytest.FixtureRequest) -> None:
+    gw: Gw = request.getfixturevalue(name)
+    answer = gw("health", "-o", output)
+    assert answer.code == (0 if name == "healthy" else 1), answer
+    check_golden(f"health-{name}.{output}.txt", answer.out)
+
+
+def test_every_check_is_in_every_report(healthy: Gw, broken: Gw, gw: Gw) -> None:
+    reports: list[Any] = [json.loads(each("health", "-o", "json").out) for each in (healthy, broken, gw)]
+    ids = [[check["id"] for check in report["checks"]] for report in reports]
+    assert ids[0] == ids[1] == ids[2]
+
+
+def test_a_ticket_does_not_page_unless_asked_for() -> None:
+    gw = Gw(ClusterDouble(*healthy_cluster(), *manager(ready_pods=0)))
+    assert gw("health").code == 0
+    assert gw("health", "--fail-on", "ticket").code == 1
+
+
+def test_one_check_alone(broken: Gw) -> None:
+    answer = broken("health", "--check", "session.open", "-o", "json")
+    assert answer.code == 1
+    assert [check["id"] for check in json.loads(answer.out)["checks"]] == ["session.open"]
+
+
+def test_a_problem_names_what_since_when_and_the_next_command(broken: Gw) -> None:
+    report = json.loads(broken("health", "team-a", "--check", "session.open", "-o", "json").out)
+    (finding,) = report["checks"][0]["findings"]
+    assert finding["subject"] == "team-a/team-a-cpu"
+    assert finding["since"] == moment(600)
+    assert finding["next"].startswith("kubectl logs -n team-a deploy/actions-gateway-controller")
+    assert report["checks"][0]["page"] == "runbooks/checks/session.open.md"
+
+
+def test_blind_is_never_healthy(healthy: Gw) -> None:
+    refusal = errors.Unreachable("the Kubernetes API server at https://cluster.example:6443 gives no answer: refused")
+    healthy.cluster.refusals["*", "*"] = refusal
+    healthy.cluster.refusals["request", "/apis/actions-gateway.github.com/v1alpha1"] = refusal
+    answer = healthy("health")
+    assert answer.code == 3
+    check_golden("health-blind.table.txt", answer.out)
+    assert {check["outcome"] for check in json.loads(healthy("health", "-o", "json").out)["checks"]} == {"unknown"}
+
+
+def test_a_right_that_a_tenants_people_lack_on_the_platform_is_skipped_by_name(healthy: Gw) -> None:
+    message = 'deployments.apps "gmc-controller-manager" is forbidden: User "eve" cannot get resource "deployments"'
+    healthy.cluster.refusals["get", "deployments"] = errors.Forbidden(message, status=403)
+    own = healthy("health", "team-a", "-o", "json")
+    assert own.code == 0, own
+    outcomes = {check["id"]: check for check in json.loads(own.out)["checks"]}
+    assert outcomes["manager.running"]["outcome"] == "skipped"
+    assert 'User "eve" cannot get resource' in outcomes["manager.running"]["findings"][0]["summary"]
+    assert healthy("health").code == 3
+
+
+def test_a_right_that_they_lack_on_their_own_tenant_leaves_gw_blind(healthy: Gw) -> None:
+    healthy.cluster.refusals["list", "pods"] = errors.Forbidden('User "eve" cannot list resource "pods"', status=403)
+    answer = healthy("health", "team-a")
+    assert answer.code == 3
+    assert 'User "eve" cannot list resource "pods"' in answer.out
+
+
+def test_without_the_types_the_missing_types_are_the_problem(gw: Gw) -> None:
+    gw.cluster.served = ("actionsgateways",)
+    answer = gw("health", "--check", "api.crds-served")
+    assert answer.code == 1
+    assert "does not serve runnergroups" in answer.out
+
+
+def test_waiting_ends_as_soon_as_all_is_well(healthy: Gw) -> None:
+    healthy.cluster.put(gateway(conditions=[ready("False", Reason.AGC_NOT_READY, "not yet")]))
+
+    def heal() -> None:
+        if healthy.clock.slept_seconds >= 3:
+            healthy.cluster.put(gateway())
+
+    healthy.clock.on_sleep = heal
+    answer = healthy("health", "team-a", "--wait", "1m")
+    assert answer.code == 0, answer
+    assert healthy.clock.slept_seconds == 3
+    assert "waiting: " in answer.err
+
+
+def test_waiting_in_vain_exits_with_5(healthy: Gw) -> None:
+    healthy.cluster.put(gateway(conditions=[ready("False", Reason.AGC_NOT_READY, "not yet")]))
+    answer = healthy("health", "team-a", "--wait", "10s", "-o", "json")
+    assert answer.code == 5
+    assert json.loads(answer.out)["exit_code"] == 5
+    assert 10 <= healthy.clock.slept_seconds < 12
+
+
+def test_a_new_gateway_is_neither_well_nor_ill(healthy: Gw) -> None:
+    healthy.cluster.put(gateway(conditions=[], seconds_old=5))
+    answer = healthy("health", "team-a", "-o", "json")
+    assert answer.code == 3
+    outcomes = {check["id"]: check["outcome"] for check in json.loads(answer.out)["checks"]}
+    assert outcomes["gateway.ready"] == "unknown"
