@@ -219,6 +219,7 @@ def image_table() -> ImageTable:
     python = Path(sys.executable)
     controller = Image(command=(str(python), "-m", "actions_gateway"))
     runner = Image(
+        env={"HOME": "/home/runner"},
         host_env={
             "PATH": os.pathsep.join((str(python.parent), "/usr/local/bin", "/usr/bin", "/bin")),
             # A job uses the checkout's interpreter and packages; it may not write to them or fetch others.

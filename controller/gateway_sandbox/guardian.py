@@ -32,6 +32,7 @@ def guard(folder: Path, owner_pid: int | None) -> int:
     cluster = subprocess.Popen([sys.executable, "-m", "gateway_sandbox", "cluster", "--folder", str(folder)])
     try:
         while not stopping and cluster.poll() is None:
+            _reap_orphans(cluster.pid)
             if owner_pid is not None and not is_running(owner_pid):
                 break
             time.sleep(_POLL_SECONDS)
@@ -47,7 +48,7 @@ def guard(folder: Path, owner_pid: int | None) -> int:
 
 
 def _keep_only_the_log(folder: Path) -> None:
-    """A crash is explained by its log; keys, tokens and pods' files go all the same. The next launch reuses the folder."""
+    """A crash is explained by its log; keys, tokens and pods' files go all the same. The next launch reuses it."""
     for entry in folder.iterdir():
         if entry.is_dir():
             shutil.rmtree(entry, ignore_errors=True)
@@ -59,6 +60,15 @@ def _adopt_orphans() -> None:
     """Processes whose parent ends become children of this one (Linux; elsewhere the cluster ends its own pods)."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _reap_orphans(cluster_pid: int) -> None:
+    """Collects adopted processes that have ended; the cluster's own end is its Popen's to collect."""
+    with contextlib.suppress(ChildProcessError):
+        while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            if ended.si_pid == cluster_pid:
+                return
+            os.waitpid(ended.si_pid, 0)
 
 
 def _stop_cluster(cluster: "subprocess.Popen[bytes]") -> None:

@@ -36,9 +36,7 @@ def measure() -> None:
             )
             jobs = json.loads(answer.out)["jobs"]
             done = sum(job["conclusion"] == "success" for job in jobs)
-            print(
-                f"{len(jobs)} jobs to concluded      {seconds:6.2f} s  {len(jobs) / seconds:.1f} jobs/s {done} green"
-            )
+            print(f"{len(jobs)} jobs to concluded      {seconds:6.2f} s  {len(jobs) / seconds:.1f}/s  {done} green")
             _print_process("agent", "actions_gateway agent", folder)
             _print_process("manager", "actions_gateway manager", folder)
             _print_process("cluster", "gateway_sandbox cluster", folder)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from .rig import Gw, environment
+from .servers import Servers, running_servers
 
 
 @pytest.fixture(autouse=True)
@@ -29,3 +30,10 @@ def _own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
 def gw() -> Gw:
     """gw on an empty cluster."""
     return Gw()
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """An API server and a GitHub simulator for the tests of one file."""
+    with running_servers(tmp_path_factory.mktemp("servers")) as running:
+        yield running

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from gw.__main__ import run
+from gw.commandline import run
 from gw.sources.cluster import Cluster, ClusterTarget
 from gw.sources.installation import Installation, InstallationQuery
 from gw.surroundings import Surroundings
@@ -92,12 +92,14 @@ class Gw:
     """Raised in place of opening the cluster."""
     real_cluster: bool = False
     """Whether the cluster is opened as in production."""
+    real_github: bool = False
 
     def __call__(self, *arguments: str, answer: str | None = None, terminal: bool = False) -> Answer:
         """Runs a command line; `answer` is what a person at a terminal types."""
         stdin = io.StringIO() if answer is None else Terminal(answer)
         out, err = (Terminal() if terminal else io.StringIO() for _ in range(2))
         surroundings: dict[str, Any] = {} if self.real_cluster else {"open_cluster": self._open}
+        surroundings |= {} if self.real_github else {"look_up_installation": self.github.look_up}
         code = run(
             arguments,
             surroundings=Surroundings(
@@ -105,7 +107,6 @@ class Gw:
                 stdout=out,
                 stderr=err,
                 clock=self.clock,
-                look_up_installation=self.github.look_up,
                 **surroundings,
             ),
         )

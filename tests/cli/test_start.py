@@ -43,7 +43,7 @@ def modules_after(code: str) -> set[str]:
     "code",
     [
         "import gw.app",
-        "import gw.__main__ as m\nassert m.run(['--help']) == 0",
+        "import gw.commandline as m\nassert m.run(['--help']) == 0",
     ],
     ids=["importing the app", "gw --help"],
 )
@@ -56,14 +56,14 @@ def test_no_heavy_module_is_loaded_by(code: str) -> None:
 
 
 def test_the_root_help_names_every_command(gw: Gw) -> None:
-    program = "import gw.__main__ as m\nm.run(['--help'])"
+    program = "import gw.commandline as m\nm.run(['--help'])"
     shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     for command in ("health", "tenant", "runner-group", "sandbox", "version", "--install-completion"):
         assert command in shown
 
 
 def test_kubectl_gw_names_itself_so() -> None:
-    program = "import gw.__main__ as m\nm.run(['--help'], program='kubectl-gw')"
+    program = "import gw.commandline as m\nm.run(['--help'], program='kubectl-gw')"
     shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert shown.startswith("Usage: kubectl-gw ")
 
@@ -78,7 +78,7 @@ def test_the_installed_commands_start() -> None:
 
 def test_completion_comes_as_a_script_for_the_shell() -> None:
     variables = os.environ | {"_GW_COMPLETE": "source_bash"}
-    program = "import gw.__main__ as m, sys\nsys.exit(m.run([]))"
+    program = "import gw.commandline as m, sys\nsys.exit(m.run([]))"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=variables, check=False)
     assert result.returncode == 0, result.stderr
     assert "complete -o default -F" in result.stdout

@@ -1,7 +1,6 @@
 """One sandbox with one tenant for all end-to-end tests that only look at it or run jobs on it."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 
 from support.commands import Answer, run_command
+from support.components import require_kubectl
 
 GROUPS = (
     "gpu-runners labels=self-hosted,gpu maxListeners=10 tiers=runner-critical:5,runner-standard:20",
@@ -31,10 +31,8 @@ class Sandbox:
 
     def kubectl(self, *arguments: str, timeout_seconds: float = 60.0, **variables: str) -> Answer:
         """Plain `kubectl`; skips the test where the machine has none."""
-        if shutil.which("kubectl") is None:
-            pytest.skip("kubectl is not installed; any kubectl of version 1.30 or newer brings this test")
         known = {"KUBECONFIG": str(self.folder / "kubeconfig")} | variables
-        return run_command("kubectl", *arguments, timeout_seconds=timeout_seconds, **known)
+        return run_command(require_kubectl(), *arguments, timeout_seconds=timeout_seconds, **known)
 
     def tenant_arguments(self, *groups: str) -> list[str]:
         """The options of `gw tenant add` that belong to this sandbox."""

@@ -43,7 +43,7 @@ def test_the_agents_pod_and_log_are_found_by_the_runbooks_names(sandbox: Any) ->
     [
         ("actionsgateway", "All Available|AllAvailable"),
         ("runnergroup", "ListenerActive"),
-        ("deploy/actions-gateway-controller", "StrategyType:           Recreate"),
+        ("deploy/actions-gateway-controller", "Recreate"),
         ("pod", "Service Account:"),
     ],
 )

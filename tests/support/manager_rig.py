@@ -11,7 +11,6 @@ import aiohttp
 
 from actions_gateway.api.names import AGENT
 from actions_gateway.engine.clock import Clock, SystemClock
-from actions_gateway.engine.supervision import cancel_and_wait
 from actions_gateway.kube.client import KubeClient, load_configuration
 from actions_gateway.kube.errors import Forbidden, NotFound
 from actions_gateway.kube.resources import (
@@ -78,13 +77,13 @@ class Rig:
             controller = GatewayController(
                 settings, client=client, clock=clock or SystemClock(), rng=random.Random(7), metrics=metrics
             )
-            task = asyncio.create_task(controller.run(), name="manager")
-            try:
-                running = RunningManager(client, metrics, task)
+            # In a group, so that a manager that dies ends the test with its reason.
+            async with asyncio.TaskGroup() as group:
+                task = group.create_task(controller.run(), name="manager")
+                running = RunningManager(client, metrics)
                 await running.until(lambda: controller.is_synced)
                 yield running
-            finally:
-                await cancel_and_wait(task)
+                task.cancel()
 
     @asynccontextmanager
     async def recording_client(self) -> AsyncIterator[RecordingClient]:
@@ -195,10 +194,9 @@ class Rig:
 class RunningManager:
     """A manager at work."""
 
-    def __init__(self, client: RecordingClient, metrics: Metrics, task: asyncio.Task[None]) -> None:
+    def __init__(self, client: RecordingClient, metrics: Metrics) -> None:
         self.client = client
         self.metrics = metrics
-        self._task = task
 
     @property
     def passes(self) -> float:
@@ -206,10 +204,10 @@ class RunningManager:
         return self.metrics.value(RECONCILE_TOTAL, controller=CONTROLLER, result="success") or 0
 
     async def until(self, holds: Callable[[], bool]) -> None:
-        """Returns once `holds` says so; raises what the manager died of."""
-        while not holds():
-            if self._task.done():
-                self._task.result()
+        """Returns once `holds` says so."""
+        while True:
+            if holds():
+                return
             await asyncio.sleep(_POLL_SECONDS)
 
     async def until_next_pass(self) -> None:

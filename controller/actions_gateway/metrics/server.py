@@ -32,11 +32,12 @@ async def serve_exposition(
     probes.add_routes([web.get("/healthz", _probe(is_alive)), web.get("/readyz", _probe(is_ready))])
     exposition = web.Application()
     exposition.add_routes([web.get("/metrics", scrape)])
-    runners = [web.AppRunner(application, access_log=None) for application in (probes, exposition)]
+    applications = (probes, exposition)
+    runners = [web.AppRunner(application, access_log=None, shutdown_timeout=1.0) for application in applications]
     try:
         for runner, port in zip(runners, (health_port, metrics_port), strict=True):
             await runner.setup()
-            await web.TCPSite(runner, host, port, shutdown_timeout=1.0).start()
+            await web.TCPSite(runner, host, port).start()
         yield
     finally:
         for runner in runners:

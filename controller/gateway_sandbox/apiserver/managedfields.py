@@ -82,7 +82,7 @@ def record_update(kind: Kind, old: Json | None, new: Json, writing: Writing) -> 
     if new["metadata"].get("managedFields") == [{}]:
         new["metadata"].pop("managedFields")
         return
-    changed, removed = compare(kind.node, _owned_part(old or {}), _owned_part(new))
+    changed, removed = compare(kind.node, _owned_part(kind, old or {}, writing), _owned_part(kind, new, writing))
     mine = _find(entries, writing, "Update", kind.api_version)
     for entry in entries:
         entry.lose(removed, *(() if entry is mine else (changed,)))
@@ -98,7 +98,7 @@ def apply_configuration(kind: Kind, live: Json, config: Json, writing: Writing, 
     """The object after server-side apply of `config`; raises ApiError 409 naming the managers in conflict."""
     if config["metadata"].get("managedFields"):
         raise bad_request("metadata.managedFields must be nil")
-    wanted = _field_set(kind, config)
+    wanted = _field_set(kind, config, writing)
     entries = _entries(live)
     mine = _find(entries, writing, "Apply", "")
     others = [entry for entry in entries if entry is not mine]
@@ -108,7 +108,7 @@ def apply_configuration(kind: Kind, live: Json, config: Json, writing: Writing, 
     merged: Json = merge(kind.node, live, config)
     if mine is not None:
         merged = remove(kind.node, merged, mine.fields, owned)
-    changed, removed = compare(kind.node, _owned_part(live), _owned_part(merged))
+    changed, removed = compare(kind.node, _owned_part(kind, live, writing), _owned_part(kind, merged, writing))
     if not force:
         _check_conflicts(others, difference(changed, _given_away(kind, live, writing)))
     for entry in others:
@@ -127,23 +127,35 @@ def _given_away(kind: Kind, live: Json, writing: Writing) -> FieldSet:
     annotation = (live["metadata"].get("annotations") or {}).get(_LAST_APPLIED)
     if writing.manager != "kubectl" or not annotation:
         return {}
-    left = _owned_part(json.loads(annotation))
-    return difference(field_set(kind.node, left), compare(kind.node, left, _owned_part(live))[0])
+    left = _owned_part(kind, json.loads(annotation), writing)
+    return difference(field_set(kind.node, left), compare(kind.node, left, _owned_part(kind, live, writing))[0])
 
 
-def _field_set(kind: Kind, config: Json) -> FieldSet:
+def _field_set(kind: Kind, config: Json, writing: Writing) -> FieldSet:
     try:
-        return field_set(kind.node, _owned_part(config))
+        return field_set(kind.node, _owned_part(kind, config, writing))
     except ApiError as problem:
         meta = config["metadata"]
         where = f"{meta.get('namespace', '')}/{meta['name']}; {kind.api_version}, Kind={kind.kind}"
         raise ApiError(500, "", f"failed to create typed patch object ({where}): {problem.message}") from problem
 
 
-def _owned_part(obj: Json) -> Json:
-    part = {name: value for name, value in obj.items() if name not in _UNOWNED and name != "metadata"}
+def _owned_part(kind: Kind, obj: Json, writing: Writing) -> Json:
+    """The fields that a writer through this endpoint can own."""
+    hidden = _UNOWNED | ({"status"} if "status" in kind.subresources and writing.subresource != "status" else set())
+    part = {name: value for name, value in obj.items() if name not in hidden and name != "metadata"}
     metadata = {name: value for name, value in obj.get("metadata", {}).items() if name not in _UNOWNED_METADATA}
     return part | ({"metadata": metadata} if metadata else {})
+
+
+def differs_only_in_times(new: Json, old: Json) -> bool:
+    """Whether two versions are the same but for the times of managedFields; such a write is not stored."""
+
+    def timeless(obj: Json) -> Json:
+        entries = [entry | {"time": ""} for entry in obj["metadata"].get("managedFields") or ()]
+        return obj | {"metadata": obj["metadata"] | {"managedFields": entries}}
+
+    return timeless(new) == timeless(old)
 
 
 def _entries(obj: Json) -> list[_Entry]:

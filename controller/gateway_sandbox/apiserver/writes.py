@@ -15,7 +15,7 @@ from actions_gateway.engine.clock import Clock
 from gateway_sandbox.apiserver.admission import Admission
 from gateway_sandbox.apiserver.defaults import compute_defaults, initial_state, initial_status
 from gateway_sandbox.apiserver.kinds import Json, Kind
-from gateway_sandbox.apiserver.managedfields import Writing, apply_configuration, record_update
+from gateway_sandbox.apiserver.managedfields import Writing, apply_configuration, differs_only_in_times, record_update
 from gateway_sandbox.apiserver.schema import Report, conform
 from gateway_sandbox.apiserver.statuses import (
     ApiError,
@@ -141,7 +141,7 @@ class Writer:
         self._check(kind, new, faults)
         if not is_applied:
             record_update(kind, old, new, self._writing(options))
-        if new == old:
+        if differs_only_in_times(new, old):
             return record
         if options.dry_run:
             return Record(new, record.version)

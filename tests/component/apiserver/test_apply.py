@@ -229,3 +229,24 @@ def test_an_apply_of_json_and_of_yaml_mean_the_same() -> None:
             assert (await answer.json())["data"] == {"a": "1"}
 
     play(scenario)
+
+
+def test_a_value_in_another_spelling_is_no_change() -> None:
+    clock = ManualClock()
+
+    async def scenario(api: Api) -> None:
+        body = deployment()
+        container = body["spec"]["template"]["spec"]["containers"][0]
+        container |= {
+            "resources": {"limits": {"cpu": "1000m", "memory": "1024Mi"}},
+            "env": [{"name": "A", "value": ""}],
+        }
+        first = await api.apply(f"{DEPLOYMENTS}/web", body, "one")
+        assert first.body["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"] == {
+            "cpu": "1",
+            "memory": "1Gi",
+        }
+        await clock.advance(60)
+        assert (await api.apply(f"{DEPLOYMENTS}/web", body, "one")).body == first.body
+
+    play(scenario, clock=clock)

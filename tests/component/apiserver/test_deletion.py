@@ -192,3 +192,12 @@ def test_a_foreign_finalizer_of_a_namespace_is_respected_until_finalized() -> No
         assert (await api.get(path)).status == 404
 
     play(scenario)
+
+
+def test_the_systems_own_namespaces_cannot_be_deleted() -> None:
+    async def scenario(api: Api) -> None:
+        answer = await api.delete("/api/v1/namespaces/kube-system")
+        assert answer.refusal == (403, "Forbidden")
+        assert answer.message == 'namespaces "kube-system" is forbidden: this namespace may not be deleted'
+
+    play(scenario)

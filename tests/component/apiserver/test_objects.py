@@ -325,3 +325,41 @@ def test_events_written_in_one_api_group_are_read_in_the_other() -> None:
         assert (await api.get("~/events/e1")).body["message"] == "started"
 
     play(scenario)
+
+
+def test_an_export_of_a_dying_object_can_be_created_anew() -> None:
+    async def scenario(api: Api) -> None:
+        body = config_map(n="1")
+        body["metadata"]["finalizers"] = ["x/hold"]
+        await api.create("~/configmaps", body)
+        exported = (await api.delete("~/configmaps/settings")).body
+        await api.patch("~/configmaps/settings", {"metadata": {"finalizers": None}})
+        del exported["metadata"]["resourceVersion"]
+        created = await api.create("~/configmaps", exported)
+        assert "deletionTimestamp" not in created["metadata"]
+        assert created["metadata"]["uid"] != exported["metadata"]["uid"]
+
+    play(scenario)
+
+
+def test_secret_data_must_be_base64() -> None:
+    async def scenario(api: Api) -> None:
+        answer = await api.post("~/secrets", {"metadata": {"name": "s"}, "data": {"key": "not base64!"}})
+        assert answer.refusal == (400, "BadRequest")
+        assert "illegal base64 data" in answer.message
+
+    play(scenario)
+
+
+def test_events_expire_after_an_hour() -> None:
+    clock = ManualClock()
+
+    async def scenario(api: Api) -> None:
+        body = {"metadata": {"name": "e"}, "involvedObject": {"kind": "Pod", "name": "p"}, "reason": "Started"}
+        await api.create("~/events", body)
+        await clock.advance(3500)
+        assert await api.names("~/events") == ["e"]
+        await clock.advance(200)
+        assert await api.names("~/events") == []
+
+    play(scenario, clock=clock)

@@ -40,14 +40,13 @@ def free_port() -> int:
 @asynccontextmanager
 async def process(client: KubeClient, name: str, health_port: int = 0) -> AsyncIterator[asyncio.Task[None]]:
     settings = replace(QUICK, pod_name=name, health_port=health_port, metrics_port=0)
-    task = asyncio.create_task(run_manager(settings, client=client, clock=SystemClock(), rng=random.Random(name)))
-    try:
+    # In a group, so that a manager that dies ends the test with its reason.
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(
+            run_manager(settings, client=client, clock=SystemClock(), rng=random.Random(name)), name=name
+        )
         yield task
-    finally:
-        died = task.done() and not task.cancelled()
-        await cancel_and_wait(task)
-        if died:
-            task.result()
+        task.cancel()
 
 
 async def leader(rig: Rig) -> str:

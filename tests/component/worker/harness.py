@@ -6,7 +6,7 @@ import os
 import signal
 import ssl
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -194,10 +194,17 @@ class Pod:
 
     async def until(self, text: str) -> None:
         """Reads the pod's log until a line holds `text`."""
+        await self._read_until(text, lambda line: text in line)
+
+    async def until_line(self, text: str) -> None:
+        """Reads the pod's log until a line is `text`; a script that prints it is itself printed before."""
+        await self._read_until(text, lambda line: line.strip() == text)
+
+    async def _read_until(self, text: str, is_found: Callable[[str], bool]) -> None:
         assert self.process.stdout is not None
         while line := (await self.process.stdout.readline()).decode():
             self.output += line
-            if text in line:
+            if is_found(line):
                 return
         raise AssertionError(f"the pod ended without {text!r}:\n{self.output}")
 

@@ -4,7 +4,7 @@ import os
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actions_gateway.worker.errors import StartError
@@ -30,6 +30,7 @@ def test_a_message_has_these_bytes(kind: int, text: str, expected: str) -> None:
     assert frame(kind, text) == bytes.fromhex(expected)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=500))
 def test_the_workers_channel_reads_what_the_wrapper_writes(text: str) -> None:
     read_end, write_end = os.pipe()

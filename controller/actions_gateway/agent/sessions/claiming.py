@@ -20,7 +20,6 @@ from actions_gateway.api import labels
 from actions_gateway.github.errors import (
     AlreadyClaimed,
     DeliveryGone,
-    DeliveryLost,
     GitHubError,
     RateLimited,
     Transient,
@@ -49,8 +48,9 @@ class Claim:
 class NoClaim:
     """A claim that failed."""
 
-    is_runner_spent: bool
-    """The registration is used up, or may be: it must not wait for another job."""
+    was_tried: bool
+    """GitHub was asked. The registration may be used up even by a claim that was refused, and a delivery that was
+    acknowledged and not claimed keeps its session from other jobs: neither may wait for another one."""
 
 
 class ClassicJobService:
@@ -88,40 +88,37 @@ class Claimer:
             reservation.release()
             self._count_failure("other")
             bound.warning("job not claimed: no slot", problem=problem.message)
-            return NoClaim(is_runner_spent=False)
+            return NoClaim(was_tried=False)
         acquired = await self._acquire(request, bound)
-        if isinstance(acquired, AcquiredJob) and parts.plans.claim(acquired.plan_id):
+        if acquired is not None and parts.plans.claim(acquired.plan_id):
             self._basics.metrics.inc(JOBS_ACQUIRED, 1, **self._labels)
             bound.info("job claimed", plan_id=acquired.plan_id, slot=slot.name)
             return Claim(self._claimed(acquired, reservation, waiting, slot), acquired.job_id)
         reservation.release()
         await parts.slots.release(slot)
-        if isinstance(acquired, AcquiredJob):
+        if acquired is not None:
             bound.warning("job delivered twice: it runs already", plan_id=acquired.plan_id)
-            return NoClaim(is_runner_spent=True)
-        return acquired
+        return NoClaim(was_tried=True)
 
-    async def _acquire(self, request: JobRequest, bound: FilteringBoundLogger) -> AcquiredJob | NoClaim:
+    async def _acquire(self, request: JobRequest, bound: FilteringBoundLogger) -> AcquiredJob | None:
         """Repeats the same request id after an answer that leaves open whether the job is ours."""
-        clock, attempts = self._basics.clock, self._basics.tunables.acquire_attempts
-        is_uncertain = False
+        clock, tunables = self._basics.clock, self._basics.tunables
         try:
             if request.should_acknowledge:
                 await self._connection.acknowledge(request)
-            for _ in range(attempts - 1):
+            for _ in range(tunables.acquire_attempts - 1):
                 try:
                     return await self._connection.acquire(request)
                 except RateLimited as problem:
-                    await clock.sleep(min(problem.wait_seconds, self._basics.tunables.claim_window_seconds / 2))
+                    await clock.sleep(min(problem.wait_seconds, tunables.claim_window_seconds / 2))
                 except Transient:
-                    is_uncertain = True
                     await clock.sleep(_RETRY_PAUSE_SECONDS)
             return await self._connection.acquire(request)
         except GitHubError as problem:
             reason = _reason(problem)
             self._count_failure(reason)
             bound.warning("job not claimed", reason=reason, problem=str(problem))
-            return NoClaim(is_runner_spent=is_uncertain or not isinstance(problem, DeliveryLost | RateLimited))
+            return None
 
     def _resume_state(self, request: JobRequest, waiting: Waiting) -> ResumeState:
         age = timedelta(seconds=self._basics.clock.monotonic() - waiting.first_delivered)

@@ -33,7 +33,6 @@ class Connection:
     async def open(self) -> None:
         """Opens the session."""
         token = await self._current_token()
-        self._may_be_open = True
         try:
             self._session = await self._create(token)
         except SessionConflict:
@@ -42,6 +41,7 @@ class Connection:
             self._session = await self._create(token)
 
     async def _create(self, token: Secret) -> Session:
+        self._may_be_open = True
         return await self._parts.broker.create_session(self.registration.jit, token, self._parts.basics.agent)
 
     async def reopen(self) -> None:

@@ -261,8 +261,8 @@ class RunnerSession:
             self._deliveries.claimed(request.request_id)
             self._to(SessionState.BUSY)
             return result
-        if result.is_runner_spent:
-            raise RegistrationSpent("the claim used it up")
+        if result.was_tried:
+            raise RegistrationSpent("its claim failed")
         self._to(SessionState.LISTENING)
         await self._pause()
         return None

@@ -1,0 +1,319 @@
+"""gw sandbox: starting, finding, running a workflow, reading logs. The jobs' gateway is played by the test."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from actions_gateway.kube import resources as r
+from gateway_sandbox import launcher
+from gateway_sandbox.launcher import SandboxError
+
+from .objects import runner_group
+from .rig import Answer, Gw
+from .servers import API_TOKEN, CONTROL_TOKEN, Servers
+
+GREET = """\
+name: Greetings
+on: workflow_dispatch
+jobs:
+  greet:
+    runs-on: [self-hosted, linux]
+    steps:
+      - run: echo hello
+  part:
+    runs-on: [self-hosted, linux]
+    needs: greet
+    steps:
+      - run: echo goodbye
+"""
+
+
+class Site:
+    """gw with the servers as its sandbox; `play` is what happens between gw's looks."""
+
+    def __init__(self, servers: Servers) -> None:
+        self.servers = servers
+        self.gw = Gw(real_cluster=True)
+
+    def __call__(self, *arguments: str) -> Answer:
+        answer = self.gw("sandbox", *arguments)
+        assert [token for token in (API_TOKEN, CONTROL_TOKEN) if token in answer.out + answer.err] == []
+        assert "Traceback" not in answer.err
+        return answer
+
+    def play(self, concludes: Callable[[str], str | None]) -> None:
+        """Between looks every job that may run is concluded as `concludes` says, or left alone."""
+
+        def on_sleep() -> None:
+            self.servers.call(self._conclude(concludes))
+
+        self.gw.clock.on_sleep = on_sleep
+
+    async def _conclude(self, concludes: Callable[[str], str | None]) -> None:
+        core = self.servers.github.core
+        for job in [job for run in core.runs() for job in run.jobs if not job.is_done and not job.waiting_for]:
+            if (conclusion := concludes(job.plan.name)) is not None:
+                job.log.append(f"{job.plan.name} said hello\n")
+                core.conclude(job, conclusion)
+
+    @property
+    def run_count(self) -> int:
+        async def count() -> int:
+            return len(list(self.servers.github.core.runs()))
+
+        return self.servers.call(count())
+
+
+@pytest.fixture
+def site(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """A sandbox with one runner group for self-hosted and linux."""
+    monkeypatch.setattr(launcher, "read_info", lambda _: servers.info())
+    namespace = {"metadata": {"name": "team-a"}}
+    group = runner_group(name="cpu")
+    group["metadata"].pop("creationTimestamp")
+    servers.put(r.NAMESPACES, namespace)
+    servers.put(r.RUNNERGROUPS, {key: group[key] for key in ("metadata", "spec")})
+    return Site(servers)
+
+
+@pytest.fixture
+def workflow(tmp_path: Path) -> Path:
+    path = tmp_path / "greet.yml"
+    path.write_text(GREET)
+    return path
+
+
+# -- up, down, status
+
+
+def test_up_prints_where_it_is_and_what_to_try_next(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    launched = []
+
+    def launch(folder: Path, *, owner_pid: int | None, timeout_seconds: float) -> launcher.SandboxInfo:
+        launched.append((folder, owner_pid, timeout_seconds))
+        return servers.info()
+
+    monkeypatch.setattr(launcher, "launch", launch)
+    answer = Gw()("sandbox", "up", "--dir", str(tmp_path), "--timeout", "7s")
+    assert answer.code == 0, answer
+    assert launched == [(tmp_path, None, 7.0)]
+    assert str(servers.kubeconfig) in answer.out
+    assert f"export KUBECONFIG={servers.kubeconfig}" in answer.err
+    assert f"gw tenant add team-a --yes --github-url {servers.github.url}/octo/demo" in answer.err
+    assert "leaves out: " in answer.err
+
+
+@pytest.mark.parametrize(
+    ("raised", "log", "code"),
+    [
+        (SandboxError("x is not empty and no sandbox made it", "name an empty folder"), False, 2),
+        (SandboxError("the sandbox ended while it started:\nport taken\nbye", "run it again"), True, 3),
+        (PermissionError(13, "Permission denied"), False, 2),
+    ],
+    ids=["a folder that is not its own", "an end while starting", "a folder that may not be written"],
+)
+def test_a_sandbox_that_cannot_start_says_why(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, raised: Exception, log: bool, code: int
+) -> None:
+    def launch(*_: object, **__: object) -> None:
+        if log:
+            (tmp_path / launcher.LOG_FILE).write_text("port taken\n")
+        raise raised
+
+    monkeypatch.setattr(launcher, "launch", launch)
+    answer = Gw()("sandbox", "up", "--dir", str(tmp_path))
+    assert answer.code == code, answer
+    assert answer.out == ""
+    assert "Error: " in answer.err
+    assert "Next:  " in answer.err
+    if log:
+        assert "       port taken\n       bye\n" in answer.err
+
+
+def test_up_beside_a_running_one_is_refused(site: Site, tmp_path: Path) -> None:
+    answer = site("up", "--dir", str(tmp_path))
+    assert answer.code == 2
+    assert "already runs" in answer.err
+
+
+def test_up_for_an_owner_that_is_gone_is_refused(tmp_path: Path) -> None:
+    answer = Gw()("sandbox", "up", "--dir", str(tmp_path / "new"), "--owner-pid", str(2**22 + 1))
+    assert answer.code == 2
+    assert "there is no process" in answer.err
+    assert not (tmp_path / "new").exists()
+
+
+def test_down_without_a_sandbox_is_fine(tmp_path: Path) -> None:
+    answer = Gw()("sandbox", "down", "--dir", str(tmp_path))
+    assert answer.code == 0
+    assert answer.out == f"No sandbox was running in {tmp_path}.\n"
+
+
+def test_status_shows_what_it_does(site: Site, workflow: Path) -> None:
+    document = json.loads(site("status", "-o", "json").out)
+    assert document["github_url"] == site.servers.github.url
+    assert document["app_key_path"] == str(site.servers.key_file)
+    assert set(document["jobs"]) == {"queued", "in_progress", "completed"}
+    assert document["problems"] == []
+
+
+def test_status_of_one_that_does_not_answer_is_exit_3(
+    site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from dataclasses import replace
+
+    dead = replace(site.servers.info(), control_url="https://127.0.0.1:1/sandbox")
+    monkeypatch.setattr(launcher, "read_info", lambda _: dead)
+    answer = site("status")
+    assert answer.code == 3
+    assert "Problem: the sandbox's GitHub gives no answer" in answer.out
+
+
+@pytest.mark.parametrize("command", [["status"], ["logs"], ["run", "x.yml"]])
+def test_without_a_sandbox_the_next_step_is_up(command: list[str], tmp_path: Path) -> None:
+    answer = Gw()("sandbox", *command, "--dir", str(tmp_path))
+    assert answer.code == 2
+    assert "gw sandbox up" in answer.err
+
+
+# -- run
+
+
+def test_a_run_is_followed_from_queued_to_done(site: Site, workflow: Path) -> None:
+    site.play(lambda name: "success")
+    answer = site("run", str(workflow))
+    assert answer.code == 0, answer
+    moves = [line.split()[:2] for line in answer.err.splitlines()]
+    assert ["queued", "greet"] in moves
+    assert moves.index(["done", "greet:"]) < moves.index(["done", "part:"])
+    assert "needs: greet" in answer.err
+    rows = {line.split()[0]: line.split()[1] for line in answer.out.splitlines() if line.strip()}
+    assert (rows["greet"], rows["part"]) == ("success", "success")
+    assert "2 jobs" in answer.out
+    assert "gw sandbox logs greet" in answer.err
+
+
+def test_on_a_terminal_the_jobs_are_redrawn_in_place(
+    site: Site, workflow: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    site.play(lambda name: "success")
+    answer = site.gw("sandbox", "run", str(workflow), terminal=True)
+    assert answer.code == 0, answer
+    assert "\x1b[2K" in answer.err
+    assert "queued   greet" not in answer.err
+    assert "JOB" in answer.out
+
+
+def test_a_red_job_is_an_outcome_unless_asked_for(site: Site, workflow: Path) -> None:
+    site.play(lambda name: "failure")
+    assert site("run", str(workflow)).code == 0
+    red = site("run", str(workflow), "--fail-on", "failure", "-o", "json")
+    assert red.code == 1
+    document = json.loads(red.out)
+    assert document["exit_code"] == 1
+    assert {job["name"]: job["conclusion"] for job in document["jobs"]} == {"greet": "failure", "part": "skipped"}
+
+
+def test_a_job_that_does_not_conclude_in_time_is_exit_5(site: Site, workflow: Path) -> None:
+    site.play(lambda name: None)
+    answer = site("run", str(workflow), "--timeout", "3s")
+    assert answer.code == 5
+    assert "is not over: 2 queued. It goes on without gw." in answer.out
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("jobs: [", "line 1"),
+        ("on: push\njobs:\n  a:\n    runs-on: x\n    stepz: []\n", "line 5"),
+        ("name: none\non: push\n", "no `jobs:`"),
+        ("on: push\njobs:\n  a:\n    runs-on: [self-hosted, windows]\n    steps: [{run: 'true'}]\n", "windows"),
+    ],
+    ids=["no YAML", "an unknown key", "no jobs", "labels that no group serves"],
+)
+def test_what_cannot_run_is_refused_before_it_is_queued(site: Site, tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "wrong.yml"
+    path.write_text(text)
+    before = site.run_count
+    answer = site("run", str(path))
+    assert answer.code == 2, answer
+    assert said in answer.err
+    assert "nothing was queued" in answer.err
+    assert site.run_count == before
+
+
+def test_labels_that_no_group_serves_are_named_with_the_groups_that_exist(site: Site, tmp_path: Path) -> None:
+    path = tmp_path / "gpu.yml"
+    path.write_text("on: push\njobs:\n  train:\n    runs-on: [self-hosted, gpu]\n    steps: [{run: 'true'}]\n")
+    answer = site("run", str(path))
+    assert "the job train asks for the labels self-hosted, gpu, which no runner group serves" in answer.err
+    assert "team-a-cpu: self-hosted, linux" in answer.err
+
+
+def test_labels_are_matched_without_regard_to_case(site: Site, tmp_path: Path) -> None:
+    path = tmp_path / "case.yml"
+    path.write_text("on: push\njobs:\n  a:\n    runs-on: [Self-Hosted, LINUX]\n    steps: [{run: 'true'}]\n")
+    site.play(lambda name: "success")
+    assert site("run", str(path)).code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["/nonexistent.yml"], "/nonexistent.yml cannot be read"),
+        (["GREET", "--source", "/nonexistent"], "the folder /nonexistent does not exist"),
+        (["GREET", "--fail-on", "red"], "'red' is none of"),
+        (["GREET", "--repository", "nonsense"], "owner/name"),
+    ],
+    ids=["no file", "no source", "no such level", "no repository"],
+)
+def test_a_wrong_argument_is_refused(site: Site, workflow: Path, arguments: list[str], said: str) -> None:
+    answer = site("run", *(argument.replace("GREET", str(workflow)) for argument in arguments))
+    assert answer.code == 2, answer
+    assert said in answer.err
+
+
+# -- logs
+
+
+def test_the_logs_of_the_latest_run(site: Site, workflow: Path) -> None:
+    site.play(lambda name: "success")
+    site("run", str(workflow))
+    everything = site("logs")
+    assert everything.code == 0
+    assert everything.out.splitlines() == [
+        "==> greet (success) <==",
+        "greet said hello",
+        "==> part (success) <==",
+        "part said hello",
+    ]
+    assert site("logs", "part").out == "part said hello\n"
+    assert site("logs", "gre").out == "greet said hello\n"
+
+
+def test_a_job_or_run_that_is_not_there_is_refused_with_what_is(site: Site, workflow: Path) -> None:
+    site.play(lambda name: "success")
+    site("run", str(workflow))
+    no_job = site("logs", "deploy")
+    assert no_job.code == 2
+    assert "no job 'deploy'" in no_job.err
+    assert "Name one of: greet, part." in no_job.err
+    assert site("logs", "--run", "1").code == 2
+
+
+def test_two_jobs_that_begin_alike_must_be_told_apart(site: Site, tmp_path: Path) -> None:
+    path = tmp_path / "matrix.yml"
+    path.write_text(
+        "on: push\njobs:\n  a:\n    runs-on: [linux]\n    strategy: {matrix: {n: [1, 2]}}\n    steps: [{run: 'true'}]\n"
+    )
+    site.play(lambda name: "success")
+    assert site("run", str(path)).code == 0
+    answer = site("logs", "a")
+    assert answer.code == 2
+    assert "several jobs 'a'" in answer.err
+    assert site("logs", "a (2)").out == "a (2) said hello\n"

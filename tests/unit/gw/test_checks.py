@@ -1,0 +1,249 @@
+"""Each check passes where it should and fails where it should, reads only what it names, and has a page."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actions_gateway.api.conditions import ConditionType, Reason
+from gw.checks.catalog import CATALOG
+from gw.checks.engine import judge
+from gw.checks.index import front_matter
+from gw.checks.model import Check, Finding, Outcome
+from gw.sources.facts import Facts, Known, Missing, Need
+from gw.sources.gateways import ConditionFact, GatewayFact, GroupFact
+from gw.sources.platform import DeploymentFact, LeaseFact, ManagerFact, ServedTypes
+from gw.sources.pods import ContainerFact, PodFact, PodRole
+from support.clock import START
+
+PAGES = Path(__file__).parents[3] / "runbooks" / "checks"
+SECTIONS = ["Meaning", "Impact", "Diagnosis", "Mitigation", "Verification"]
+CHECKS = {check.id: check for check in CATALOG}
+
+
+def ago(seconds: float) -> datetime:
+    return START - timedelta(seconds=seconds)
+
+
+def condition(kind: ConditionType, status: str, reason: Reason, *, seconds_ago: float = 3600) -> ConditionFact:
+    return ConditionFact(kind.value, status, reason.value, "the cluster's own words.", ago(seconds_ago))
+
+
+READY = condition(ConditionType.READY, "True", Reason.ALL_AVAILABLE)
+AGENT_READY = condition(ConditionType.AGC_AVAILABLE, "True", Reason.AGC_READY)
+CREDENTIAL_FINE = condition(ConditionType.CREDENTIAL_UNAVAILABLE, "False", Reason.CREDENTIAL_AVAILABLE)
+GATEWAY = GatewayFact(
+    namespace="team-a",
+    name="ci",
+    created_at=ago(86400),
+    github_url="https://github.com/octo",
+    secret_name="github-app-v1",
+    paused=False,
+    group_names=("cpu",),
+    conditions=(READY, AGENT_READY, CREDENTIAL_FINE),
+    active_sessions=1,
+    active_jobs=0,
+    is_observed=True,
+)
+GROUP = GroupFact(
+    namespace="team-a",
+    name="ci-cpu",
+    gateway="ci",
+    created_at=ago(86400),
+    runner_labels=("self-hosted", "linux"),
+    max_listeners=1,
+    worker_ceiling=30,
+    suspended=False,
+    active_sessions=1,
+    active_jobs=0,
+    pending_jobs=0,
+    conditions=(condition(ConditionType.READY, "True", Reason.LISTENER_ACTIVE),),
+)
+AGENT = PodFact("team-a", "agent-1", PodRole.AGENT, "Running", ago(86400), containers=(ContainerFact("agc"),))
+WORKER = PodFact(
+    "team-a", "runner-1", PodRole.WORKER, "Running", ago(60), group="ci-cpu", containers=(ContainerFact("runner"),)
+)
+HEALTHY = Facts(
+    now=START,
+    served=Known(ServedTypes("https://cluster", frozenset({"actionsgateways", "runnergroups"}))),
+    manager=Known(ManagerFact(DeploymentFact("gmc", 2, 2), LeaseFact("gmc-0", ago(3), 15.0))),
+    gateways=Known((GATEWAY,)),
+    groups=Known((GROUP,)),
+    pods=Known((AGENT, WORKER)),
+)
+
+
+def manager(*, ready: int = 2, renewed_seconds_ago: float = 3, holder: str = "gmc-0") -> dict[str, Any]:
+    lease = LeaseFact(holder, ago(renewed_seconds_ago), 15.0)
+    return {"manager": Known(ManagerFact(DeploymentFact("gmc", 2, ready), lease))}
+
+
+def gateway(*conditions: ConditionFact, **changes: Any) -> dict[str, Any]:
+    kept = [entry for entry in GATEWAY.conditions if entry.type not in {each.type for each in conditions}]
+    return {"gateways": Known((replace(GATEWAY, conditions=(*kept, *conditions), **changes),))}
+
+
+def group(*, silent_seconds: float = 600, **changes: Any) -> dict[str, Any]:
+    silent = condition(ConditionType.READY, "False", Reason.NO_ACTIVE_SESSIONS, seconds_ago=silent_seconds)
+    silenced: dict[str, Any] = {"active_sessions": 0, "conditions": (silent,)}
+    return {"groups": Known((replace(GROUP, **(silenced | changes)),))}
+
+
+def agent(**container: Any) -> dict[str, Any]:
+    return {"pods": Known((replace(AGENT, containers=(ContainerFact("agc", **container),)),))}
+
+
+def worker(*, container: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+    containers = (ContainerFact("runner", **(container or {})),)
+    return {"pods": Known((replace(WORKER, containers=containers, **changes),))}
+
+
+NOT_READY = condition(ConditionType.READY, "False", Reason.AGC_NOT_READY)
+
+FAILING: list[tuple[str, str, dict[str, Any]]] = [
+    ("api.crds-served", "one type is missing", {"served": Known(ServedTypes("x", frozenset({"runnergroups"})))}),
+    ("api.crds-served", "the group is missing", {"served": Known(ServedTypes("x", frozenset()))}),
+    ("manager.running", "no pod is ready", manager(ready=0)),
+    ("manager.running", "it is not installed", {"manager": Known(ManagerFact(None, None))}),
+    ("manager.leading", "the lease has lapsed", manager(renewed_seconds_ago=16)),
+    ("manager.leading", "nobody holds the lease", manager(holder="")),
+    ("manager.leading", "there is no lease", {"manager": Known(ManagerFact(DeploymentFact("gmc", 2, 2), None))}),
+    ("gateway.ready", "Ready is False", gateway(NOT_READY, created_at=ago(31))),
+    ("gateway.ready", "nobody has reported", {"gateways": Known((replace(GATEWAY, conditions=()),))}),
+    ("agent.available", "the agent is down", gateway(replace(AGENT_READY, status="False"))),
+    ("agent.available", "nobody has reported", {"gateways": Known((replace(GATEWAY, conditions=()),))}),
+    (
+        "credential.available",
+        "the key is rejected",
+        gateway(condition(ConditionType.CREDENTIAL_UNAVAILABLE, "True", Reason.KEY_REJECTED)),
+    ),
+    ("session.open", "no session for 10 min", group()),
+    ("session.open", "no session and no condition", group(conditions=())),
+    ("agent.stable", "it was killed for memory before", agent(restart_count=1, last_reason="OOMKilled")),
+    ("agent.stable", "it is dead for memory", agent(terminated_reason="OOMKilled")),
+    ("agent.stable", "it crash-loops", agent(waiting_reason="CrashLoopBackOff", last_reason="Error")),
+    ("worker.starting", "Pending for 601 s", worker(phase="Pending", created_at=ago(601))),
+    ("worker.image", "the image cannot be pulled", worker(container={"waiting_reason": "ErrImagePull"})),
+    ("worker.image", "the reference is no reference", worker(container={"waiting_reason": "InvalidImageName"})),
+    ("worker.stable", "it was killed for memory", worker(container={"terminated_reason": "OOMKilled"})),
+    ("worker.stable", "its init container loops", worker(container={"waiting_reason": "CrashLoopBackOff"})),
+]
+
+PASSING: list[tuple[str, str, dict[str, Any]]] = [
+    *((check.id, "all is well", {}) for check in CATALOG),
+    ("manager.running", "one of two pods is ready", manager(ready=1)),
+    ("manager.leading", "renewed 15 s ago", manager(renewed_seconds_ago=15)),
+    ("agent.stable", "it restarted for another reason", agent(restart_count=1, last_reason="Error")),
+    ("worker.starting", "Pending for 600 s", worker(phase="Pending", created_at=ago(600))),
+    ("worker.starting", "running for a day", worker(created_at=ago(86400))),
+    ("worker.image", "it waits for something else", worker(container={"waiting_reason": "ContainerCreating"})),
+    ("worker.stable", "its job failed", worker(phase="Failed", container={"terminated_reason": "Error"})),
+]
+
+UNDECIDED: list[tuple[str, str, Outcome, dict[str, Any]]] = [
+    ("gateway.ready", "it is new", Outcome.UNKNOWN, gateway(NOT_READY, created_at=ago(30))),
+    ("gateway.ready", "its status is older than its spec", Outcome.UNKNOWN, gateway(is_observed=False)),
+    ("agent.available", "it is new", Outcome.UNKNOWN, gateway(replace(AGENT_READY, status="False"), created_at=ago(5))),
+    (
+        "credential.available",
+        "nobody has looked",
+        Outcome.UNKNOWN,
+        gateway(condition(ConditionType.CREDENTIAL_UNAVAILABLE, "Unknown", Reason.CREDENTIAL_UNKNOWN)),
+    ),
+    ("session.open", "a session closed a moment ago", Outcome.UNKNOWN, group(silent_seconds=30)),
+    ("session.open", "the group is new", Outcome.UNKNOWN, group(created_at=ago(10))),
+    ("session.open", "the group is suspended", Outcome.SKIPPED, group(suspended=True)),
+    ("session.open", "the gateway is paused", Outcome.SKIPPED, group() | gateway(paused=True)),
+    ("session.open", "there are no groups", Outcome.SKIPPED, {"groups": Known(())}),
+    (
+        "agent.available",
+        "the manager does not serve the gateway",
+        Outcome.SKIPPED,
+        gateway(condition(ConditionType.READY, "False", Reason.ANOTHER_GATEWAY), replace(AGENT_READY, status="False")),
+    ),
+]
+
+
+def named(cases: list[Any]) -> list[Any]:
+    return [pytest.param(*case, id=f"{case[0]}: {case[1]}") for case in cases]
+
+
+def run(check_id: str, changes: dict[str, Any]) -> tuple[Finding, ...]:
+    (result,) = judge([CHECKS[check_id]], replace(HEALTHY, **changes))
+    return result.findings
+
+
+@pytest.mark.parametrize(("check_id", "situation", "changes"), named(PASSING))
+def test_it_passes_where(check_id: str, situation: str, changes: dict[str, Any]) -> None:
+    assert {finding.outcome for finding in run(check_id, changes)} == {Outcome.OK}
+
+
+@pytest.mark.parametrize(("check_id", "situation", "changes"), named(FAILING))
+def test_it_finds_a_problem_where(check_id: str, situation: str, changes: dict[str, Any]) -> None:
+    (finding,) = run(check_id, changes)
+    assert finding.outcome is Outcome.PROBLEM
+    assert finding.summary
+    assert finding.next_step
+
+
+@pytest.mark.parametrize(("check_id", "situation", "outcome", "changes"), named(UNDECIDED))
+def test_it_does_not_judge_where(check_id: str, situation: str, outcome: Outcome, changes: dict[str, Any]) -> None:
+    (finding,) = run(check_id, changes)
+    assert finding.outcome is outcome
+    assert finding.summary
+
+
+def test_every_check_has_a_passing_and_a_failing_case() -> None:
+    assert {case[0] for case in PASSING} == set(CHECKS)
+    # The API server that does not answer has no facts to be judged from: that is `unknown`, never `problem`.
+    assert {case[0] for case in FAILING} == set(CHECKS) - {"api.reachable"}
+
+
+def test_an_api_server_that_does_not_answer_is_unknown() -> None:
+    (finding,) = run("api.reachable", {"served": Missing("the API server gives no answer", "Check it.")})
+    assert (finding.outcome, finding.summary, finding.next_step) == (
+        Outcome.UNKNOWN,
+        "the API server gives no answer",
+        "Check it.",
+    )
+
+
+@pytest.mark.parametrize("check", CATALOG, ids=lambda check: check.id)
+def test_it_reads_only_the_facts_that_it_names(check: Check) -> None:
+    sources: dict[Need, str] = {
+        Need.SERVED: "served",
+        Need.MANAGER: "manager",
+        Need.GATEWAYS: "gateways",
+        Need.GROUPS: "groups",
+        Need.PODS: "pods",
+    }
+    unread = {name: Missing("not asked for") for need, name in sources.items() if need not in check.needs}
+    (result,) = judge([check], replace(HEALTHY, **unread))  # type: ignore[arg-type]
+    assert result.outcome is Outcome.OK
+    for need in check.needs:
+        (blind,) = judge([check], replace(HEALTHY, **{sources[need]: Missing("gone")}))  # type: ignore[arg-type]
+        assert blind.outcome is Outcome.UNKNOWN, need
+
+
+def test_ids_are_unique_and_are_file_names() -> None:
+    assert len(CHECKS) == len(CATALOG)
+    assert all(set(check_id) <= set("abcdefghijklmnopqrstuvwxyz.-") for check_id in CHECKS)
+
+
+@pytest.mark.parametrize("check", CATALOG, ids=lambda check: check.id)
+def test_it_has_a_page_with_every_section_that_begins_its_diagnosis_with_gw(check: Check) -> None:
+    text = (PAGES / f"{check.id}.md").read_text()
+    data = front_matter(text)
+    assert (data["check"], data["severity"]) == (check.id, check.severity.value)
+    assert data["symptoms"]
+    assert [line.removeprefix("## ") for line in text.splitlines() if line.startswith("## ")] == SECTIONS
+    diagnosis = text.split("## Diagnosis")[1].split("## Mitigation")[0]
+    commands = [line for line in diagnosis.splitlines() if line.startswith(("gw ", "kubectl "))]
+    assert commands[0].startswith("gw ")
+    assert any(command.startswith("kubectl ") for command in commands)
+
+
+def test_no_page_is_left_of_a_check_that_is_gone() -> None:
+    assert {path.stem for path in PAGES.glob("*.md")} == set(CHECKS)
