@@ -2,7 +2,7 @@
 
 import sys
 
-_INTERRUPTED = 130
+from gw.exits import ExitCode
 
 
 def main() -> None:
@@ -15,7 +15,7 @@ def main() -> None:
             getattr(stream, "reconfigure", lambda **_: None)(errors="replace")
         code = run(sys.argv[1:], program=sys.argv[0].rpartition("/")[2])
     except KeyboardInterrupt:
-        code = _INTERRUPTED
+        code = int(ExitCode.INTERRUPTED)
     sys.exit(code)
 
 

@@ -50,7 +50,11 @@ def _explain_usage(problem: _UsageProblem, name: str, surroundings: Surroundings
         return int(ExitCode.REFUSED)
     context = getattr(problem, "ctx", None)
     path = context.command_path if context is not None else name
-    print(f"Error: {message.strip().rstrip('.')}.\nNext:  See `{path} --help`.", file=surroundings.stderr)
+    sentence = message.strip().rstrip(".")
+    print(
+        f"Error: {sentence}{'' if sentence.endswith('?') else '.'}\nNext:  See `{path} --help`.",
+        file=surroundings.stderr,
+    )
     return int(ExitCode.REFUSED)
 
 

@@ -1,5 +1,9 @@
 """gw against a real API server and a real GitHub simulator: nothing of gw is replaced but time."""
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +173,29 @@ def test_a_github_with_an_unknown_authority_names_the_option(site: Site) -> None
     answer = site("tenant", "add", "team-tls", *options)
     assert answer.code == 3, answer
     assert "--ca-bundle-file" in answer.err
+
+
+def test_an_interrupt_at_the_question_ends_gw_at_once_and_writes_nothing(site: Site) -> None:
+    command = [sys.executable, "-m", "gw", "tenant", "add", "team-asked", "--kubeconfig", str(site.servers.kubeconfig)]
+    command += ["--app-id", str(APP_ID), "--installation-id", str(INSTALLATION_ID)]
+    command += ["--github-url", f"{site.servers.github.url}/octo/demo", "--ca-bundle-file", str(site.servers.ca_path)]
+    command += ["--private-key-file", str(site.servers.key_file)]
+    near, far = os.openpty()
+    try:
+        process = subprocess.Popen(command, stdin=far, stdout=far, stderr=subprocess.PIPE, start_new_session=True)
+        assert process.stderr is not None
+        said = b""
+        while b"[y/N]" not in said:
+            said += (chunk := os.read(process.stderr.fileno(), 4096))
+            assert chunk, said
+        os.killpg(process.pid, signal.SIGINT)
+        said += process.communicate(timeout=20)[1]
+    finally:
+        os.close(near)
+        os.close(far)
+    assert process.returncode == 130, said
+    assert b"Traceback" not in said
+    assert "team-asked" not in site.servers.names(r.NAMESPACES)
 
 
 def test_the_check_leaves_no_token_and_no_runner_behind(site: Site) -> None:

@@ -35,6 +35,7 @@ def pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> str:
 
 KEY, OTHER_KEY = (pem(rsa.generate_private_key(public_exponent=65537, key_size=2048)) for _ in range(2))
 SECRET_LINES = [line for line in (KEY + OTHER_KEY).splitlines() if not line.startswith("-----")]
+SECRET_LINES += [base64.b64encode(key.encode()).decode()[40:120] for key in (KEY, OTHER_KEY)]
 
 
 @dataclass
@@ -481,6 +482,32 @@ def test_a_refusal_in_the_rehearsal_writes_nothing_at_all(add: Onboarding) -> No
     assert answer.code == 2
     assert 'User "eve" cannot create resource "namespaces"' in answer.err
     assert (add.cluster.created, add.cluster.deleted) == ([], [])
+
+
+def test_somebody_else_who_is_faster_is_left_alone(add: Onboarding) -> None:
+    taken = errors.AlreadyExists('actionsgateways "team-a" already exists', status=409)
+    add.cluster.refusals["create", "actionsgateways"] = taken
+    answer = add()
+    assert answer.code == 2
+    assert "the ActionsGateway team-a has appeared meanwhile" in answer.err
+    assert add.cluster.names(r.NAMESPACES) == []
+
+
+def test_what_cannot_be_taken_back_is_named(add: Onboarding) -> None:
+    add.cluster.refusals["create", "actionsgateways"] = errors.Forbidden("no", status=403)
+    add.cluster.refusals["delete", "namespaces"] = errors.Forbidden("not yours", status=403)
+    answer = add()
+    assert answer.code == 2
+    assert "Namespace team-a could not be taken back: not yours" in answer.err
+
+
+def test_a_secret_that_one_may_not_read_leaves_gw_blind(add: Onboarding) -> None:
+    add.cluster.put(namespace(labels={"actions-gateway.github.com/tenant": "true"}))
+    add.cluster.refusals["get", "secrets"] = errors.Forbidden('User "eve" cannot get resource "secrets"', status=403)
+    answer = add()
+    assert answer.code == 3
+    assert 'User "eve" cannot get resource "secrets"' in answer.err
+    assert add.cluster.created == []
 
 
 def test_an_unreachable_cluster_writes_nothing_and_exits_with_3(add: Onboarding) -> None:

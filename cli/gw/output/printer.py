@@ -6,6 +6,8 @@ each change is one plain line.
 
 import io
 import json
+import signal
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TextIO
@@ -79,7 +81,8 @@ class Printer:
                 "this writes to the cluster and there is no terminal to ask on", "Add --yes once the plan is right."
             )
         self._talk.print(Text(f"{question} [y/N] "), end="")
-        return self._stdin.readline().strip().lower() in ("y", "yes")
+        with _plain_interrupts():
+            return self._stdin.readline().strip().lower() in ("y", "yes")
 
     @contextmanager
     def live(self) -> Iterator["Board"]:
@@ -107,7 +110,10 @@ class Board:
     def draw(self, lines: Sequence[Text]) -> None:
         """Replaces what the board shows."""
         if self._live is not None:
-            self._live.update(Text("\n").join(lines))
+            board = Text("\n").join(lines)
+            # One row stays one row on a narrow terminal, or the board would jump.
+            board.no_wrap, board.overflow = True, "ellipsis"
+            self._live.update(board)
 
 
 class _Console(Console):
@@ -118,6 +124,19 @@ class _Console(Console):
 
 def _console(stream: TextIO) -> Console:
     return _Console(file=stream, highlight=False, emoji=False)
+
+
+@contextmanager
+def _plain_interrupts() -> Iterator[None]:
+    """Lets Ctrl-C end a read at once: asyncio's own handler would only note it and let the read go on."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _yaml(document: dict[str, object]) -> str:

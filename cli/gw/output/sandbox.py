@@ -53,16 +53,16 @@ def ended_view(folder: Path, *, was_running: bool) -> View:
     )
 
 
-def try_next(sandbox: SandboxFact, program: str = "gw") -> list[Text]:
+def try_next(sandbox: SandboxFact) -> list[Text]:
     """What a newcomer may type next, with this sandbox's own values."""
     lines = [
         f"export KUBECONFIG={sandbox.kubeconfig}",
-        f"{program} tenant add team-a --yes --github-url {sandbox.github_url}/{sandbox.repository} \\",
+        f"gw tenant add team-a --yes --github-url {sandbox.github_url}/{sandbox.repository} \\",
         f"  --app-id {sandbox.app_id} --installation-id {sandbox.installation_id} \\",
         f"  --private-key-file {sandbox.app_key_path} --ca-bundle-file {sandbox.ca_path} \\",
         f"  {_EXAMPLE_GROUPS}",
-        f"{program} sandbox run FILE        # a workflow file with runs-on: [self-hosted, linux]",
-        f"{program} sandbox down            # ends it; nothing is left",
+        "gw sandbox run FILE        # a workflow file with runs-on: [self-hosted, linux]",
+        "gw sandbox down            # ends it; nothing is left",
     ]
     return [styled("Try next:", "head"), *(Text(f"  {line}") for line in lines)]
 

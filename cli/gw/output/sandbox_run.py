@@ -1,5 +1,6 @@
 """A run on the sandbox: live while it goes, a table when it is over, and the jobs' own output."""
 
+import shlex
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
@@ -56,8 +57,7 @@ def log_hint(run: RunFact) -> Text | None:
     interesting = next(iter(red or run.jobs), None)
     if interesting is None:
         return None
-    name = f'"{interesting.name}"' if " " in interesting.name or "(" in interesting.name else interesting.name
-    return Text(f"See a job's own output with: gw sandbox logs {name}")
+    return Text(f"See a job's own output with: gw sandbox logs {shlex.quote(interesting.name)}")
 
 
 def logs_view(logs: RunLogs) -> View:

@@ -21,6 +21,19 @@ from gateway_sandbox.apiserver.schema import Node, compile_schema
 from gateway_sandbox.apiserver.statuses import Cause, invalid_value, not_supported, required
 
 _INT32, _INT64 = 2**31, 2**63
+_RULES = {
+    "type": "must be of type {bound}: {type_name}",
+    "minimum": "should be greater than{or_equal} {bound}",
+    "maximum": "should be less than{or_equal} {bound}",
+    "pattern": "should match '{bound}'",
+    "minLength": "should be at least {bound} chars long",
+    "format": "must be of type {bound}: {value}",
+    "minProperties": "should have at least {bound} properties",
+    "maxProperties": "should have at most {bound} properties",
+    "anyOf": "must validate at least one schema (anyOf)",
+    "oneOf": "must validate one and only one schema (oneOf)",
+    "allOf": "must validate all the schemas (allOf)",
+}
 
 
 def served_kinds(crd: Json, metadata_node: Node) -> list[Kind]:
@@ -152,33 +165,17 @@ def _causes(error: jsonschema.ValidationError) -> Iterable[Cause]:
 
 
 def _rule(error: jsonschema.ValidationError) -> str:
-    bound: Any = error.validator_value
+    """What the value should have been."""
     schema: Any = error.schema
-    is_open = {"minimum": schema.get("exclusiveMinimum"), "maximum": schema.get("exclusiveMaximum")}
-    or_equal = "" if is_open.get(str(error.validator)) else " or equal to"
-    match error.validator:
-        case "type":
-            types = bound if isinstance(bound, list) else [bound]
-            return f"must be of type {','.join(types)}: {json.dumps(_type_name(error.instance))}"
-        case "minimum":
-            return f"should be greater than{or_equal} {bound}"
-        case "maximum":
-            return f"should be less than{or_equal} {bound}"
-        case "pattern":
-            return f"should match '{bound}'"
-        case "minLength":
-            return f"should be at least {bound} chars long"
-        case "format":
-            return f"must be of type {bound}: {json.dumps(error.instance)}"
-        case "minProperties" | "maxProperties":
-            return f"should have at {'least' if error.validator == 'minProperties' else 'most'} {bound} properties"
-        case "anyOf" | "oneOf" | "allOf":
-            return "must validate " + {
-                "anyOf": "at least one schema (anyOf)",
-                "oneOf": "one and only one schema (oneOf)",
-            }.get(error.validator, "all the schemas (allOf)")
-        case _:
-            return error.message
+    bound: Any = error.validator_value
+    is_open = schema.get({"minimum": "exclusiveMinimum", "maximum": "exclusiveMaximum"}.get(str(error.validator), ""))
+    template = _RULES.get(str(error.validator), error.message.replace("{", "{{").replace("}", "}}"))
+    return template.format(
+        bound=",".join(bound) if isinstance(bound, list) and error.validator == "type" else bound,
+        or_equal="" if is_open else " or equal to",
+        type_name=json.dumps(_type_name(error.instance)),
+        value=json.dumps(error.instance) if error.validator == "format" else "",
+    )
 
 
 def _shown(value: Any, validator: str) -> Any:

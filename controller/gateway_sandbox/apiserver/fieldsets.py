@@ -60,15 +60,17 @@ def render_paths(fields: FieldSet, prefix: str = "") -> Iterator[str]:
     for element, sub in sorted(fields.items()):
         if element == _MEMBER:
             yield prefix
-            continue
-        kind, _, rest = element.partition(":")
-        if kind == "f":
-            step = f".{rest}"
-        elif kind == "k":
-            step = "[" + ",".join(f"{key}={json.dumps(value)}" for key, value in json.loads(rest).items()) + "]"
         else:
-            step = f"[={rest}]"
-        yield from render_paths(sub, prefix + step)
+            yield from render_paths(sub, prefix + _step(element))
+
+
+def _step(element: str) -> str:
+    kind, _, rest = element.partition(":")
+    if kind == "f":
+        return f".{rest}"
+    if kind == "v":
+        return f"[={rest}]"
+    return "[" + ",".join(f"{key}={json.dumps(value)}" for key, value in json.loads(rest).items()) + "]"
 
 
 # -- objects as sets -------------------------------------------------------------------------------------------------
@@ -105,16 +107,24 @@ def field_set(node: Node, value: Any, where: str = "") -> FieldSet:
     if _is_leaf(node, value):
         return {_MEMBER: {}}
     fields: FieldSet = {}
-    for element, (child, item) in _elements(node, value).items():
+    elements = _elements(node, value)
+    if len(elements) < len(value):
+        raise ApiError(500, "", f"{where}: duplicate entries for key {_step(_first_duplicate(node, value))}")
+    for element, (child, item) in elements.items():
         name = element[2:]
         if isinstance(value, dict) and node.child(name) is None:
             raise ApiError(500, "", f"{where}.{name}: field not declared in schema")
-        sub = field_set(child, item, where + (f".{name}" if element[0] == "f" else f"[{name}]"))
+        sub = field_set(child, item, where + _step(element))
         if element[0] != "f" or name not in node.fields or item is None or item == {}:
             sub = sub | {_MEMBER: {}}
         if sub:
             fields[element] = sub
     return fields
+
+
+def _first_duplicate(node: Node, items: list[Any]) -> str:
+    elements = [_list_element(node, item) for item in items]
+    return next(element for element in elements if elements.count(element) > 1)
 
 
 def compare(node: Node, old: Any, new: Any) -> tuple[FieldSet, FieldSet]:

@@ -6,7 +6,6 @@ conflicts, the fields that nobody owns and the order of entries.
 
 import json
 from dataclasses import dataclass
-from typing import Any
 
 from gateway_sandbox.apiserver.fieldsets import (
     FieldSet,
@@ -28,43 +27,8 @@ _UNOWNED_METADATA = frozenset(
     {"name", "namespace", "creationTimestamp", "selfLink", "uid", "generation", "managedFields", "resourceVersion"}
 )
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_IDENTITY = ("manager", "operation", "subresource")
 _UNOWNED = frozenset({"apiVersion", "kind"})
-
-
-@dataclass(slots=True)
-class _Entry:
-    manager: str
-    operation: str
-    api_version: str
-    subresource: str
-    time: str
-    raw: Json
-
-    @property
-    def fields(self) -> FieldSet:
-        return decode(self.raw)
-
-    @fields.setter
-    def fields(self, fields: FieldSet) -> None:
-        self.raw = encode(fields)
-
-    def lose(self, *fields: FieldSet) -> None:
-        """Gives up fields; the stored form is only rebuilt when something was owned."""
-        mine = self.fields
-        rest = mine
-        for lost in fields:
-            rest = difference(rest, lost)
-        if rest != mine:
-            self.fields = rest
-
-    def as_json(self) -> Json:
-        entry: Json = {"manager": self.manager, "operation": self.operation, "apiVersion": self.api_version}
-        entry |= {"time": self.time, "fieldsType": "FieldsV1", "fieldsV1": self.raw}
-        return entry | ({"subresource": self.subresource} if self.subresource else {})
-
-    def __str__(self) -> str:
-        subresource = f' with subresource "{self.subresource}"' if self.subresource else ""
-        return f'"{self.manager}"{subresource}' + (f" using {self.api_version}" if self.operation == "Update" else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +42,16 @@ class Writing:
 
 def record_update(kind: Kind, old: Json | None, new: Json, writing: Writing) -> None:
     """Gives `new` (changed in place) the managedFields that follow from an update or create."""
-    entries = _entries(new) or (_entries(old) if old else [])
     if new["metadata"].get("managedFields") == [{}]:
-        new["metadata"].pop("managedFields")
+        del new["metadata"]["managedFields"]
         return
+    entries = _entries(new) or (_entries(old) if old else [])
     changed, removed = compare(kind.node, _owned_part(kind, old or {}, writing), _owned_part(kind, new, writing))
-    mine = _find(entries, writing, "Update", kind.api_version)
+    mine = _entry(entries, writing, "Update", kind.api_version)
     for entry in entries:
-        entry.lose(removed, *(() if entry is mine else (changed,)))
+        _lose(entry, removed, {} if entry is mine else changed)
     if changed:
-        if mine is None:
-            mine = _new_entry(entries, writing, "Update", kind.api_version)
-        mine.fields = union(mine.fields, changed)
-        mine.time = writing.now
+        mine |= {"fieldsV1": encode(union(decode(mine["fieldsV1"]), changed)), "time": writing.now}
     _store(new, entries)
 
 
@@ -100,23 +61,20 @@ def apply_configuration(kind: Kind, live: Json, config: Json, writing: Writing, 
         raise bad_request("metadata.managedFields must be nil")
     wanted = _field_set(kind, config, writing)
     entries = _entries(live)
-    mine = _find(entries, writing, "Apply", "")
+    mine = _entry(entries, writing, "Apply", kind.api_version)
+    held = decode(mine["fieldsV1"])
     others = [entry for entry in entries if entry is not mine]
     owned = wanted
     for entry in others:
-        owned = union(owned, entry.fields)
-    merged: Json = merge(kind.node, live, config)
-    if mine is not None:
-        merged = remove(kind.node, merged, mine.fields, owned)
+        owned = union(owned, decode(entry["fieldsV1"]))
+    merged: Json = remove(kind.node, merge(kind.node, live, config), held, owned)
     changed, removed = compare(kind.node, _owned_part(kind, live, writing), _owned_part(kind, merged, writing))
     if not force:
         _check_conflicts(others, difference(changed, _given_away(kind, live, writing)))
     for entry in others:
-        entry.lose(changed, removed)
-    if mine is None:
-        mine = _new_entry(entries, writing, "Apply", kind.api_version)
-    if changed or removed or mine.fields != wanted:
-        mine.fields, mine.time, mine.api_version = wanted, writing.now, kind.api_version
+        _lose(entry, changed, removed)
+    if changed or removed or held != wanted:
+        mine |= {"fieldsV1": encode(wanted), "time": writing.now, "apiVersion": kind.api_version}
     merged["metadata"] = dict(merged["metadata"])
     _store(merged, entries)
     return merged
@@ -127,8 +85,11 @@ def _given_away(kind: Kind, live: Json, writing: Writing) -> FieldSet:
     annotation = (live["metadata"].get("annotations") or {}).get(_LAST_APPLIED)
     if writing.manager != "kubectl" or not annotation:
         return {}
-    left = _owned_part(kind, json.loads(annotation), writing)
-    return difference(field_set(kind.node, left), compare(kind.node, left, _owned_part(kind, live, writing))[0])
+    try:
+        left = _owned_part(kind, json.loads(annotation), writing)
+        return difference(field_set(kind.node, left), compare(kind.node, left, _owned_part(kind, live, writing))[0])
+    except (ValueError, AttributeError, ApiError):
+        return {}  # anyone can write an annotation
 
 
 def _field_set(kind: Kind, config: Json, writing: Writing) -> FieldSet:
@@ -158,60 +119,64 @@ def differs_only_in_times(new: Json, old: Json) -> bool:
     return timeless(new) == timeless(old)
 
 
-def _entries(obj: Json) -> list[_Entry]:
-    return [
-        _Entry(
-            manager=entry.get("manager", ""),
-            operation=entry["operation"],
-            api_version=entry.get("apiVersion", ""),
-            subresource=entry.get("subresource", ""),
-            time=entry.get("time", ""),
-            raw=entry.get("fieldsV1") or {},
-        )
-        for entry in obj["metadata"].get("managedFields") or ()
-        if entry.get("operation")
-    ]
+def _entries(obj: Json) -> list[Json]:
+    """Copies of the entries, to be changed."""
+    return [dict(entry) for entry in obj["metadata"].get("managedFields") or () if entry.get("fieldsV1")]
 
 
-def _find(entries: list[_Entry], writing: Writing, operation: str, api_version: str) -> _Entry | None:
-    """An updater's entry is kept per API version, an applier's is not."""
+def _entry(entries: list[Json], writing: Writing, operation: str, api_version: str) -> Json:
+    """The writer's own entry, added when there is none. An updater has one per API version, an applier just one."""
+    identity = {"manager": writing.manager, "operation": operation}
+    identity |= {"subresource": writing.subresource} if writing.subresource else {}
     for entry in entries:
-        if (entry.manager, entry.subresource, entry.operation) == (
-            writing.manager,
-            writing.subresource,
-            operation,
-        ) and (not api_version or entry.api_version == api_version):
+        is_of_version = operation == "Apply" or entry.get("apiVersion") == api_version
+        if is_of_version and all(entry.get(name, "") == identity.get(name, "") for name in _IDENTITY):
             return entry
-    return None
+    added = identity | {"apiVersion": api_version, "time": writing.now, "fieldsType": "FieldsV1", "fieldsV1": {}}
+    entries.append(added)
+    return added
 
 
-def _new_entry(entries: list[_Entry], writing: Writing, operation: str, api_version: str) -> _Entry:
-    entry = _Entry(writing.manager, operation, api_version, writing.subresource, writing.now, {})
-    entries.append(entry)
-    return entry
+def _lose(entry: Json, *lost: FieldSet) -> None:
+    """Takes fields from an entry; its stored form is only rebuilt when it owned any of them."""
+    held = decode(entry["fieldsV1"])
+    rest = held
+    for fields in lost:
+        rest = difference(rest, fields)
+    if rest != held:
+        entry["fieldsV1"] = encode(rest)
 
 
-def _store(obj: Json, entries: list[_Entry]) -> None:
-    kept = sorted((e for e in entries if e.raw), key=lambda e: (e.operation, e.time, e.manager, e.subresource))
-    obj["metadata"]["managedFields"] = [entry.as_json() for entry in kept]
-    if not kept:
+def _store(obj: Json, entries: list[Json]) -> None:
+    def rank(entry: Json) -> tuple[str, ...]:
+        return tuple(entry.get(name, "") for name in ("operation", "time", "manager", "subresource"))
+
+    obj["metadata"]["managedFields"] = sorted((entry for entry in entries if entry["fieldsV1"]), key=rank)
+    if not obj["metadata"]["managedFields"]:
         del obj["metadata"]["managedFields"]
 
 
-def _check_conflicts(others: list[_Entry], changed: FieldSet) -> None:
-    found: list[tuple[_Entry, str]] = [
-        (entry, path) for entry in others for path in render_paths(intersection(entry.fields, changed))
+def _shown(entry: Json) -> str:
+    subresource = f' with subresource "{entry["subresource"]}"' if entry.get("subresource") else ""
+    return f'"{entry["manager"]}"{subresource}' + (
+        f" using {entry['apiVersion']}" if entry["operation"] == "Update" else ""
+    )
+
+
+def _check_conflicts(others: list[Json], changed: FieldSet) -> None:
+    """Raises ApiError 409 when `changed` holds fields of others."""
+    found = [
+        (_shown(entry), path)
+        for entry in others
+        for path in render_paths(intersection(decode(entry["fieldsV1"]), changed))
     ]
     if not found:
         return
-    causes: list[Any] = [
-        Cause(path, "FieldManagerConflict", f"conflict with {entry}").as_json() for entry, path in found
-    ]
-    if len(found) == 1:
-        message = f"Apply failed with 1 conflict: conflict with {found[0][0]}: {found[0][1]}"
-    else:
-        lines = []
-        for name in sorted({str(entry) for entry, _ in found}):
-            lines += [f"conflicts with {name}:", *(f"- {path}" for entry, path in found if str(entry) == name)]
-        message = f"Apply failed with {len(found)} conflicts: " + "\n".join(lines)
+    causes = [Cause(path, "FieldManagerConflict", f"conflict with {who}").as_json() for who, path in found]
+    message = f"Apply failed with 1 conflict: conflict with {found[0][0]}: {found[0][1]}"
+    if len(found) > 1:
+        lines = [f"Apply failed with {len(found)} conflicts: "]
+        for name in sorted({who for who, _ in found}):
+            lines += [f"conflicts with {name}:", *(f"- {path}" for who, path in found if who == name)]
+        message = lines[0] + "\n".join(lines[1:])
     raise ApiError(409, "Conflict", message, details={"causes": causes})

@@ -31,7 +31,7 @@ LEFT_OUT: tuple[str, ...] = (
     "CEL rules and conversion webhooks of custom resource definitions",
     "scopes of ResourceQuotas",
     "ephemeral containers and in-place pod resize",
-    "the aggregation layer, metrics.k8s.io and protobuf",
+    "the aggregation layer, metrics.k8s.io, and protobuf beyond what kubectl create, auth and drain send",
 )
 """What a real API server does and this one does not; requests for it are refused with a Status that says so."""
 

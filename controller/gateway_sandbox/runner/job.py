@@ -128,9 +128,7 @@ class JobRun:
         message = self._message
         repository = repository_of(message.github)
         folders = Workspace(self._work_folder, repository, self._environ)
-        runner = runner_context(
-            self._settings, folders, environment=message.variable("system.runnerEnvironment".lower())
-        )
+        runner = runner_context(self._settings, folders, environment=message.variable("system.runnerenvironment"))
         github = {**message.github, "workspace": folders.workspace, "token": message.variable("github_token")}
         github["event_path"] = write_event(folders, github)
         self._log.begin_step(self._set_up.number)

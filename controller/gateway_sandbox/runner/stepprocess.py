@@ -76,8 +76,9 @@ class StepProcess:
         )
         with process:
             end = self._follow(process, timeout_seconds)
-            # What ignored the signals must not outlive a step that was ended.
-            kill_leftovers(environ.get("RUNNER_TRACKING_ID", ""), self._signalled)
+            if self._signalled:
+                # What ignored the signals must not outlive a step that was ended.
+                kill_leftovers(environ.get("RUNNER_TRACKING_ID", ""), self._signalled)
             self._drain()
         return end
 

@@ -161,7 +161,21 @@ def test_an_undeclared_field_is_refused_by_apply() -> None:
         body["spec"]["template"]["spec"]["containers"][0]["colour"] = "red"
         answer = await api.apply(f"{DEPLOYMENTS}/web", body, "one")
         assert answer.status == 500
-        assert "field not declared in schema" in answer.message
+        assert answer.message == (
+            f"failed to create typed patch object ({api.namespace}/web; apps/v1, Kind=Deployment): "
+            '.spec.template.spec.containers[name="main"].colour: field not declared in schema'
+        )
+
+    play(scenario)
+
+
+def test_a_list_that_names_one_key_twice_is_refused_by_apply() -> None:
+    async def scenario(api: Api) -> None:
+        body = deployment()
+        body["spec"]["template"]["spec"]["containers"] *= 2
+        answer = await api.apply(f"{DEPLOYMENTS}/web", body, "one")
+        assert answer.status == 500
+        assert answer.message.endswith('.spec.template.spec.containers: duplicate entries for key [name="main"]')
 
     play(scenario)
 

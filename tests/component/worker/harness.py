@@ -79,6 +79,8 @@ class Service:
         self.log = ""
         self.completions: list[dict[str, Any]] = []
         self.tokens: set[str] = set()
+        self.told = asyncio.Event()
+        """Set whenever something was reported."""
         self.complete_statuses: list[int] = []
         """Answers to the next completions; 204 when empty."""
 
@@ -98,11 +100,13 @@ class Service:
     async def _steps(self, request: web.Request) -> web.Response:
         self.tokens.add(request.headers["Authorization"])
         self.step_reports.append((await request.json())["steps"])
+        self.told.set()
         return web.Response(status=204)
 
     async def _log(self, request: web.Request) -> web.Response:
         self.tokens.add(request.headers["Authorization"])
         self.log += await request.text()
+        self.told.set()
         return web.Response(status=204)
 
     async def _complete(self, request: web.Request) -> web.Response:

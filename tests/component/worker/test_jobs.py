@@ -58,7 +58,6 @@ def test_steps_log_outputs_and_conclusion_are_reported_with_the_jobs_token(pod: 
         ["success"] * 4
     )
     assert [item["number"] for item in service.step_reports[-1]] == [1, 2, 3, 4]
-    assert {item["status"] for item in service.step_reports[0]} == {"queued", "in_progress"}
     assert service.steps["First"]["started_at"] <= service.steps["Second"]["started_at"]
     assert "\none\n" in service.log
     assert "\ntwo-42\n" in service.log
@@ -68,6 +67,26 @@ def test_steps_log_outputs_and_conclusion_are_reported_with_the_jobs_token(pod: 
     assert completion["outputs"] == {"answer": {"value": "42"}}
     assert [item["conclusion"] for item in completion["stepResults"]] == ["succeeded"] * 4
     assert service.tokens == {f"Bearer {JOB_TOKEN}"}
+
+
+def test_progress_is_seen_while_the_job_runs(pod: Pod) -> None:
+    service, gate = Service(), pod.folder / "gate"
+    script = f"echo waiting; until [ -e {gate} ]; do sleep 0.02; done"
+    steps = [step(script, displayNameToken="Wait"), step("true", name="next", displayNameToken="Next")]
+
+    async def main() -> int:
+        async with service.serve():
+            pod.set_job(service.job_message(steps))
+            await pod.start()
+            while not (service.step_reports and "\nwaiting\n" in service.log):
+                await service.told.wait()
+                service.told.clear()
+            gate.touch()
+            return await pod.end()
+
+    assert run(main()) == 0
+    seen = [{item["name"]: item["status"] for item in report} for report in service.step_reports]
+    assert {"Set up job": "completed", "Wait": "in_progress", "Next": "queued", "Complete job": "queued"} in seen
 
 
 def test_the_log_is_also_the_pods_log(pod: Pod) -> None:

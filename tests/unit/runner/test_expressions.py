@@ -227,12 +227,19 @@ def test_equality_has_no_direction(left: Any, right: Any) -> None:
     assert loosely_equal(left, right) is loosely_equal(right, left)
 
 
-@given(st.lists(st.sampled_from(["true", "false", "&&", "||", "!", "(", ")"]), max_size=12))
-def test_logic_is_pythons_logic(tokens: list[str]) -> None:
-    words = {"&&": "and", "||": "or", "!": "not", "true": "True", "false": "False"}
-    try:
-        expected = eval(" ".join(words.get(token, token) for token in tokens))
-    except (SyntaxError, TypeError):
-        return
-    if isinstance(expected, bool) and "! " not in " ".join(tokens):
-        assert evaluate(" ".join(tokens)) is expected
+LOGIC = st.recursive(
+    st.sampled_from(["true", "false"]),
+    lambda inner: (
+        inner.map(lambda text: f"!({text})")
+        | inner.map(lambda text: f"({text})")
+        | st.tuples(inner, st.sampled_from(["&&", "||"]), inner).map(" ".join)
+    ),
+    max_leaves=8,
+)
+
+
+@given(LOGIC)
+def test_logic_is_pythons_logic(text: str) -> None:
+    python = text.replace("&&", "and").replace("||", "or").replace("!", " not ")
+    expected = eval(python, {"true": True, "false": False})
+    assert evaluate(text) is expected

@@ -4,7 +4,7 @@ A name that is taken by something else is a refusal with the next step, never a 
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -47,7 +47,8 @@ class Step:
     name: str
     detail: str
     """What is worth knowing of it, never its secret content."""
-    manifest: Manifest
+    manifest: Manifest = field(repr=False)
+    """May hold the key, so it is never shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +159,9 @@ def differing_fields(name: str, live: Mapping[str, Any], wanted: Mapping[str, An
     except (ValidationError, ValueError):
         yield "spec"
         return
-    for field, info in ActionsGatewaySpec.model_fields.items():
-        if getattr(before, field) != getattr(after, field):
-            yield str(info.alias or field)
+    for attribute, info in ActionsGatewaySpec.model_fields.items():
+        if getattr(before, attribute) != getattr(after, attribute):
+            yield str(info.alias or attribute)
 
 
 def _quota_step(request: TenantRequest, snapshot: Snapshot) -> Iterator[Step]:
