@@ -24,12 +24,25 @@ _LOG_TAIL_LINES = 12
 
 
 class SandboxError(RuntimeError):
-    """The sandbox could not be started or stopped; `next_step` says what to do."""
+    """The sandbox could not be started or stopped; `next_step` says what to do, `details` holds lines of its log."""
 
-    def __init__(self, message: str, next_step: str) -> None:
+    def __init__(self, message: str, next_step: str, details: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.message = message
         self.next_step = next_step
+        self.details = details
+
+
+class FolderTaken(SandboxError):
+    """The folder holds a running sandbox or somebody's files; nothing was touched."""
+
+
+class StartFailed(SandboxError):
+    """The sandbox ended while it started."""
+
+
+class OutOfTime(SandboxError):
+    """The sandbox did not start or end within its time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +122,9 @@ def stop(folder: Path, *, timeout_seconds: float = 30.0) -> bool:
     if info is None:
         return False
     if not _terminate(info.pid, timeout_seconds=timeout_seconds):
-        raise SandboxError(
+        raise OutOfTime(
             f"the sandbox process {info.pid} did not end within {timeout_seconds:.0f} s",
-            f"look at {folder / LOG_FILE}, then end it with: kill -9 {info.pid}",
+            f"Look at {folder / LOG_FILE}, then end it with: kill -9 {info.pid}.",
         )
     return True
 
@@ -135,12 +148,12 @@ def _claim(folder: Path) -> None:
     """Makes the folder ours, or explains why it cannot be."""
     running = read_info(folder)
     if running is not None:
-        raise SandboxError(
+        raise FolderTaken(
             f"a sandbox already runs in {folder} (process {running.pid})",
-            "use it (gw sandbox status), end it (gw sandbox down), or start another one with --dir",
+            "Use it (gw sandbox status), end it (gw sandbox down), or start another one with --dir.",
         )
     if folder.exists() and any(folder.iterdir()) and not (folder / LOCK_FILE).exists():
-        raise SandboxError(f"{folder} is not empty and no sandbox made it", "name an empty or new folder with --dir")
+        raise FolderTaken(f"{folder} is not empty and no sandbox made it", "Name an empty or new folder with --dir.")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for leftover in (folder / INFO_FILE, folder / LOG_FILE):
         leftover.unlink(missing_ok=True)
@@ -154,10 +167,10 @@ def _await_ready(folder: Path, guardian: "subprocess.Popen[bytes]", timeout_seco
         if info is not None:
             return info
         if guardian.poll() is not None:
-            raise SandboxError(f"the sandbox ended while it started:\n{_tail(folder)}", f"read {folder / LOG_FILE}")
+            raise StartFailed("the sandbox ended while it started", f"Read {folder / LOG_FILE}.", _tail(folder))
         time.sleep(_POLL_SECONDS)
-    raise SandboxError(
-        f"the sandbox was not ready within {timeout_seconds:.0f} s:\n{_tail(folder)}", "give it longer with --timeout"
+    raise OutOfTime(
+        f"the sandbox was not ready within {timeout_seconds:.0f} s", "Give it longer with --timeout.", _tail(folder)
     )
 
 
@@ -174,9 +187,9 @@ def _terminate(pid: int, *, timeout_seconds: float) -> bool:
     return True
 
 
-def _tail(folder: Path) -> str:
+def _tail(folder: Path) -> tuple[str, ...]:
     try:
         lines = (folder / LOG_FILE).read_text(errors="replace").splitlines()
     except OSError:
-        return ""
-    return "\n".join(lines[-_LOG_TAIL_LINES:])
+        return ()
+    return tuple(lines[-_LOG_TAIL_LINES:])

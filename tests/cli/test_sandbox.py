@@ -8,7 +8,7 @@ import pytest
 
 from actions_gateway.kube import resources as r
 from gateway_sandbox import launcher
-from gateway_sandbox.launcher import SandboxError
+from gateway_sandbox.launcher import FolderTaken, OutOfTime, StartFailed
 
 from .objects import runner_group
 from .rig import Answer, Gw
@@ -108,20 +108,19 @@ def test_up_prints_where_it_is_and_what_to_try_next(
 
 
 @pytest.mark.parametrize(
-    ("raised", "log", "code"),
+    ("raised", "code"),
     [
-        (SandboxError("x is not empty and no sandbox made it", "name an empty folder"), False, 2),
-        (SandboxError("the sandbox ended while it started:\nport taken\nbye", "run it again"), True, 3),
-        (PermissionError(13, "Permission denied"), False, 2),
+        (FolderTaken("x is not empty and no sandbox made it", "Name an empty folder."), 2),
+        (StartFailed("the sandbox ended while it started", "Read x.", ("port taken", "bye")), 3),
+        (OutOfTime("the sandbox was not ready within 1 s", "Give it longer."), 5),
+        (PermissionError(13, "Permission denied"), 2),
     ],
-    ids=["a folder that is not its own", "an end while starting", "a folder that may not be written"],
+    ids=["a folder that is not its own", "an end while starting", "no end in time", "a folder that may not be written"],
 )
 def test_a_sandbox_that_cannot_start_says_why(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, raised: Exception, log: bool, code: int
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, raised: Exception, code: int
 ) -> None:
     def launch(*_: object, **__: object) -> None:
-        if log:
-            (tmp_path / launcher.LOG_FILE).write_text("port taken\n")
         raise raised
 
     monkeypatch.setattr(launcher, "launch", launch)
@@ -130,7 +129,7 @@ def test_a_sandbox_that_cannot_start_says_why(
     assert answer.out == ""
     assert "Error: " in answer.err
     assert "Next:  " in answer.err
-    if log:
+    if isinstance(raised, StartFailed):
         assert "       port taken\n       bye\n" in answer.err
 
 

@@ -4,7 +4,6 @@ Starting and stopping block on purpose: an interrupt must reach the launcher, wh
 """
 
 import asyncio
-import time
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import fields
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway_sandbox import launcher
-from gateway_sandbox.launcher import SandboxError, SandboxInfo
+from gateway_sandbox.launcher import FolderTaken, OutOfTime, SandboxError, SandboxInfo
 from gw.errors import Blind, GwError, Refused, TimedOut
 from gw.sources.cluster import Cluster, asking
 from gw.sources.gathering import gather_gateways
@@ -29,11 +28,10 @@ def start_sandbox(folder: Path, *, owner_pid: int | None, timeout_seconds: float
     """The started sandbox; raises GwError when it cannot be started or one runs there already."""
     if owner_pid is not None and not launcher.is_running(owner_pid):
         raise Refused(f"there is no process {owner_pid} to own the sandbox", "Name a running process with --owner-pid.")
-    began = time.monotonic()
     try:
         info = launcher.launch(folder, owner_pid=owner_pid, timeout_seconds=timeout_seconds)
     except SandboxError as problem:
-        raise _explain(problem, folder, is_late=time.monotonic() - began >= timeout_seconds) from problem
+        raise _explain(problem) from problem
     except OSError as problem:
         raise Refused(f"{folder} cannot be used: {problem.strerror}", "Name another folder with --dir.") from problem
     return _fact(info)
@@ -44,7 +42,7 @@ def stop_sandbox(folder: Path, *, timeout_seconds: float) -> bool:
     try:
         return launcher.stop(folder, timeout_seconds=timeout_seconds)
     except SandboxError as problem:
-        raise _explain(problem, folder, is_late=True) from problem
+        raise _explain(problem) from problem
 
 
 def find_sandbox(folder: Path) -> SandboxFact:
@@ -100,10 +98,11 @@ def _fact(info: SandboxInfo) -> SandboxFact:
     return SandboxFact(**{field.name: getattr(info, field.name) for field in fields(SandboxFact)})
 
 
-def _explain(problem: SandboxError, folder: Path, *, is_late: bool) -> GwError:
-    """The launcher's words; the end of its log becomes evidence below the sentence."""
-    what, *tail = problem.message.splitlines()
-    began = (folder / launcher.LOG_FILE).exists() and launcher.read_info(folder) is None
-    kind: type[GwError] = TimedOut if is_late else Blind if began else Refused
-    next_step = problem.next_step[:1].upper() + problem.next_step[1:].rstrip(".") + "."
-    return kind(what.rstrip(":."), next_step, details=tuple(tail))
+def _explain(problem: SandboxError) -> GwError:
+    """The launcher's words under this command's exit code; the end of its log becomes evidence below the sentence."""
+    kind: type[GwError] = Blind
+    if isinstance(problem, FolderTaken):
+        kind = Refused
+    elif isinstance(problem, OutOfTime):
+        kind = TimedOut
+    return kind(problem.message, problem.next_step, details=problem.details)

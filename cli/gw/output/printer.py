@@ -80,8 +80,8 @@ class Printer:
             raise Refused(
                 "this writes to the cluster and there is no terminal to ask on", "Add --yes once the plan is right."
             )
-        self._talk.print(Text(f"{question} [y/N] "), end="")
         with _plain_interrupts():
+            self._talk.print(Text(f"{question} [y/N] "), end="")
             return self._stdin.readline().strip().lower() in ("y", "yes")
 
     @contextmanager

@@ -188,7 +188,7 @@ class Agent:
         jobs = [job for unit in units.all() for job in unit.jobs]
         if not await within(self._basics.tunables.final_renewals_seconds, _renew(jobs), self._basics.clock):
             log.warning("not all locks were renewed in time")
-        await self._tokens.revoke()
+        await within(self._basics.tunables.revoke_seconds, self._tokens.revoke(), self._basics.clock)
         log.info("agent stopped", jobs=len(jobs))
 
     # -- notices -------------------------------------------------------------------------------------------------

@@ -71,3 +71,4 @@ class Tunables:
     close_sessions_seconds: float = 20.0
     """Covers claims in progress, too: handling one received message is never cut in half."""
     final_renewals_seconds: float = 10.0
+    revoke_seconds: float = 5.0

@@ -37,4 +37,4 @@ step gw tenant add team-a --yes \
 
 step gw sandbox run "$examples/many-small-jobs.yml"
 step gw tenant show team-a
-step gw health team-a
+step gw health team-a --wait 30s

@@ -44,5 +44,16 @@ def _secret_comment(request: TenantRequest, secret: str) -> str:
     )
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes text of several lines, such as a certificate, as the block that people expect to review."""
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
 def _dump(manifest: Manifest) -> str:
-    return yaml.safe_dump(manifest, sort_keys=False, width=120)
+    return yaml.dump(manifest, Dumper=_Dumper, sort_keys=False, width=120)

@@ -72,7 +72,6 @@ class AcquirerState:
     holding: int = 0
     busy: int = 0
     """Sessions whose job is being claimed or runs."""
-    starting: int = 0
     pending_jobs: int = 0
     """Jobs that were delivered and are not claimed."""
     problem: str = ""

@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 from pydantic import ValidationError
 
-from actions_gateway.agent.jobs.acquirer import AcquirerState, ClaimedJob
+from actions_gateway.agent.jobs.acquirer import Acquirer, AcquirerState, ClaimedJob
 from actions_gateway.agent.jobs.admission import Admission
 from actions_gateway.agent.jobs.job import Job
 from actions_gateway.agent.jobs.outcome import PodView
@@ -53,9 +53,9 @@ class GroupUnit:
         services.basics.metrics.open(**self._labels)
         services.basics.metrics.set(LAST_POLL_TIMESTAMP, services.basics.clock.now().timestamp(), **self._labels)
         self.admission = Admission()
-        self._pool = SessionPool(self, self.admission, parts, accept=self._accept, on_change=self.changed)
+        self._acquirer: Acquirer = SessionPool(self, self.admission, parts, accept=self._accept, on_change=self.changed)
         self.update(manifest)
-        tasks.create_task(self._pool.run(), name=f"sessions {self.name}")
+        tasks.create_task(self._acquirer.run(), name=f"sessions {self.name}")
 
     # -- the object ----------------------------------------------------------------------------------------------
 
@@ -68,17 +68,14 @@ class GroupUnit:
         except ValidationError as problem:
             self.spec_problem = _first_problem(problem)
             log.warning("runner group has an unusable spec", runner_group=self.name, problem=self.spec_problem)
-        self._configure()
-        self._pool.resized()
-        self.changed()
-
-    def _configure(self) -> None:
-        settings, is_deleting = self.settings, bool(self.manifest["metadata"].get("deletionTimestamp"))
+        settings, is_deleting = self.settings, bool(manifest["metadata"].get("deletionTimestamp"))
+        # The acquirer looks at everything anew when its places may have moved.
         self.admission.configure(
             ceiling=settings.worker_ceiling,
             tiers=settings.priority_tiers or (),
             is_open=not (settings.suspended or self.spec_problem or is_deleting),
         )
+        self.changed()
 
     @property
     def settings(self) -> GroupSettings:
@@ -130,7 +127,7 @@ class GroupUnit:
     @property
     def acquirer(self) -> AcquirerState:
         """What the acquirer does now."""
-        return self._pool.state
+        return self._acquirer.state
 
     @property
     def active_jobs(self) -> int:
@@ -141,7 +138,7 @@ class GroupUnit:
     def pending_jobs(self) -> int:
         """Jobs delivered or claimed that do not run yet."""
         unstarted = sum(not job.is_running and not job.has_ended for job in self._jobs.values())
-        return self._pool.state.pending_jobs + unstarted
+        return self._acquirer.state.pending_jobs + unstarted
 
     def changed(self) -> None:
         """Something about the group moved: its places, its gauges and its status follow."""
@@ -165,7 +162,7 @@ class GroupUnit:
 
     async def close(self) -> None:
         """Claims nothing more and closes the sessions; jobs go on."""
-        await self._pool.close()
+        await self._acquirer.close()
 
 
 _CLOSED = GroupSettings.model_construct(runner_labels=["none"], suspended=True)

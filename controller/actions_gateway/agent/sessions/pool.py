@@ -80,7 +80,6 @@ class SessionPool:
             listening=states[SessionState.LISTENING],
             holding=states[SessionState.HOLDING],
             busy=states[SessionState.CLAIMING] + states[SessionState.BUSY],
-            starting=states[SessionState.STARTING],
             pending_jobs=self._deliveries.count(self._clock.monotonic()),
             problem=self._problem,
         )
@@ -104,10 +103,6 @@ class SessionPool:
         self._is_closing = True
         self._changed.notify()
         await self._finished.wait()
-
-    def resized(self) -> None:
-        """The group's bounds may have moved."""
-        self._changed.notify()
 
     # -- as the sessions' owner ----------------------------------------------------------------------------------
 
