@@ -2,14 +2,17 @@
 
 import asyncio
 from collections import Counter
+from typing import Any
 
 import pytest
 import structlog.testing
 
 from actions_gateway.api import labels
+from actions_gateway.api.conditions import ConditionType
 from actions_gateway.github.runservice import Conclusion
-from actions_gateway.kube.resources import PODS
+from actions_gateway.kube.resources import PODS, SECRETS, Resource
 from actions_gateway.metrics.catalog import (
+    ACTIVE_SESSIONS,
     JOB_DURATION,
     JOBS_ACQUIRED,
     JOBS_IN_FLIGHT,
@@ -278,5 +281,69 @@ def test_a_new_agent_leaves_the_running_jobs_of_an_earlier_one_alone() -> None:
                 await until_no_secret(rig, agent)
                 await agent.until(lambda: agent.value(JOBS_IN_FLIGHT, "ci-cpu") == 0)
                 assert len((await rig.client.list(PODS, NAMESPACE)).items) == 3
+
+    run(main())
+
+
+def test_a_job_of_a_deleted_group_is_followed_to_its_end() -> None:
+    async def main() -> None:
+        async with surroundings() as rig:
+            rig.player.ending = gate = Gate()
+            await rig.create(runner_group("ci-cpu", *CPU))
+            async with rig.agent() as agent:
+                jobs = rig.enqueue(1, *CPU)
+                await agent.until(lambda: len(rig.player.running) == 1)
+                await rig.delete("ci-cpu")
+                await agent.until(lambda: agent.value(ACTIVE_SESSIONS, "ci-cpu") in (0, None))
+                await agent.until(lambda: agent.value(LISTENER_SLOTS, "ci-cpu", state="recycling") in (0, None))
+                await asyncio.sleep(0.3)
+                assert agent.value(JOBS_IN_FLIGHT, "ci-cpu") == 1
+                gate.open()
+                await rig.until_done(jobs)
+                await until_no_secret(rig, agent)
+                await agent.until(lambda: agent.value(JOBS_IN_FLIGHT, "ci-cpu") is None)
+                assert agent.value(JOB_DURATION, "ci-cpu", result="succeeded") is None
+
+    run(main())
+
+
+def test_an_unforeseen_failure_of_a_claim_frees_its_place() -> None:
+    async def main() -> None:
+        async with surroundings() as rig:
+            await rig.create(runner_group("ci-cpu", *CPU, maxWorkers=1))
+            async with rig.agent() as agent:
+                create, failures = agent.client.create, iter([RuntimeError("unforeseen")])
+
+                async def flawed(resource: Resource, manifest: dict[str, Any], **arguments: Any) -> dict[str, Any]:
+                    if resource is SECRETS and (problem := next(failures, None)):
+                        raise problem
+                    return await create(resource, manifest, **arguments)
+
+                agent.client.create = flawed  # type: ignore[method-assign]
+                await rig.until_done(rig.enqueue(2, *CPU))
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("template", "field"),
+    [
+        ({"spec": {"containers": [None]}}, "spec.podTemplate.spec.containers[0]"),
+        ({"spec": []}, "spec.podTemplate.spec"),
+        ({"metadata": {"annotations": ["a"]}}, "spec.podTemplate.metadata.annotations"),
+    ],
+)
+def test_a_template_without_the_shape_of_a_pod_claims_nothing_and_is_named(
+    template: dict[str, Any], field: str
+) -> None:
+    async def main() -> None:
+        async with surroundings() as rig:
+            await rig.create(runner_group("ci-cpu", *CPU, podTemplate=template))
+            async with rig.agent() as agent:
+                entry = await agent.until_condition("ci-cpu", ConditionType.READY, "False", "InvalidSpec")
+                assert field in entry["message"]
+                jobs = rig.enqueue(1, *CPU)
+                await rig.change("ci-cpu", podTemplate=None)
+                await rig.until_done(jobs)
 
     run(main())

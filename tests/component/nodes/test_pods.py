@@ -1,5 +1,6 @@
 """Pods as processes: phases, exit codes, order of containers, termination."""
 
+import asyncio
 import os
 import sys
 from pathlib import Path
@@ -122,10 +123,14 @@ def test_deletion_gives_the_grace_and_then_takes_everything(tmp_path: Path) -> N
         uid = pod["metadata"]["uid"]
         await world.until_logged("p", "up")
         assert len(processes_of(uid)) >= 2
-        await world.client.delete(r.PODS, "p", namespace=NAMESPACE, grace_period_seconds=1)
-        await world.until_logged("p", "asked")
-        last = await world.until(r.PODS, "p", lambda pod: "terminated" in state(pod))
-        assert state(last)["terminated"]["exitCode"] == 137
+        # The pod is gone right after its last status: the watch for that has to stand before the deletion.
+        async with asyncio.TaskGroup() as group:
+            last = group.create_task(world.until(r.PODS, "p", lambda pod: "terminated" in state(pod)))
+            asked = group.create_task(world.until_logged("p", "asked"))
+            await world.until_event("p", "Started")
+            await world.client.delete(r.PODS, "p", namespace=NAMESPACE, grace_period_seconds=2)
+        assert "asked" in asked.result()
+        assert state(last.result())["terminated"]["exitCode"] == 137
         await world.until_gone(r.PODS, "p")
         assert processes_of(uid) == []
 
