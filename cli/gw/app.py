@@ -8,7 +8,8 @@ from gw.commands import health, runner_group, sandbox, sandbox_run, tenant, tena
 
 CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 EPILOG = (
-    "Exit codes: 0 fine, 1 problem found, 2 wrong usage or refused, 3 could not find out, 4 credentials, 5 timed out."
+    "Exit codes: 0 fine, 1 problem found, 2 wrong usage or refused, 3 could not find out, 4 credentials, 5 timed out, "
+    "130 interrupted."
 )
 
 # Plain help: the rich one costs a tenth of a second at every start.

@@ -63,7 +63,10 @@ def _explain_bug(problem: Exception, arguments: Sequence[str], surroundings: Sur
 
     if "--debug" in arguments or os.environ.get("GW_DEBUG"):
         traceback.print_exception(problem, file=surroundings.stderr)
-        return int(problem.code) if isinstance(problem, GwError) else int(ExitCode.UNKNOWN)
+        if not isinstance(problem, GwError):
+            return int(ExitCode.UNKNOWN)
+        print(f"Error: {problem.what}.\nNext:  {problem.next_step}", file=surroundings.stderr)
+        return int(problem.code)
     what = f"gw failed in a way that it did not expect ({type(problem).__name__}: {problem})"
     print(f"Error: {what}.\nNext:  Run it again with --debug and report the trace.", file=surroundings.stderr)
     return int(ExitCode.UNKNOWN)

@@ -128,9 +128,13 @@ def container(
 
 
 def agent_pod(
-    namespace: str = "team-a", *, containers: list[Manifest] | None = None, phase: str = "Running"
+    namespace: str = "team-a",
+    *,
+    containers: list[Manifest] | None = None,
+    phase: str = "Running",
+    is_ready: bool = True,
 ) -> Manifest:
-    return _pod(
+    pod = _pod(
         f"{names.AGENT}-abc12",
         namespace,
         {labels.APP: names.AGENT, labels.COMPONENT: labels.WORKLOAD},
@@ -138,6 +142,8 @@ def agent_pod(
         containers or [container(names.AGENT_CONTAINER)],
         seconds_old=86400,
     )
+    pod["status"]["conditions"] = [{"type": "Ready", "status": str(is_ready)}]
+    return pod
 
 
 def worker_pod(

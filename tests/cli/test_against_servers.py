@@ -11,10 +11,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from actions_gateway.api import names
 from actions_gateway.kube import resources as r
 from gw.surroundings import Surroundings
 
-from .objects import gateway, runner_group
+from .objects import agent_pod, gateway, runner_group
 from .rig import Answer, Gw, SteppingClock
 from .servers import API_TOKEN, APP_ID, INSTALLATION_ID, Servers
 
@@ -57,7 +58,16 @@ class Site:
                 made["metadata"].pop("creationTimestamp")
                 self.servers.put(r.RUNNERGROUPS, {key: made[key] for key in ("metadata", "spec")})
                 self._status(r.RUNNERGROUPS, made)
+            self._agent(metadata["namespace"])
             self._status(r.ACTIONSGATEWAYS, gateway(metadata["namespace"], metadata["name"]))
+
+    def _agent(self, namespace: str) -> None:
+        made = agent_pod(namespace)
+        made["metadata"].pop("creationTimestamp")
+        made["status"].pop("containerStatuses")
+        spec = {"containers": [{"name": names.AGENT_CONTAINER, "image": "agent"}]}
+        self.servers.put(r.PODS, {"metadata": made["metadata"], "spec": spec})
+        self._status(r.PODS, made)
 
     def _status(self, resource: r.Resource, made: dict[str, Any]) -> None:
         metadata = {key: made["metadata"][key] for key in ("name", "namespace")}
@@ -169,6 +179,7 @@ def test_a_github_with_an_unknown_authority_names_the_option(site: Site) -> None
     options = [
         *("--app-id", str(APP_ID), "--installation-id", str(INSTALLATION_ID), "--yes"),
         *("--github-url", f"{site.servers.github.url}/octo/demo", "--private-key-file", str(site.servers.key_file)),
+        *("--runner-group", "cpu labels=self-hosted,linux"),
     ]
     answer = site("tenant", "add", "team-tls", *options)
     assert answer.code == 3, answer
@@ -179,7 +190,7 @@ def test_an_interrupt_at_the_question_ends_gw_at_once_and_writes_nothing(site: S
     command = [sys.executable, "-m", "gw", "tenant", "add", "team-asked", "--kubeconfig", str(site.servers.kubeconfig)]
     command += ["--app-id", str(APP_ID), "--installation-id", str(INSTALLATION_ID)]
     command += ["--github-url", f"{site.servers.github.url}/octo/demo", "--ca-bundle-file", str(site.servers.ca_path)]
-    command += ["--private-key-file", str(site.servers.key_file)]
+    command += ["--private-key-file", str(site.servers.key_file), "--runner-group", "cpu labels=self-hosted,linux"]
     near, far = os.openpty()
     try:
         process = subprocess.Popen(command, stdin=far, stdout=far, stderr=subprocess.PIPE, start_new_session=True)

@@ -149,6 +149,33 @@ def test_waiting_in_vain_exits_with_5(healthy: Gw) -> None:
     assert 10 <= healthy.clock.slept_seconds < 12
 
 
+def test_a_wait_tells_what_it_waits_for_once(healthy: Gw) -> None:
+    healthy.cluster.put(gateway(conditions=[ready("False", Reason.AGC_NOT_READY, "not yet"), agent_available()]))
+    answer = healthy("health", "team-a", "--check", "gateway.ready", "--wait", "10s")
+    assert answer.code == 5
+    assert answer.err == "waiting: gateway.ready problem\n"
+
+
+def test_an_agent_that_died_after_its_manager_is_a_page_although_every_status_looks_well() -> None:
+    gw = Gw(ClusterDouble(*[item for item in healthy_cluster() if item["kind"] != "Pod"], *manager(ready_pods=0)))
+    answer = gw("health", "-o", "json")
+    assert answer.code == 1, answer
+    outcomes = {check["id"]: check["outcome"] for check in json.loads(answer.out)["checks"]}
+    assert (outcomes["agent.available"], outcomes["session.open"]) == ("problem", "problem")
+
+
+def test_what_is_left_out_by_intention_is_named(healthy: Gw) -> None:
+    healthy.cluster.put(runner_group(name="gpu", sessions=0, suspended=True))
+    answer = healthy("health", "--check", "session.open")
+    assert answer.code == 0, answer
+    assert "ok        session.open   Every runner group has an open session (1 of 2)" in answer.out
+    assert "  team-a/team-a-gpu: suspended by intention" in answer.out
+    healthy.cluster.put(runner_group(name="cpu", sessions=0, suspended=True))
+    all_suspended = healthy("health", "--check", "session.open")
+    assert "skipped   session.open   not judged for 2 of 2" in all_suspended.out
+    assert "Every runner group has" not in all_suspended.out
+
+
 def test_a_new_gateway_is_neither_well_nor_ill(healthy: Gw) -> None:
     healthy.cluster.put(gateway(conditions=[], seconds_old=5))
     answer = healthy("health", "team-a", "-o", "json")

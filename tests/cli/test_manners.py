@@ -161,6 +161,7 @@ def test_a_context_that_the_kubeconfig_lacks(gw: Gw, tmp_path: Path) -> None:
     answer = gw("tenant", "list", "--kubeconfig", str(kubeconfig), "--context", "other")
     assert answer.code == 3, answer
     assert "other" in answer.err
+    assert f"kubectl config get-contexts --kubeconfig {kubeconfig}" in answer.err
 
 
 def test_rejected_credentials_exit_with_4(healthy: Gw) -> None:
@@ -208,3 +209,10 @@ def test_a_reader_that_goes_away_ends_gw_without_a_trace() -> None:
     process.stderr.close()
     assert process.wait(timeout=30) == 130
     assert said == ""
+
+
+def test_debug_shows_the_trace_and_keeps_the_two_sentences(healthy: Gw) -> None:
+    answer = healthy("tenant", "show", "ghost", "--debug")
+    assert answer.code == 2
+    assert "Traceback" in answer.err
+    assert "\nError: there is no namespace ghost.\nNext:  " in answer.err

@@ -1,14 +1,19 @@
 """gw sandbox: starting, finding, running a workflow, reading logs. The jobs' gateway is played by the test."""
 
 import json
+import shlex
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from actions_gateway.kube import resources as r
 from gateway_sandbox import launcher
+from gateway_sandbox.apiserver.server import LEFT_OUT
 from gateway_sandbox.launcher import FolderTaken, OutOfTime, StartFailed
+from gateway_sandbox.runner.workflow import parse_workflow, plan_jobs
+from gw.ops.onboarding.groups import parse_group
 
 from .objects import runner_group
 from .rig import Answer, Gw
@@ -104,7 +109,28 @@ def test_up_prints_where_it_is_and_what_to_try_next(
     assert str(servers.kubeconfig) in answer.out
     assert f"export KUBECONFIG={servers.kubeconfig}" in answer.err
     assert f"gw tenant add team-a --yes --github-url {servers.github.url}/octo/demo" in answer.err
-    assert "leaves out: " in answer.err
+    assert f"gw sandbox run --dir {servers.info().folder} " not in answer.err
+    assert f"gw sandbox down --dir {tmp_path} " in answer.err
+
+
+def test_what_up_suggests_to_run_exists_and_fits_the_tenant_that_it_suggests(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(launcher, "launch", lambda *_, **__: servers.info())
+    monkeypatch.setenv("GW_SANDBOX_DIR", str(tmp_path))
+    lines = Gw()("sandbox", "up").err.replace("\\\n", " ").splitlines()
+    words = {tuple(line.split()[:3]): shlex.split(line) for line in lines}
+    *_, workflow = words["gw", "sandbox", "run"]
+    jobs = plan_jobs(parse_workflow(Path(workflow).read_text()), github={"repository": "octo/demo"})
+    added = words["gw", "tenant", "add"]
+    groups = [parse_group(text) for option, text in pairwise(added) if option == "--runner-group"]
+    assert {tuple(group["runnerLabels"]) for group in groups} == {job.labels for job in jobs}
+    assert not any("--dir" in line for line in lines)
+
+
+def test_status_names_what_the_small_cluster_leaves_out(site: Site) -> None:
+    shown = site("status").out.splitlines()
+    assert [line.strip() for line in shown[shown.index("This small cluster leaves out") + 1 :]] == list(LEFT_OUT)
 
 
 @pytest.mark.parametrize(
@@ -193,7 +219,7 @@ def test_a_run_is_followed_from_queued_to_done(site: Site, workflow: Path) -> No
     rows = {line.split()[0]: line.split()[1] for line in answer.out.splitlines() if line.strip()}
     assert (rows["greet"], rows["part"]) == ("success", "success")
     assert "2 jobs" in answer.out
-    assert "gw sandbox logs greet" in answer.err
+    assert f"gw sandbox logs --dir {site.servers.folder} greet" in answer.err
 
 
 def test_on_a_terminal_the_jobs_are_redrawn_in_place(
@@ -223,6 +249,30 @@ def test_a_job_that_does_not_conclude_in_time_is_exit_5(site: Site, workflow: Pa
     answer = site("run", str(workflow), "--timeout", "3s")
     assert answer.code == 5
     assert "is not over: 2 queued. It goes on without gw." in answer.out
+    assert answer.err.endswith("See what holds it with: gw health\n")
+
+
+def test_an_interrupt_says_that_the_run_goes_on_and_how_to_end_it(site: Site, workflow: Path) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    site.gw.clock.on_sleep = interrupt
+    answer = site("run", str(workflow))
+    assert answer.code == 130, answer
+    assert "goes on without gw." in answer.err
+    (command,) = [line.partition("with: gw ")[2] for line in answer.err.splitlines() if "gw sandbox logs" in line]
+    assert site.gw(*command.split()).code == 0
+    assert f"gw sandbox down --dir {site.servers.folder}" in answer.err
+
+
+def test_a_group_that_is_suspended_is_named_with_the_way_to_resume_it(site: Site, workflow: Path) -> None:
+    group = runner_group(name="cpu", suspended=True)
+    metadata = {key: group["metadata"][key] for key in ("name", "namespace", "labels")}
+    site.servers.put(r.RUNNERGROUPS, {"metadata": metadata, "spec": group["spec"]})
+    answer = site("run", str(workflow))
+    assert answer.code == 2, answer
+    assert "only the runner group team-a-cpu serves, and it is suspended" in answer.err
+    assert "kubectl edit actionsgateway -n team-a team-a" in answer.err
 
 
 @pytest.mark.parametrize(
@@ -302,7 +352,10 @@ def test_a_job_or_run_that_is_not_there_is_refused_with_what_is(site: Site, work
     assert no_job.code == 2
     assert "no job 'deploy'" in no_job.err
     assert "Name one of: greet, part." in no_job.err
-    assert site("logs", "--run", "1").code == 2
+    no_run = site("logs", "--run", "1")
+    assert no_run.code == 2
+    assert "the sandbox has no run 1." in no_run.err
+    assert "Name one of: " in no_run.err
 
 
 def test_two_jobs_that_begin_alike_must_be_told_apart(site: Site, tmp_path: Path) -> None:

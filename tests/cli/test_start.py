@@ -149,3 +149,8 @@ def test_the_first_line_of_every_help_fits_the_list_of_commands() -> None:
     first_lines = {path: command.help.split("\n")[0] for path, command in commands_below(typer.main.get_command(app))}
     del first_lines["gw"]
     assert {path: line for path, line in first_lines.items() if len(line) > 64} == {}
+
+
+def test_the_ids_of_checks_are_completed() -> None:
+    (option,) = [each for each in typer.main.get_command(app).commands["health"].params if each.name == "check"]  # type: ignore[attr-defined]
+    assert [item.value for item in option.shell_complete(None, "agent.")] == ["agent.available", "agent.stable"]

@@ -103,6 +103,14 @@ def add(tmp_path: Path) -> Onboarding:
 # -- the good path
 
 
+def test_a_tenant_without_a_runner_group_is_refused_since_it_could_run_nothing(add: Onboarding) -> None:
+    answer = add(groups=())
+    assert answer.code == 2
+    assert "no runner group was named" in answer.err
+    assert "--runner-group" in answer.err
+    assert add.cluster.created == []
+
+
 def test_a_tenant_is_written_in_order_and_ends_ready(add: Onboarding) -> None:
     answer = add()
     assert answer.code == 0, answer
@@ -244,6 +252,28 @@ def test_a_leftover_secret_with_another_key_is_left_alone(add: Onboarding) -> No
     assert add().code == 0
     assert add.cluster.names(r.SECRETS) == ["github-app-v1", "github-app-v2"]
     assert add.cluster.objects["actionsgateways", "team-a", "team-a"]["spec"]["gitHubAppRef"]["name"] == "github-app-v2"
+
+
+# -- interrupts
+
+
+def test_an_interrupt_while_waiting_says_what_was_written_and_what_goes_on_from_there(add: Onboarding) -> None:
+    add.cluster.on_create = lambda _: None
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    add.gw.clock.on_sleep = interrupt
+    answer = add()
+    assert answer.code == 130, answer
+    assert f"Interrupted; written so far: {', '.join(NAMES)}.\n" in answer.err
+    assert "Next:  Run the same command again" in answer.err
+
+
+def test_the_end_of_input_at_the_question_is_a_no_on_a_line_of_its_own(add: Onboarding) -> None:
+    answer = add(answer="")
+    assert answer.code == 2
+    assert "[y/N] \nError: the plan was not confirmed" in answer.err
 
 
 # -- names that are taken

@@ -81,15 +81,38 @@ def test_without_tenants_the_list_says_how_to_make_one(gw: Gw) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [["tenant", "show", "kube-public"], ["health", "kube-public"], ["runner-group", "list", "-n", "kube-public"]],
+    [["tenant", "show", "shop"], ["health", "shop"], ["runner-group", "list", "-n", "shop"]],
 )
 def test_a_namespace_that_is_no_tenant_is_refused(two_tenants: Gw, command: list[str]) -> None:
-    two_tenants.cluster.put(namespace("kube-public"))
+    two_tenants.cluster.put(namespace("shop"))
     answer = two_tenants(*command)
     assert answer.code == 2, answer
-    assert "the namespace kube-public is not a tenant: it has no ActionsGateway" in answer.err
+    assert "the namespace shop is not a tenant: it has no ActionsGateway" in answer.err
     assert "gw tenant list" in answer.err
+    assert "gw tenant add shop" in answer.err
     assert answer.out == ""
+
+
+@pytest.mark.parametrize("name", ["default", "kube-system", "kube-something", "gmc-system", "Team_A"])
+@pytest.mark.parametrize("command", [["tenant", "show"], ["health"], ["runner-group", "list", "-n"]])
+def test_a_name_that_no_tenant_can_have_is_not_offered_to_be_added(
+    two_tenants: Gw, command: list[str], name: str
+) -> None:
+    two_tenants.cluster.put(namespace(name))
+    answer = two_tenants(*command, name)
+    assert answer.code == 2, answer
+    assert "gw tenant list" in answer.err
+    assert "gw tenant add" not in answer.err
+
+
+def test_a_pause_is_shown_and_is_no_problem(two_tenants: Gw) -> None:
+    two_tenants.cluster.put(gateway(sessions=0, jobs=0, spec={"paused": True}))
+    two_tenants.cluster.put(
+        runner_group(name="cpu", sessions=0, suspended=True, conditions=[ready("False", Reason.SUSPENDED)])
+    )
+    (line,) = [line for line in two_tenants("tenant", "list").out.splitlines() if line.startswith("team-a")]
+    assert "True (paused)" in line
+    assert line.endswith("-")
 
 
 @pytest.mark.parametrize("command", [["tenant", "show", "ghost"], ["health", "ghost"]])

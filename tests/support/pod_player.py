@@ -13,7 +13,8 @@ from actions_gateway.api.names import RUNNER_CONTAINER
 from actions_gateway.engine.clock import SystemClock
 from actions_gateway.github.broker import RunnerPlatform
 from actions_gateway.github.http import GitHubHttp
-from actions_gateway.github.runservice import AcquiredJob, Conclusion, RunService, restore_job
+from actions_gateway.github.messages import JobRequest
+from actions_gateway.github.runservice import AcquiredJob, Conclusion, RunService, parse_job
 from actions_gateway.kube.client import KubeClient
 from actions_gateway.kube.errors import KubeError, NotFound
 from actions_gateway.kube.listwatch import ChangeType, list_watch
@@ -130,7 +131,7 @@ class PodPlayer:
         job = next(job for job in self._github.jobs() if job.plan_id == plan_id)
         delivery = next(delivery for delivery in job.deliveries if delivery.token)
         url = f"{self._github.state.base_url}/run/1"
-        message = restore_job(mounted["payload"], request_id=delivery.request_id, run_service_url=url, plan_id=plan_id)
+        message = parse_job(mounted["payload"], JobRequest(delivery.request_id, url), plan_id=plan_id)
         return job, message
 
     async def _show(self, playing: Playing, phase: str, state: Manifest) -> None:

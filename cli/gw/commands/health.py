@@ -16,6 +16,12 @@ def register(app: typer.Typer) -> None:
     command(app, "health")(health)
 
 
+def _check_ids(beginning: str) -> list[str]:
+    from gw.checks.catalog import CATALOG
+
+    return [check.id for check in CATALOG if check.id.startswith(beginning)]
+
+
 def health(
     invocation: Invocation,
     tenant: Annotated[
@@ -24,7 +30,8 @@ def health(
     namespace: Namespace = None,
     everywhere: AllNamespaces = False,
     check: Annotated[
-        list[str] | None, typer.Option("--check", metavar="ID", help="Only this check. May be repeated.")
+        list[str] | None,
+        typer.Option("--check", metavar="ID", help="Only this check. May be repeated.", autocompletion=_check_ids),
     ] = None,
     wait: Annotated[
         str | None, typer.Option("--wait", metavar="DURATION", help="Look again until all is well, at most so long.")
@@ -40,11 +47,19 @@ def health(
     from gw.checks.catalog import CATALOG
     from gw.checks.engine import select
     from gw.ops.health import HealthReport, look
-    from gw.output.health import health_view, summary
+    from gw.output.health import health_view, waiting
 
     checks = select(CATALOG, check or [])
     wanted = invocation.namespace(tenant, namespace, everywhere=everywhere)
     wait_seconds = parse_seconds(wait, "--wait") if wait else 0.0
+
+    awaited: list[str] = []
+
+    def on_wait(report: HealthReport) -> None:
+        line = waiting(report)
+        if awaited[-1:] != [line.plain]:
+            awaited.append(line.plain)
+            invocation.printer.note(line)
 
     async def operation() -> HealthReport:
         async with invocation.cluster() as cluster:
@@ -55,7 +70,7 @@ def health(
                 fail_on=fail_on,
                 clock=invocation.clock,
                 wait_seconds=wait_seconds,
-                on_wait=lambda report: invocation.printer.note(f"waiting: {summary(report)}"),
+                on_wait=on_wait,
             )
 
     report = asyncio.run(operation())

@@ -37,14 +37,14 @@ def up(
     A cluster with the real manager, a GitHub that is a simulator, and workers that run as local processes. It stays
     until `gw sandbox down`; your kubeconfig is not touched.
     """
-    from gw.ops.sandbox import folder_of, start_sandbox
-    from gw.output.sandbox import left_out, sandbox_view, try_next
+    from gw.ops.sandbox import dir_option, example_workflow, folder_of, start_sandbox
+    from gw.output.sandbox import sandbox_view, try_next
 
     place = folder_of(folder)
     invocation.printer.note(f"Starting a sandbox in {place} …")
     sandbox = start_sandbox(place, owner_pid=owner_pid, timeout_seconds=parse_seconds(timeout, "--timeout"))
     invocation.printer.show(sandbox_view(sandbox))
-    invocation.printer.notes([left_out(sandbox), *try_next(sandbox)])
+    invocation.printer.notes(try_next(sandbox, example_workflow(), dir_option(place)))
     return ExitCode.OK
 
 

@@ -30,7 +30,7 @@ def run(
     ] = None,
     timeout: Annotated[str, typer.Option("--timeout", metavar="DURATION", help="How long to follow the run.")] = "10m",
     fail_on: Annotated[
-        str, typer.Option("--fail-on", metavar="not-concluded|failure", help="Exit with 1 when a job …")
+        str, typer.Option("--fail-on", metavar="not-concluded|failure", help="Which jobs make it exit with 1.")
     ] = "not-concluded",
     folder: Dir = None,
 ) -> ExitCode:
@@ -39,13 +39,14 @@ def run(
     A job that fails is an outcome, not a failure of the gateway: exits with 0 when every job concluded, unless
     --fail-on failure.
     """
-    from gw.ops.sandbox import find_sandbox, folder_of, simulator_of
+    from gw.ops.sandbox import dir_option, find_sandbox, folder_of, simulator_of
     from gw.ops.sandbox_run import RunOutcome, check_labels, follow, parse_fail_on
     from gw.ops.sandbox_workflow import read_workflow
-    from gw.output.sandbox_run import RunFollower, log_hint, run_view
+    from gw.output.sandbox_run import RunFollower, advice, left_behind, run_view
     from gw.sources.cluster import ClusterTarget
 
     sandbox = find_sandbox(folder_of(folder))
+    where = dir_option(sandbox.folder)
     repository = repository or sandbox.repository
     workflow = read_workflow(file, source, repository)
     failing, timeout_seconds = parse_fail_on(fail_on), parse_seconds(timeout, "--timeout")
@@ -57,21 +58,24 @@ def run(
             started = await simulator.start_run(
                 repository=repository, path=workflow.path_in_source, workflow=workflow.text, source=str(workflow.source)
             )
-            with invocation.printer.live() as board:
-                follower = RunFollower(invocation.printer, board)
-                return await follow(
-                    simulator,
-                    started,
-                    fail_on=failing,
-                    timeout_seconds=timeout_seconds,
-                    clock=invocation.clock,
-                    on_change=lambda now: follower.update(now, invocation.clock.now()),
-                )
+            try:
+                with invocation.printer.live() as board:
+                    follower = RunFollower(invocation.printer, board)
+                    return await follow(
+                        simulator,
+                        started,
+                        fail_on=failing,
+                        timeout_seconds=timeout_seconds,
+                        clock=invocation.clock,
+                        on_change=lambda now: follower.update(now, invocation.clock.now()),
+                    )
+            except (asyncio.CancelledError, KeyboardInterrupt):
+                invocation.printer.notes(left_behind(started.id, where))
+                raise
 
     outcome = asyncio.run(operation())
     invocation.printer.show(run_view(outcome, invocation.clock.now()))
-    if (hint := log_hint(outcome.run)) is not None:
-        invocation.printer.note(hint)
+    invocation.printer.notes(advice(outcome, where))
     return outcome.exit_code
 
 

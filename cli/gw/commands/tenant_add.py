@@ -104,14 +104,20 @@ def add(
         skip_github_check=skip_github_check,
     )
 
+    conversation = PrintedConversation(invocation.printer)
+
     async def operation() -> AddedTenant:
-        return await add_tenant(
-            order,
-            open_cluster=invocation.cluster,
-            look_up=invocation.surroundings.look_up_installation,
-            clock=invocation.clock,
-            conversation=PrintedConversation(invocation.printer),
-        )
+        try:
+            return await add_tenant(
+                order,
+                open_cluster=invocation.cluster,
+                look_up=invocation.surroundings.look_up_installation,
+                clock=invocation.clock,
+                conversation=conversation,
+            )
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            conversation.interrupted()
+            raise
 
     added = asyncio.run(operation())
     invocation.printer.show(added_tenant_view(added))
@@ -123,5 +129,7 @@ def _export(invocation: Invocation, request: "TenantRequest") -> ExitCode:
     from gw.ops.onboarding.export import export_manifests
 
     invocation.printer.text(export_manifests(request))
-    invocation.printer.note("Neither GitHub nor a cluster was asked; `gw tenant add` without --export proves both.")
+    invocation.printer.note(
+        "Neither GitHub nor a cluster was asked; with --dry-run in place of --export, gw asks both and writes nothing."
+    )
     return ExitCode.OK

@@ -4,12 +4,15 @@ Starting and stopping block on purpose: an interrupt must reach the launcher, wh
 """
 
 import asyncio
+import os
+import shlex
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import gateway_sandbox
 from gateway_sandbox import launcher
 from gateway_sandbox.launcher import FolderTaken, OutOfTime, SandboxError, SandboxInfo
 from gw.errors import Blind, GwError, Refused, TimedOut
@@ -18,10 +21,23 @@ from gw.sources.gathering import gather_gateways
 from gw.sources.sandbox import SandboxFact, SandboxState
 from gw.sources.simulator import Simulator, open_simulator
 
+FOLDER_VARIABLE = "GW_SANDBOX_DIR"
+
 
 def folder_of(given: Path | None) -> Path:
     """The sandbox's folder: the given one, or this user's own."""
     return (given or launcher.default_folder()).expanduser().absolute()
+
+
+def dir_option(folder: Path) -> str:
+    """The option that makes gw find this sandbox, with a leading blank; empty where gw finds it without."""
+    found = folder_of(Path(named) if (named := os.environ.get(FOLDER_VARIABLE)) else None)
+    return "" if folder == found else f" --dir {shlex.quote(str(folder))}"
+
+
+def example_workflow() -> Path:
+    """A workflow file that comes with the sandbox: 20 small jobs on labels self-hosted, linux and self-hosted, gpu."""
+    return Path(gateway_sandbox.__file__).parent / "examples" / "many-small-jobs.yml"
 
 
 def start_sandbox(folder: Path, *, owner_pid: int | None, timeout_seconds: float) -> SandboxFact:

@@ -30,12 +30,12 @@ async def read_logs(simulator: Simulator, *, run_id: int | None, job: str | None
 
 
 async def _run(simulator: Simulator, run_id: int | None) -> RunFact:
-    if run_id is not None:
-        return await simulator.get_run(run_id)
-    runs = await simulator.list_runs()
+    runs = {run.id: run for run in await simulator.list_runs()}
     if not runs:
         raise Refused("the sandbox has run nothing yet", "Give it a workflow with `gw sandbox run FILE`.")
-    return runs[-1]
+    if run_id is not None and run_id not in runs:
+        raise Refused(f"the sandbox has no run {run_id}", f"Name one of: {', '.join(map(str, runs))}.")
+    return runs[max(runs) if run_id is None else run_id]
 
 
 def _job(run: RunFact, wanted: str) -> JobFact:

@@ -1,6 +1,6 @@
 """Follows a run on the sandbox to its end; refuses jobs that nothing could run before they are queued."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -60,21 +60,37 @@ async def check_labels(cluster: Cluster, job_labels: JobLabels) -> None:
     with asking("list the runner groups"):
         groups = await gather_groups(cluster, None)
     for name, labels in job_labels:
-        if not any(serves(group, labels) for group in groups):
-            there = "; ".join(f"{group.name}: {', '.join(group.runner_labels)}" for group in groups)
-            raise Refused(
-                f"the job {name} asks for the labels {', '.join(labels)}, which no runner group serves"
-                + (f" ({there})" if there else ", since there is no runner group"),
-                "Change its runs-on, or add a group; nothing was queued."
-                if groups
-                else "Add a tenant with `gw tenant add`; nothing was queued.",
-            )
+        matching = [group for group in groups if has_labels(group, labels)]
+        if not any(not group.suspended for group in matching):
+            raise _unserved(name, labels, matching, groups)
 
 
-def serves(group: GroupFact, labels: tuple[str, ...]) -> bool:
-    """Whether a runner of the group may take a job with these labels (GitHub ignores their case)."""
+def has_labels(group: GroupFact, labels: tuple[str, ...]) -> bool:
+    """Whether a runner of the group carries all of these labels (GitHub ignores their case)."""
     has = {label.lower() for label in group.runner_labels}
-    return not group.suspended and has >= {label.lower() for label in labels}
+    return has >= {label.lower() for label in labels}
+
+
+def _unserved(
+    job: str, labels: tuple[str, ...], suspended: Sequence[GroupFact], groups: Sequence[GroupFact]
+) -> Refused:
+    asks = f"the job {job} asks for the labels {', '.join(labels)}, which"
+    if suspended:
+        group = suspended[0]
+        return Refused(
+            f"{asks} only the runner group {group.name} serves, and it is suspended or its gateway paused",
+            f"Look at it with `gw tenant show {group.namespace}`, and resume it with "
+            f"`kubectl edit actionsgateway -n {group.namespace} {group.gateway}`; nothing was queued.",
+        )
+    if not groups:
+        return Refused(
+            f"{asks} no runner group serves, since there is none",
+            "Add a tenant with `gw tenant add`; nothing was queued.",
+        )
+    there = "; ".join(f"{group.name}: {', '.join(group.runner_labels)}" for group in groups)
+    return Refused(
+        f"{asks} no runner group serves ({there})", "Change its runs-on, or add a group; nothing was queued."
+    )
 
 
 async def follow(

@@ -10,6 +10,7 @@ from actions_gateway.api import names
 from actions_gateway.kube import errors
 from actions_gateway.kube import resources as r
 from gw.errors import Blind, GwError, Refused
+from gw.ops.namespaces import can_be_tenant, is_reserved
 from gw.sources.cluster import Cluster, asking
 from gw.sources.gateways import ConditionFact, GatewayFact, GroupFact
 from gw.sources.gathering import NOT_INSTALLED_STEP, gather_gateways, gather_groups, gather_pods
@@ -103,6 +104,9 @@ def groups_of(gateway: GatewayFact, groups: tuple[GroupFact, ...]) -> tuple[Grou
 
 async def not_a_tenant(cluster: Cluster, namespace: str) -> GwError:
     """What to say of a namespace without a gateway."""
+    if is_reserved(namespace):
+        what = f"the namespace {namespace} is reserved for the cluster itself and is never a tenant"
+        return Refused(what, "See the tenants with `gw tenant list`.")
     try:
         await cluster.get(r.NAMESPACES, namespace)
         what = f"the namespace {namespace} is not a tenant: it has no ActionsGateway"
@@ -110,6 +114,8 @@ async def not_a_tenant(cluster: Cluster, namespace: str) -> GwError:
         what = f"there is no namespace {namespace}"
     except errors.Forbidden:
         what = f"{namespace} is not a tenant: no ActionsGateway is there"
+    if not can_be_tenant(namespace):
+        return Refused(what, "See the tenants with `gw tenant list`.")
     return Refused(what, f"See the tenants with `gw tenant list`, or make it one with `gw tenant add {namespace} …`.")
 
 

@@ -52,6 +52,7 @@ def _check_lines(report: HealthReport) -> Iterator[Text]:
         for finding in result.problems:
             yield from _problem_lines(result, finding, report)
         yield from _unknown_lines(result, told)
+        yield from _skipped_lines(result)
     if silent:
         word = styled(Outcome.UNKNOWN.ljust(_WIDTH), _STYLE[Outcome.UNKNOWN])
         yield word + Text(f"{GAP}for the same reason: {', '.join(silent)}")
@@ -80,7 +81,9 @@ def _headline(result: CheckResult) -> str:
         only = findings[0]
         return f"{only.subject}: {only.summary}" if only.subject else only.summary
     seen = [finding for finding in findings if finding.outcome is result.outcome]
-    return f"{result.check.title} ({len(seen)})"
+    if result.outcome is Outcome.SKIPPED:
+        return f"not judged for {len(seen)} of {len(findings)}"
+    return f"{result.check.title} ({len(seen)}" + (")" if len(seen) == len(findings) else f" of {len(findings)})")
 
 
 def _problem_lines(result: CheckResult, finding: Finding, report: HealthReport) -> Iterator[Text]:
@@ -103,6 +106,22 @@ def _unknown_lines(result: CheckResult, told: set[str]) -> Iterator[Text]:
         elif finding.next_step:
             yield Text(f"  next: {finding.next_step}")
         told.add(finding.summary)
+
+
+def _skipped_lines(result: CheckResult) -> Iterator[Text]:
+    """Each subject that was left out, unless the headline is about it alone."""
+    if len(result.findings) > 1:
+        for finding in result.findings:
+            if finding.outcome is Outcome.SKIPPED:
+                yield Text(f"  {finding.subject}: {finding.summary}")
+
+
+def waiting(report: HealthReport) -> Text:
+    """What keeps a wait from ending, by the checks' names."""
+    bad = (Outcome.PROBLEM, Outcome.UNKNOWN)
+    return Text(
+        "waiting: " + ", ".join(f"{each.check.id} {each.outcome}" for each in report.results if each.outcome in bad)
+    )
 
 
 def _document(report: HealthReport) -> dict[str, Any]:

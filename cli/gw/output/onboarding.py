@@ -20,6 +20,7 @@ class PrintedConversation:
     def __init__(self, printer: Printer) -> None:
         self._printer = printer
         self._awaited = ""
+        self._written: list[str] = []
 
     def checked(self, what: str) -> None:
         self._line("proven", "ok", what)
@@ -36,9 +37,11 @@ class PrintedConversation:
         return self._printer.confirm(question)
 
     def wrote(self, step: Step) -> None:
+        self._written.append(f"{step.kind} {step.name}")
         self._line("created", "ok", f"{step.kind} {step.name}")
 
     def undid(self, step: Step) -> None:
+        self._written.remove(f"{step.kind} {step.name}")
         self._line("undone", "warn", f"{step.kind} {step.name}")
 
     def reached(self, what: str) -> None:
@@ -48,6 +51,14 @@ class PrintedConversation:
         if what != self._awaited:
             self._awaited = what
             self._line("waiting", "dim", what)
+
+    def interrupted(self) -> None:
+        """What an interrupt leaves behind; says nothing when that is nothing."""
+        if self._written:
+            self._printer.note(f"Interrupted; written so far: {', '.join(self._written)}.")
+            self._printer.note(
+                Text.assemble(styled("Next:  ", "head"), "Run the same command again: it goes on there.")
+            )
 
     def _line(self, word: str, style: str, text: str) -> None:
         self._printer.note(Text.assemble(styled(word.ljust(_WIDTH), style), " ", text))
@@ -99,7 +110,8 @@ def advice(added: AddedTenant) -> list[Text]:
 def _sentence(added: AddedTenant) -> str:
     if added.tenant is None:
         count = len(added.plan.to_write)
-        return f"Dry run: {counted(count, 'object')} would be written for {added.plan.namespace}, none was."
+        what = f"{counted(count, 'object')} would be written" if count else "nothing would be written"
+        return f"Dry run: {what} for {added.plan.namespace}{', none was' if count else ''}."
     sessions = sum(group.active_sessions for group in added.tenant.groups)
     state = f"{counted(sessions, 'session')} open for {counted(len(added.tenant.groups), 'runner group')}"
     verb = "is Ready" if added.plan.to_write else "was there already and is Ready"

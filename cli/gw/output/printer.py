@@ -82,7 +82,14 @@ class Printer:
             )
         with _plain_interrupts():
             self._talk.print(Text(f"{question} [y/N] "), end="")
-            return self._stdin.readline().strip().lower() in ("y", "yes")
+            answer = ""
+            try:
+                answer = self._stdin.readline()
+            finally:
+                if not answer.endswith("\n"):
+                    # Ctrl-C and Ctrl-D leave the cursor behind the question.
+                    self._talk.print()
+            return answer.strip().lower() in ("y", "yes")
 
     @contextmanager
     def live(self) -> Iterator["Board"]:

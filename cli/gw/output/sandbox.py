@@ -1,5 +1,6 @@
 """The sandbox itself as text and as documents: where it is, what to try next, what it does."""
 
+import shlex
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -7,11 +8,14 @@ from typing import Any
 from rich.text import Text
 
 from gw.checks.wording import counted
-from gw.output.layout import columns, styled
+from gw.output.layout import Cell, columns, styled
 from gw.output.view import View
 from gw.sources.sandbox import SandboxFact, SandboxState
 
-_EXAMPLE_GROUPS = '--runner-group "cpu-runners labels=self-hosted,linux maxWorkers=30"'
+_EXAMPLE_GROUPS = (
+    '--runner-group "cpu-runners labels=self-hosted,linux maxWorkers=30" \\',
+    '--runner-group "gpu-runners labels=self-hosted,gpu maxListeners=10"',
+)
 
 
 def sandbox_view(sandbox: SandboxFact) -> View:
@@ -19,7 +23,7 @@ def sandbox_view(sandbox: SandboxFact) -> View:
     return View(
         kind="Sandbox",
         data=_data(sandbox),
-        lines=lambda: _place_lines(sandbox),
+        lines=lambda: columns(_place_rows(sandbox)),
         short=[str(sandbox.kubeconfig)],
     )
 
@@ -37,7 +41,7 @@ def sandbox_state_view(state: SandboxState) -> View:
     return View(
         kind="SandboxStatus",
         data=data,
-        lines=lambda: [*_place_lines(state.sandbox), *_state_lines(state)],
+        lines=lambda: _state_lines(state),
         short=[f"running {state.sandbox.folder}"],
     )
 
@@ -53,49 +57,55 @@ def ended_view(folder: Path, *, was_running: bool) -> View:
     )
 
 
-def try_next(sandbox: SandboxFact) -> list[Text]:
-    """What a newcomer may type next, with this sandbox's own values."""
+def try_next(sandbox: SandboxFact, workflow: Path, where: str) -> list[Text]:
+    """What a newcomer may type next, with this sandbox's own values; `where` is the option that finds the sandbox."""
+    quoted = {name: shlex.quote(str(value)) for name, value in _data(sandbox).items()}
     lines = [
-        f"export KUBECONFIG={sandbox.kubeconfig}",
+        f"export KUBECONFIG={quoted['kubeconfig']}",
         f"gw tenant add team-a --yes --github-url {sandbox.github_url}/{sandbox.repository} \\",
         f"  --app-id {sandbox.app_id} --installation-id {sandbox.installation_id} \\",
-        f"  --private-key-file {sandbox.app_key_path} --ca-bundle-file {sandbox.ca_path} \\",
-        f"  {_EXAMPLE_GROUPS}",
-        "gw sandbox run FILE        # a workflow file with runs-on: [self-hosted, linux]",
-        "gw sandbox down            # ends it; nothing is left",
+        f"  --private-key-file {quoted['app_key_path']} --ca-bundle-file {quoted['ca_path']} \\",
+        *(f"  {group}" for group in _EXAMPLE_GROUPS),
+        f"gw sandbox run{where} {shlex.quote(str(workflow))}",
+        "gw health",
+        f"gw sandbox status{where}   # what it does, and what this small cluster leaves out",
+        f"gw sandbox down{where}     # ends it; nothing is left",
     ]
     return [styled("Try next:", "head"), *(Text(f"  {line}") for line in lines)]
 
 
-def left_out(sandbox: SandboxFact) -> Text:
-    """What the embedded API server does not do, on one line."""
-    return Text(f"This embedded cluster leaves out: {', '.join(sandbox.left_out)}.")
+def _place_rows(sandbox: SandboxFact) -> list[list[Cell]]:
+    return [
+        ["Sandbox", f"running since {sandbox.started_at} (process {sandbox.pid})"],
+        ["Folder", str(sandbox.folder)],
+        ["Kubeconfig", str(sandbox.kubeconfig)],
+        ["API server", sandbox.api_url],
+        ["GitHub", f"{sandbox.github_url}/{sandbox.repository}"],
+        ["CA", str(sandbox.ca_path)],
+        ["App", f"{sandbox.app_id}, installation {sandbox.installation_id}, key {sandbox.app_key_path}"],
+        ["Priority classes", ", ".join(sandbox.priority_classes) or "none"],
+    ]
 
 
-def _place_lines(sandbox: SandboxFact) -> list[Text]:
-    return columns(
-        [
-            ["Sandbox", f"running since {sandbox.started_at} (process {sandbox.pid})"],
-            ["Folder", str(sandbox.folder)],
-            ["Kubeconfig", str(sandbox.kubeconfig)],
-            ["API server", sandbox.api_url],
-            ["GitHub", f"{sandbox.github_url}/{sandbox.repository}"],
-            ["CA", str(sandbox.ca_path)],
-            ["App", f"{sandbox.app_id}, installation {sandbox.installation_id}, key {sandbox.app_key_path}"],
-            ["Priority classes", ", ".join(sandbox.priority_classes) or "none"],
-        ]
-    )
-
-
-def _state_lines(state: SandboxState) -> list[Text]:
-    lines = []
+def _state_rows(state: SandboxState) -> list[list[Cell]]:
+    rows: list[list[Cell]] = []
     if state.tenants is not None:
-        lines += columns([["Tenants", ", ".join(state.tenants) or "none"]])
+        rows.append(["Tenants", ", ".join(state.tenants) or "none"])
     if state.jobs is not None:
         jobs = ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in state.jobs.items())
         runners = f"{counted(state.runner_count, 'runner')}, {counted(state.session_count, 'session')}"
-        lines += columns([["Runs", str(state.runs)], ["Jobs", jobs], ["Runners", runners]])
-    return lines + [styled(f"Problem: {problem}", "bad") for problem in state.problems]
+        rows += [["Runs", str(state.runs)], ["Jobs", jobs], ["Runners", runners]]
+    return rows
+
+
+def _state_lines(state: SandboxState) -> list[Text]:
+    return [
+        *columns([*_place_rows(state.sandbox), *_state_rows(state)]),
+        *(styled(f"Problem: {problem}", "bad") for problem in state.problems),
+        Text(),
+        styled("This small cluster leaves out", "head"),
+        *(Text(f"  {what}") for what in state.sandbox.left_out),
+    ]
 
 
 def _data(sandbox: SandboxFact) -> dict[str, Any]:

@@ -51,13 +51,27 @@ def run_view(outcome: RunOutcome, now: datetime) -> View:
     )
 
 
-def log_hint(run: RunFact) -> Text | None:
-    """The command that shows the output of the first job that is worth reading."""
+def advice(outcome: RunOutcome, where: str) -> list[Text]:
+    """What may hold a run that is not over, and the output of the first job that is worth reading.
+
+    `where` is the option that finds the sandbox, empty when none is needed.
+    """
+    run = outcome.run
     red = [job for job in run.jobs if job.conclusion not in ("success", "skipped", None)]
-    interesting = next(iter(red or run.jobs), None)
-    if interesting is None:
-        return None
-    return Text(f"See a job's own output with: gw sandbox logs {shlex.quote(interesting.name)}")
+    begun = [job for job in run.jobs if job.started_at is not None]
+    lines = [Text("See what holds it with: gw health")] if outcome.timed_out else []
+    if interesting := next(iter(red or begun), None):
+        lines.append(Text(f"See a job's own output with: gw sandbox logs{where} {shlex.quote(interesting.name)}"))
+    return lines
+
+
+def left_behind(run_id: int, where: str) -> list[Text]:
+    """What an interrupt leaves behind, and how to look at it and end it."""
+    return [
+        Text(f"Interrupted; run {run_id} goes on without gw."),
+        Text(f"See its output with: gw sandbox logs{where} --run {run_id}"),
+        Text(f"End it and the sandbox with: gw sandbox down{where}"),
+    ]
 
 
 def logs_view(logs: RunLogs) -> View:

@@ -88,7 +88,7 @@ def _detail_lines(result: TenantDetail) -> Iterator[Text]:
     yield from columns(
         [
             ["Tenant", gateway.namespace],
-            ["Gateway", gateway.name + (" (paused)" if gateway.paused else "")],
+            ["Gateway", gateway.name],
             ["GitHub", gateway.github_url],
             ["Ready", _ready_cell(gateway)],
             ["Sessions", str(gateway.active_sessions)],
@@ -202,7 +202,8 @@ def _token_words(credential: CredentialFact, now: datetime) -> str:
 
 
 def _ready_cell(gateway: GatewayFact) -> Text:
-    return styled("True", "ok") if gateway.is_ready else styled("False", "bad")
+    ready = styled("True", "ok") if gateway.is_ready else styled("False", "bad")
+    return ready + Text(" (paused)") if gateway.paused else ready
 
 
 # -- documents

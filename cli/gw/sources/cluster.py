@@ -1,6 +1,7 @@
 """The connection to one cluster and what its refusals mean to a person at a terminal."""
 
 import os
+import shlex
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -62,7 +63,14 @@ async def open_cluster(target: ClusterTarget) -> AsyncIterator[Cluster]:
         async with connect(target.kubeconfig, target.context, timeout_seconds=_TIMEOUT_SECONDS) as client:
             yield client
     except errors.ConfigurationError as problem:
-        raise Blind(one_line(str(problem)), _NAME_A_CLUSTER) from problem
+        raise Blind(
+            one_line(str(problem)), _NAME_A_CLUSTER if target.context is None else _name_a_context(target)
+        ) from problem
+
+
+def _name_a_context(target: ClusterTarget) -> str:
+    option = f" --kubeconfig {shlex.quote(str(target.kubeconfig))}" if target.kubeconfig else ""
+    return f"See the contexts that there are with `kubectl config get-contexts{option}`."
 
 
 def _require_configuration(target: ClusterTarget, environment: Mapping[str, str]) -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from actions_gateway.api import labels
-from actions_gateway.api.conditions import ConditionStatus, ConditionType
+from actions_gateway.api.conditions import ConditionStatus, ConditionType, Reason
 
 Manifest = Mapping[str, Any]
 
@@ -30,7 +30,9 @@ class ConditionFact:
 
     @property
     def is_problem(self) -> bool:
-        """Ready and the `…Available` ones are fine when True, every other one when not True."""
+        """Ready and the `…Available` ones are fine when True, every other one when not True; intention is fine."""
+        if self.reason == Reason.SUSPENDED:
+            return False
         states_health = self.type == ConditionType.READY or self.type.endswith("Available")
         return not self.is_true if states_health else self.is_true
 

@@ -58,6 +58,8 @@ class PodFact:
     message: str = ""
     unscheduled_message: str = ""
     """What the scheduler says while it finds no node."""
+    is_ready: bool = False
+    """Whether the kubelet says that it serves."""
     containers: tuple[ContainerFact, ...] = ()
 
 
@@ -79,6 +81,7 @@ def parse_pod(manifest: Manifest, role: PodRole) -> PodFact:
         reason=str(status.get("reason") or ""),
         message=str(status.get("message") or ""),
         unscheduled_message=_unscheduled(status),
+        is_ready=any(entry.get("type") == "Ready" and entry.get("status") == "True" for entry in _conditions(status)),
         containers=tuple(_container(entry) for entry in entries),
     )
 
@@ -101,7 +104,11 @@ def _container(entry: Manifest) -> ContainerFact:
 
 
 def _unscheduled(status: Manifest) -> str:
-    for condition in status.get("conditions") or []:
+    for condition in _conditions(status):
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
             return str(condition.get("message") or condition.get("reason") or "")
     return ""
+
+
+def _conditions(status: Manifest) -> list[Manifest]:
+    return status.get("conditions") or []

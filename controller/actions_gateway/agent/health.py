@@ -1,8 +1,8 @@
 """Liveness and readiness: what the probes tell, from memory alone.
 
 Alive means that the event loop beats and that no poll task has outlived its own deadline; what GitHub answers plays no
-part, so an outage of GitHub restarts nothing. Ready means that the watches are complete and that a first verdict on the
-credential exists, good or bad.
+part, so an outage of GitHub restarts nothing. Ready means that the watches are complete, that a first verdict on the
+credential exists, good or bad, and that every group's status tells it.
 """
 
 from collections.abc import Callable, Iterator

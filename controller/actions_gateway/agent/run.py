@@ -14,7 +14,6 @@ from actions_gateway import __version__
 from actions_gateway.agent.basics import Basics
 from actions_gateway.agent.health import Health
 from actions_gateway.agent.jobs.job import Job
-from actions_gateway.agent.jobs.plans import PlanClaims
 from actions_gateway.agent.jobs.pod import WorkerSite
 from actions_gateway.agent.jobs.pods import WorkerPods
 from actions_gateway.agent.jobs.reaping import Reaper
@@ -26,7 +25,6 @@ from actions_gateway.agent.sessions.parts import SessionParts
 from actions_gateway.agent.signals import within
 from actions_gateway.agent.tokens.installation import InstallationTokens
 from actions_gateway.agent.tunables import Tunables
-from actions_gateway.api.conditions import Reason
 from actions_gateway.api.gateway import SecurityProfile
 from actions_gateway.api.names import AGENT
 from actions_gateway.engine.clock import Clock
@@ -129,8 +127,7 @@ class Agent:
                 self._client, parts=self._session_parts(services), services=services, tasks=tasks
             )
             reaper = Reaper(self._client, services.pods, services.slots, self._basics, ttl_of=units.ttl_of)
-            self.health.ready_when(lambda: services.pods.synced.is_set() and units.is_synced)
-            self.health.ready_when(lambda: self._tokens.verdict.reason is not Reason.CREDENTIAL_UNKNOWN)
+            self.health.ready_when(lambda: units.are_reported)
             run_forever(tasks, self.health.heartbeat.run(), name="heartbeat")
             run_forever(tasks, self._tokens.run(), name="installation token")
             run_forever(tasks, services.pods.run(), name="worker pods")
@@ -151,7 +148,7 @@ class Agent:
             client=self._client,
             pods=WorkerPods(self._client, self._basics),
             slots=Slots(self._client, self._basics),
-            plans=PlanClaims(),
+            plans=set(),
             site=WorkerSite(
                 namespace=settings.namespace,
                 wrapper_image=settings.wrapper_image,
@@ -183,7 +180,7 @@ class Agent:
     async def _stop(self, units: GroupUnits) -> None:
         """Intake first: no claim is begun, those begun are carried to their pods, and every lock gets its full life."""
         self.health.is_stopping = True
-        if not await within(self._basics.tunables.close_sessions_seconds, _close(units), self._basics.clock):
+        if not await within(self._basics.tunables.close_sessions_seconds, units.close(), self._basics.clock):
             log.warning("not all sessions were closed in time")
         jobs = [job for unit in units.all() for job in unit.jobs]
         if not await within(self._basics.tunables.final_renewals_seconds, _renew(jobs), self._basics.clock):
@@ -203,16 +200,6 @@ class Agent:
     def _credential_changed(self) -> None:
         if self._units is not None:
             self._units.touch_all()
-
-
-async def _close(units: GroupUnits) -> None:
-    async with asyncio.TaskGroup() as tasks:
-        for unit in units.all():
-            tasks.create_task(unit.close(), name=f"close {unit.name}")
-    async with asyncio.TaskGroup() as tasks:
-        for unit in units.all():
-            for job in unit.jobs:
-                tasks.create_task(job.placed.wait(), name=f"place {job.worker.name}")
 
 
 async def _renew(jobs: list[Job]) -> None:

@@ -18,8 +18,9 @@ class Tunables:
     """Defaults are for github.com."""
 
     # -- sessions
-    poll_deadline_seconds: float = 90.0
-    """A poll task that outlives this is stuck: the HTTP client's own deadlines (50 s hold, 5 s slack) have failed."""
+    poll_deadline_seconds: float = 120.0
+    """A poll task that outlives this is stuck: the HTTP client's own deadlines (30 s for a new token, 70 s for the poll
+    with its connection) have failed."""
     empty_poll_floor_seconds: float = 0.1
     """From the start of an empty poll to the next one, so that a server that does not hold polls is not hammered."""
     empty_polls_before_drain: int = 3

@@ -18,7 +18,6 @@ RESERVED_NAMESPACES = frozenset({"default", "kube-system", "kube-public", "kube-
 AGENT = "actions-gateway-controller"
 WORKER = "actions-gateway-worker"
 WORKLOAD_POLICY = "actions-gateway-workload"
-PROXY = "actions-gateway-proxy"
 AGENT_CONTAINER = "agc"
 RUNNER_CONTAINER = "runner"
 
@@ -26,10 +25,6 @@ RUNNER_CONTAINER = "runner"
 MANAGER_FIELDS = "actions-gateway-gmc"
 MANAGER_STATUS_FIELDS = "actions-gateway-gmc-status"
 AGENT_STATUS_FIELDS = "actions-gateway-agc-status"
-
-# -- finalizers
-GATEWAY_FINALIZER = f"{API_GROUP}/gmc-cleanup"
-RUNNER_GROUP_FINALIZER = f"{API_GROUP}/agentpool-cleanup"
 
 # -- job Secrets: a bounded set of slots, so that RBAC can name each of them
 JOB_SLOTS = 1024

@@ -9,12 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from actions_gateway.github.answers import Answer
-from actions_gateway.github.classification import (
-    acknowledgement_error,
-    poll_error,
-    session_deletion_error,
-    session_error,
-)
+from actions_gateway.github.classification import broker_error, session_error
 from actions_gateway.github.errors import AnswerTimeout, MalformedAnswer
 from actions_gateway.github.http import CONNECT_SECONDS, Api, Deadline, GitHubHttp
 from actions_gateway.github.jit import JitConfig
@@ -24,8 +19,6 @@ from actions_gateway.github.urls import join, secure_url
 
 POLL_HOLD_SECONDS = 50.0
 """How long the broker holds a poll that has nothing to tell."""
-DEAD_SESSION_EMPTY_ANSWERS = 3
-"""This many EmptyAnswers in a row mean that the session is dead."""
 _READ_SLACK_SECONDS = 5.0
 _ACKNOWLEDGE_SECONDS = 5.0
 _NO_SESSION_ID = "00000000-0000-0000-0000-000000000000"
@@ -90,16 +83,16 @@ class Broker:
         """Waits for one message, None when there was none within the hold.
 
         Raises SessionExpired, RunnerGone, VersionTooOld, Unauthorized, Forbidden, RateLimited; EmptyAnswer, of which
-        DEAD_SESSION_EMPTY_ANSWERS in a row mean a dead session.
+        several in a row mean a dead session.
         """
         query = self._query(session, status) | {"disableUpdate": "true"}
         url = join(session.broker_url, "message")
         try:
             answer = await self._send("GET", url, token, query=query, deadline=self._poll_deadline)
         except AnswerTimeout:
-            return Unanswered(self._poll_deadline.read_seconds)
+            return Unanswered()
         if not answer.is_success:
-            raise poll_error(answer)
+            raise broker_error(answer, "answer the poll")
         return None if answer.status != 200 else parse_message(answer)
 
     async def acknowledge(
@@ -119,7 +112,7 @@ class Broker:
             deadline=Deadline.within(_ACKNOWLEDGE_SECONDS),
         )
         if not answer.is_success:
-            raise acknowledgement_error(answer)
+            raise broker_error(answer, "take the acknowledgement")
 
     async def delete_session(self, session: Session, token: Secret) -> bool:
         """Closes the session; False when the broker knows none (any more).
@@ -132,7 +125,7 @@ class Broker:
             return True
         if answer.status in (401, 404, 410):
             return False
-        raise session_deletion_error(answer)
+        raise broker_error(answer, "delete the session")
 
     def _query(self, session: Session, status: RunnerStatus) -> dict[str, str]:
         return {

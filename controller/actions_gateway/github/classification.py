@@ -137,19 +137,9 @@ def session_error(answer: Answer) -> GitHubError:
     return _broker_error(answer, _CREATE_SESSION, action)
 
 
-def poll_error(answer: Answer) -> GitHubError:
-    """For a poll."""
-    return _broker_error(answer, _POLL, "answer the poll")
-
-
-def acknowledgement_error(answer: Answer) -> GitHubError:
-    """For the acknowledgement of a delivery."""
-    return _broker_error(answer, _POLL, "take the acknowledgement")
-
-
-def session_deletion_error(answer: Answer) -> GitHubError:
-    """For the deletion of a session."""
-    return _broker_error(answer, _POLL, "delete the session")
+def broker_error(answer: Answer, action: str) -> GitHubError:
+    """For a call within a session."""
+    return _broker_error(answer, _POLL, action)
 
 
 def acquisition_error(answer: Answer) -> GitHubError:
@@ -157,14 +147,9 @@ def acquisition_error(answer: Answer) -> GitHubError:
     return _run_service_error(answer, _ACQUIRE, "hand over the job")
 
 
-def renewal_error(answer: Answer) -> GitHubError:
-    """For renewjob."""
-    return _run_service_error(answer, _RENEW, "renew the job's lock")
-
-
-def completion_error(answer: Answer) -> GitHubError:
-    """For completejob."""
-    return _run_service_error(answer, _RENEW, "complete the job")
+def job_error(answer: Answer, action: str) -> GitHubError:
+    """For a call with an acquired job's token."""
+    return _run_service_error(answer, _RENEW, action)
 
 
 def _broker_error(answer: Answer, table: Mapping[int, _Kind], action: str) -> GitHubError:
@@ -214,16 +199,11 @@ def _forbidden(answer: Answer, action: str) -> Forbidden:
     if "not accessible by integration" not in text:
         return Forbidden(_text(answer, action), status=answer.status, request_id=answer.request_id)
     advice = f"; it needs {needed}" if needed else ""
-    error = PermissionMissing(_text(answer, action) + advice, status=answer.status, request_id=answer.request_id)
-    error.needed = needed
-    return error
+    return PermissionMissing(_text(answer, action) + advice, status=answer.status, request_id=answer.request_id)
 
 
 def _by_status(answer: Answer, status: int, table: Mapping[int, _Kind], action: str) -> GitHubError:
-    kind = table.get(status)
-    if kind is None:
-        kind = _general_kind(status)
-    return _error(kind, answer, action)
+    return _error(table.get(status) or _general_kind(status), answer, action)
 
 
 def _general_kind(status: int) -> _Kind:

@@ -97,32 +97,26 @@ def parse_object(content: bytes | str, what: str = "the answer") -> Fields:
     """The JSON object in `content`; errors call it `what`.
 
     Raises EmptyAnswer when there is nothing, or a document that ends early; MalformedAnswer when it is anything else.
-    """
-    value = parse_json(content, what)
-    if value is None:
-        raise EmptyAnswer(f"{what} is empty")
-    if not isinstance(value, dict):
-        raise MalformedAnswer(f"{what} is no JSON object")
-    return Fields(value)
-
-
-def parse_json(content: bytes | str, what: str = "the answer") -> Any:
-    """The JSON value in `content`, None when it is blank; raises EmptyAnswer or MalformedAnswer.
-
     The parser's own exception carries the whole document, so it is not chained.
     """
     text = decode_text(content)
     if not text.strip():
-        return None
-    failed_at = 0
+        raise EmptyAnswer(f"{what} is empty")
+    failed_at, ended_early = 0, False
     try:
-        return json.loads(text)
+        value = json.loads(text)
     except json.JSONDecodeError as problem:
         # A string cut off in the middle is reported at its opening quote.
         ended_early = problem.pos >= len(text.rstrip()) or problem.msg.startswith("Unterminated string")
         failed_at = problem.pos
     except (ValueError, RecursionError):
-        ended_early = False
+        pass
+    else:
+        if isinstance(value, dict):
+            return Fields(value)
+        if value is None:
+            raise EmptyAnswer(f"{what} is null")
+        raise MalformedAnswer(f"{what} is no JSON object")
     if ended_early:
         raise EmptyAnswer(f"{what} ends in the middle of a document, after {len(text)} characters")
     raise MalformedAnswer(f"{what} is no JSON (character {failed_at} of {len(text)})")

@@ -2,7 +2,7 @@
 
 GitHubError                     the base: HTTP status (0 without an answer), request id, Retry-After
 ├── Transient                   try the same again after a pause
-│   ├── Unreachable             no answer; `kind` says why
+│   ├── Unreachable             no answer; the text says why
 │   │   └── AnswerTimeout       the request went out, the answer did not come: it may have been carried out
 │   ├── ServerError             5xx
 │   └── MalformedAnswer         an answer that cannot be read
@@ -11,7 +11,7 @@ GitHubError                     the base: HTTP status (0 without an answer), req
 ├── Unauthorized                401: the token or JWT is not accepted
 │   └── ClockSkewed             because this machine's clock is wrong
 ├── Forbidden                   403 that is no throttle
-│   ├── PermissionMissing       the App lacks a permission; `needed` names it when GitHub does
+│   ├── PermissionMissing       the App lacks a permission; the text names it when GitHub does
 │   └── Suspended               the installation is suspended
 ├── NotFound                    404 of the REST API: unknown, or invisible to the App
 ├── InvalidRequest              400, 422: GitHub refuses the content
@@ -26,9 +26,8 @@ GitHubError                     the base: HTTP status (0 without an answer), req
 │   ├── RegistrationNotFound    the token endpoint does not know the client; right after registration: not yet
 │   ├── CredentialsRejected     the token endpoint refuses the client
 │   └── RegistrationUnusable    the JIT configuration cannot be used; `runner_id` is what to delete
-├── DeliveryLost                the delivered job is not ours: skip it and look whether the runner lives
-│   ├── DeliveryGone            its window passed, or its run was cancelled
-│   └── AlreadyClaimed          another runner has it
+├── DeliveryGone                the delivered job's window passed, or its run was cancelled
+├── AlreadyClaimed              another runner has the delivered job
 ├── LockLost                    404, 410 on renewal: the job is no longer ours, or has concluded
 └── NotAuthorizedForJob         401, 403 with a job token: never repeated with another token
 
@@ -37,23 +36,7 @@ the HTTP library's own exceptions quote bytes that came over the wire (a malform
 a traceback prints the whole chain. Their kind and redacted text are part of the message.
 """
 
-from enum import StrEnum
-
 from actions_gateway.github.redaction import redact
-
-
-class ConnectionProblem(StrEnum):
-    """Why there was no answer; the values of the log field `error_kind`."""
-
-    TIMEOUT = "timeout"
-    REFUSED = "refused"
-    DNS = "dns"
-    TLS = "tls"
-    DENIED = "denied"
-    """The egress proxy refused the tunnel."""
-    RESET = "reset"
-    """The connection ended before the answer did."""
-    UNREACHABLE = "unreachable"
 
 
 class GitHubError(RuntimeError):
@@ -73,18 +56,11 @@ class Transient(GitHubError):
 
 
 class Unreachable(Transient):
-    """GitHub gave no answer."""
-
-    def __init__(self, message: str, *, kind: ConnectionProblem = ConnectionProblem.UNREACHABLE) -> None:
-        super().__init__(message)
-        self.kind = kind
+    """GitHub gave no answer; the text says why."""
 
 
 class AnswerTimeout(Unreachable):
     """The request was sent and no answer came in time; whether it was carried out is unknown."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message, kind=ConnectionProblem.TIMEOUT)
 
 
 class ServerError(Transient):
@@ -121,9 +97,6 @@ class Forbidden(GitHubError):
 
 class PermissionMissing(Forbidden):
     """The GitHub App lacks a permission."""
-
-    needed: str = ""
-    """GitHub's own list of sufficient permissions, such as "administration=write"."""
 
 
 class Suspended(Forbidden):
@@ -185,15 +158,11 @@ class RegistrationUnusable(RegistrationLost):
     """The record that was created all the same."""
 
 
-class DeliveryLost(GitHubError):
-    """The delivered job is not ours to run."""
-
-
-class DeliveryGone(DeliveryLost):
+class DeliveryGone(GitHubError):
     """The delivery's window passed, or its run was cancelled."""
 
 
-class AlreadyClaimed(DeliveryLost):
+class AlreadyClaimed(GitHubError):
     """Another runner has the job."""
 
 

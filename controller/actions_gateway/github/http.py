@@ -6,7 +6,7 @@ nothing and follows no redirect. Its errors hold no bytes of an answer that the 
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -143,8 +143,9 @@ class GitHubHttp:
         """Errors are returned: one that is raised while another is handled would keep that one as its context."""
         host = urlsplit(str(request.url)).netloc
         try:
-            async with asyncio.timeout(limits.total_seconds), _sending(client, request) as response:
-                content = await _content(response)
+            async with asyncio.timeout(limits.total_seconds):
+                async with contextlib.aclosing(await client.send(request, stream=True)) as response:
+                    content = await _content(response)
         except TimeoutError:
             return AnswerTimeout(f"{host} did not answer within {limits.total_seconds:g} s")
         except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, aiohttp.ClientError, OSError) as problem:
@@ -152,15 +153,6 @@ class GitHubHttp:
         if content is None:
             return MalformedAnswer(f"the answer of {host} is larger than {_LARGEST_ANSWER_BYTES} bytes")
         return Answer(response.status_code, response.headers, content, self.clock.now(), host)
-
-
-@contextlib.asynccontextmanager
-async def _sending(client: httpx.AsyncClient, request: httpx.Request) -> AsyncIterator[httpx.Response]:
-    response = await client.send(request, stream=True)
-    try:
-        yield response
-    finally:
-        await response.aclose()
 
 
 async def _content(response: httpx.Response) -> bytes | None:

@@ -16,6 +16,8 @@ from actions_gateway.github.urls import secure_url
 
 _LEAST_CANCEL_SECONDS = 60.0
 _DEFAULT_CANCEL_SECONDS = 300.0
+_MOST_CANCEL_SECONDS = 86400.0
+"""Beyond any job's own limit; a time span can name centuries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,6 @@ class Ignored:
 class Unanswered:
     """The poll's read deadline passed without an answer: as harmless as no message, but no sign of life either."""
 
-    after_seconds: float
-
 
 Message: TypeAlias = JobRequest | JobCancellation | ForceTokenRefresh | Ignored | Unanswered
 
@@ -75,7 +75,8 @@ def parse_message(answer: Answer) -> Message:
         case "jobcancellation":
             body = _body(envelope)
             timeout_seconds = parse_time_span(body.text("timeout")) or _DEFAULT_CANCEL_SECONDS
-            return JobCancellation(body.text("jobId"), max(timeout_seconds, _LEAST_CANCEL_SECONDS))
+            timeout_seconds = min(max(timeout_seconds, _LEAST_CANCEL_SECONDS), _MOST_CANCEL_SECONDS)
+            return JobCancellation(body.text("jobId"), timeout_seconds)
         case "forcetokenrefresh":
             return ForceTokenRefresh()
         case "hostedrunnershutdown":

@@ -31,22 +31,13 @@ class RunIdentity:
     job_name: str = ""
     """As people see it."""
 
-    @property
-    def is_known(self) -> bool:
-        """Whether the REST API can be asked about the run."""
-        return self.repository is not None and self.run_id is not None
-
 
 def job_token(payload: Fields) -> Secret | None:
     """The token for renewal and completion; raises MalformedAnswer when it cannot be one."""
-    endpoint = _system_connection(payload)
-    return endpoint.fields("authorization").fields("parameters").secret("AccessToken") if endpoint else None
-
-
-def system_connection_url(payload: Fields) -> str:
-    """Where the runner itself would renew and complete; empty when the payload does not say."""
-    endpoint = _system_connection(payload)
-    return endpoint.text("url") if endpoint else ""
+    for endpoint in payload.fields("resources").objects("endpoints"):
+        if endpoint.text("name").lower() == SYSTEM_CONNECTION.lower():
+            return endpoint.fields("authorization").fields("parameters").secret("AccessToken")
+    return None
 
 
 def run_identity(payload: Fields) -> RunIdentity:
@@ -61,12 +52,6 @@ def run_identity(payload: Fields) -> RunIdentity:
         check_run_id=_number(job.text("check_run_id")),
         job_name=payload.text("jobDisplayName") or _variable(variables, "system.github.job"),
     )
-
-
-def _system_connection(payload: Fields) -> Fields | None:
-    wanted = SYSTEM_CONNECTION.lower()
-    endpoints = payload.fields("resources").objects("endpoints")
-    return next((endpoint for endpoint in endpoints if endpoint.text("name").lower() == wanted), None)
 
 
 def _context(contexts: Fields, name: str) -> Fields:

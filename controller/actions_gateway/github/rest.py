@@ -1,4 +1,4 @@
-"""The REST API: installation tokens, runners, and the reads that recovery and checks need.
+"""The REST API: installation tokens, runners, and the reads that checks need.
 
 Source: GitHub REST docs, API version 2022-11-28. Nothing is retried here. A call with a token that GitHub refuses
 raises Unauthorized, upon which the token's owner mints a new one.
@@ -20,18 +20,16 @@ from actions_gateway.github.restmodels import (
     Installation,
     InstallationToken,
     Registration,
-    Run,
     Runner,
     parse_installation,
     parse_installation_token,
-    parse_run,
     parse_runner,
 )
 from actions_gateway.github.secrets import Secret
-from actions_gateway.github.urls import GitHubScope, is_repository
+from actions_gateway.github.urls import GitHubScope
 
 API_VERSION = "2022-11-28"
-DEFAULT_RUNNER_GROUP_ID = 1
+_DEFAULT_RUNNER_GROUP = 1
 _HEADERS = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": API_VERSION}
 _PAGE_SIZE = 100
 _MOST_PAGES = 100
@@ -82,16 +80,13 @@ class GitHubRest:
         token: Secret,
         name: str,
         labels: Sequence[str],
-        *,
-        runner_group_id: int = DEFAULT_RUNNER_GROUP_ID,
-        work_folder: str = "_work",
     ) -> Registration:
         """Registers a runner for one job; GitHub adds no label of its own.
 
         Raises NameTaken; RegistrationUnusable with the id of the record that exists all the same. After a Transient
         error the record may exist, too.
         """
-        body = {"name": name, "runner_group_id": runner_group_id, "labels": list(labels), "work_folder": work_folder}
+        body = {"name": name, "runner_group_id": _DEFAULT_RUNNER_GROUP, "labels": list(labels), "work_folder": "_work"}
         path = f"{self._scope.runners_path}/generate-jitconfig"
         answer = await self._send("POST", path, token, body=body)
         self._remember(answer)
@@ -111,20 +106,6 @@ class GitHubRest:
                 break
         return runners
 
-    async def find_runner(self, token: Secret, name: str) -> Runner | None:
-        """The runner of exactly this name."""
-        return next((runner for runner in await self.list_runners(token, name=name) if runner.name == name), None)
-
-    async def get_runner(self, token: Secret, runner_id: int) -> Runner | None:
-        """The runner's record, None when it is gone."""
-        answer = await self._send("GET", f"{self._scope.runners_path}/{runner_id}", token)
-        self._remember(answer)
-        if answer.status == 404:
-            return None
-        if not answer.is_success:
-            raise rest_error(answer, "show the runner")
-        return parse_runner(answer.fields())
-
     async def delete_runner(self, token: Secret, runner_id: int) -> bool:
         """Whether this call removed the record (False: it was gone); raises RunnerBusy while its job is unconcluded."""
         answer = await self._send("DELETE", f"{self._scope.runners_path}/{runner_id}", token)
@@ -134,13 +115,6 @@ class GitHubRest:
         if not answer.is_success:
             raise deletion_error(answer)
         return True
-
-    async def get_run(self, token: Secret, repository: str, run_id: int) -> Run:
-        """A workflow run of owner/name; raises ValueError when `repository` is none."""
-        if not is_repository(repository):
-            raise ValueError("the repository must be owner/name")
-        fields = await self._read(f"/repos/{repository}/actions/runs/{run_id}", token, "show the workflow run")
-        return parse_run(fields)
 
     # -- transport -------------------------------------------------------------------------------------------------
 

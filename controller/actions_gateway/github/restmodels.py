@@ -1,6 +1,6 @@
 """The REST API's answers as values.
 
-Source: GitHub REST docs ("Apps", "Self-hosted runners", "Workflow runs"); fields that we do not use are left out.
+Source: GitHub REST docs ("Apps", "Self-hosted runners"); fields that we do not use are left out.
 """
 
 from collections.abc import Mapping
@@ -57,18 +57,6 @@ class Registration:
     jit: JitConfig
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A workflow run."""
-
-    id: int
-    status: str
-    """queued, in_progress, completed, waiting, requested or pending."""
-    conclusion: str | None
-    """None until completed; then success, failure, cancelled and others."""
-    attempt: int
-
-
 def parse_installation_token(fields: Fields) -> InstallationToken:
     """Raises MalformedAnswer."""
     token, expires_at = fields.secret("token"), fields.moment("expires_at")
@@ -97,16 +85,6 @@ def parse_runner(fields: Fields) -> Runner:
         is_online=fields.text("status").lower() == "online",
         is_busy=fields.flag("busy"),
         labels=tuple(label.text("name") for label in fields.objects("labels")),
-    )
-
-
-def parse_run(fields: Fields) -> Run:
-    """Raises MalformedAnswer."""
-    return Run(
-        id=_number(fields, "id", "run"),
-        status=fields.text("status"),
-        conclusion=fields.text("conclusion") or None,
-        attempt=fields.number("run_attempt") or 1,
     )
 
 

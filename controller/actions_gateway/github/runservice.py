@@ -3,7 +3,7 @@
 Sources: actions/runner `src/Sdk/RSWebApi/RunServiceHttpClient.cs`, `src/Sdk/RSWebApi/Contracts/CompleteJobRequest.cs`,
 `src/Runner.Common/RunServer.cs`. The base URL comes with each delivery. Acquiring needs the runner's token, the rest
 the job's own. The job is named by the delivery's request id, as gateways do; the runner uses the payload's `jobId`,
-which is the same except when one job is delivered several times (`_wire_job_id` is the one place that decides it).
+which is the same except when one job is delivered several times.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ import structlog
 
 from actions_gateway.github.answers import Answer
 from actions_gateway.github.broker import RunnerPlatform
-from actions_gateway.github.classification import acquisition_error, completion_error, renewal_error
+from actions_gateway.github.classification import acquisition_error, job_error
 from actions_gateway.github.decoding import parse_object
 from actions_gateway.github.errors import LockLost, MalformedAnswer
 from actions_gateway.github.http import Api, GitHubHttp
@@ -35,29 +35,16 @@ class Conclusion(StrEnum):
     """How a job ended."""
 
     SUCCEEDED = "succeeded"
-    SUCCEEDED_WITH_ISSUES = "succeededWithIssues"
     FAILED = "failed"
     CANCELED = "canceled"
-    SKIPPED = "skipped"
-    ABANDONED = "abandoned"
-
-
-class AnnotationLevel(StrEnum):
-    """How an annotation is shown."""
-
-    NOTICE = "NOTICE"
-    WARNING = "WARNING"
-    FAILURE = "FAILURE"
 
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """A message to people on the job's page."""
+    """A message to people on the job's page: why the runner could not end the job itself."""
 
     message: str
-    level: AnnotationLevel = AnnotationLevel.FAILURE
     title: str = ""
-    is_infrastructure_issue: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,20 +64,9 @@ class AcquiredJob:
     billing_owner_id: str | None = None
 
 
-def restore_job(
-    payload: bytes,
-    *,
-    request_id: str,
-    run_service_url: str,
-    plan_id: str,
-    billing_owner_id: str | None = None,
+def parse_job(
+    payload: bytes, request: JobRequest, *, plan_id: str, fallback_token: Secret | None = None
 ) -> AcquiredJob:
-    """The job of a payload kept since it was acquired; raises MalformedAnswer."""
-    request = JobRequest(request_id, run_service_url, billing_owner_id)
-    return parse_job(payload, request, plan_id=plan_id, fallback_token=None)
-
-
-def parse_job(payload: bytes, request: JobRequest, *, plan_id: str, fallback_token: Secret | None) -> AcquiredJob:
     """The job in an acquisition's answer; an empty `plan_id` takes the payload's. Raises MalformedAnswer."""
     fields = parse_object(payload, "the job's payload")
     plan_id = plan_id or fields.fields("plan").text("planId")
@@ -138,10 +114,10 @@ class RunService:
 
         Raises LockLost, NotAuthorizedForJob, RateLimited or Transient.
         """
-        body = {"planId": job.plan_id, "jobId": _wire_job_id(job)}
+        body = {"planId": job.plan_id, "jobId": job.request_id}
         answer = await self._post(job.run_service_url, "renewjob", job.job_token, body)
         if not answer.is_success:
-            raise renewal_error(answer)
+            raise job_error(answer, "renew the job's lock")
         return _locked_until(answer)
 
     async def complete(self, job: AcquiredJob, conclusion: Conclusion, annotations: Sequence[Annotation] = ()) -> bool:
@@ -151,7 +127,7 @@ class RunService:
         """
         body: dict[str, Any] = {
             "planId": job.plan_id,
-            "jobId": _wire_job_id(job),
+            "jobId": job.request_id,
             "conclusion": conclusion.value,
             "outputs": {},
             "stepResults": [],
@@ -163,7 +139,7 @@ class RunService:
         answer = await self._post(job.run_service_url, "completejob", job.job_token, body)
         if answer.is_success:
             return True
-        problem = completion_error(answer)
+        problem = job_error(answer, "complete the job")
         if isinstance(problem, LockLost):
             return False
         raise problem
@@ -171,10 +147,6 @@ class RunService:
     async def _post(self, base: str, leaf: str, token: Secret, body: dict[str, Any]) -> Answer:
         headers = {"Accept": "application/json", "User-Agent": self._platform.user_agent}
         return await self._http.send(Api.RUN_SERVICE, "POST", join(base, leaf), token=token, headers=headers, body=body)
-
-
-def _wire_job_id(job: AcquiredJob) -> str:
-    return job.request_id
 
 
 def _locked_until(answer: Answer) -> datetime:
@@ -188,8 +160,8 @@ def _locked_until(answer: Answer) -> datetime:
 
 def _wire_annotation(annotation: Annotation) -> dict[str, Any]:
     return {
-        "level": annotation.level.value,
+        "level": "FAILURE",
         "message": annotation.message,
         "title": annotation.title,
-        "isInfrastructureIssue": annotation.is_infrastructure_issue,
+        "isInfrastructureIssue": True,
     }

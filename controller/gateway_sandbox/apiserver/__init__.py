@@ -7,7 +7,7 @@ through the node's kubelet. `LEFT_OUT` says what it does not; CEL rules of CRDs 
 
 Modules: builtin.types (the field table of built-in kinds) and builtin, customresources -> kinds and schema;
 writes (the one write path) over defaults, admission, quota, validation, managedfields; deletion; reads and rendering;
-handlers and server for HTTP.
+bodies, handlers and server for HTTP.
 """
 
 from gateway_sandbox.apiserver.server import LEFT_OUT, ApiServer

@@ -1,7 +1,7 @@
 """Admission: what the server adds to or refuses in a new object in view of other objects.
 
-The plugins that our components meet on a real cluster: NamespaceLifecycle, ServiceAccount, Priority,
-DefaultTolerationSeconds, ResourceQuota; and the allocation of Service addresses. Source: Kubernetes documentation,
+The plugins that our components meet on a real cluster: NamespaceLifecycle, ServiceAccount, Priority, ResourceQuota.
+Source: Kubernetes documentation,
 "Admission Controllers"; kubernetes plugin/pkg/admission for the wording.
 """
 
@@ -12,10 +12,7 @@ from gateway_sandbox.apiserver.store import Storage, Store
 
 NAMESPACES: Storage = ("", "namespaces")
 SERVICE_ACCOUNTS: Storage = ("", "serviceaccounts")
-SERVICES: Storage = ("", "services")
 PRIORITY_CLASSES: Storage = ("scheduling.k8s.io", "priorityclasses")
-
-_TOLERATION_SECONDS = 300
 
 
 class Admission:
@@ -34,9 +31,6 @@ class Admission:
             case ("", "pods"):
                 self._set_service_account(kind, namespace, obj)
                 self._set_priority(kind, obj)
-                _add_tolerations(obj["spec"])
-            case ("", "services"):
-                self._set_cluster_ip(obj["spec"])
             case ("", "resourcequotas"):
                 refuse_scopes(obj)
 
@@ -62,46 +56,20 @@ class Admission:
         if account is None:
             text = f'error looking up service account {namespace}/{name}: serviceaccount "{name}" not found'
             raise forbidden(kind, pod["metadata"].get("name", ""), text)
-        if not spec.get("imagePullSecrets") and account.obj.get("imagePullSecrets"):
-            spec["imagePullSecrets"] = account.obj["imagePullSecrets"]
 
     def _set_priority(self, kind: Kind, pod: Json) -> None:
         spec = pod["spec"]
         name = spec.get("priorityClassName", "")
-        classes = [record.obj for _, record in self._store.items(PRIORITY_CLASSES)]
-        if name:
-            chosen = next((one for one in classes if one["metadata"]["name"] == name), None)
-            if chosen is None:
-                text = f"no PriorityClass with name {name} was found"
-                raise forbidden(kind, pod["metadata"].get("name", ""), text)
-        else:
-            chosen = next((one for one in classes if one.get("globalDefault")), None)
-        value = chosen["value"] if chosen else 0
+        chosen = self._store.get(PRIORITY_CLASSES, ("", name))
+        if name and chosen is None:
+            raise forbidden(kind, pod["metadata"].get("name", ""), f"no PriorityClass with name {name} was found")
+        priority_class = chosen.obj if chosen else {"value": 0, "preemptionPolicy": "PreemptLowerPriority"}
+        value = priority_class["value"]
         if spec.get("priority", value) != value:
             text = (
                 f"the integer value of priority ({spec['priority']}) must not be provided in pod spec; "
                 f"priority admission controller computed {value} from the given PriorityClass name"
             )
             raise forbidden(kind, pod["metadata"].get("name", ""), text)
-        if chosen:
-            spec["priorityClassName"] = chosen["metadata"]["name"]
         spec["priority"] = value
-        spec.setdefault("preemptionPolicy", chosen["preemptionPolicy"] if chosen else "PreemptLowerPriority")
-
-    def _set_cluster_ip(self, spec: Json) -> None:
-        if spec["type"] == "ExternalName":
-            return
-        if "clusterIP" not in spec:
-            taken = {record.obj["spec"].get("clusterIP") for _, record in self._store.items(SERVICES)}
-            numbers = range(10, 65_000)
-            spec["clusterIP"] = next(ip for n in numbers if (ip := f"10.96.{n // 250}.{n % 250 + 1}") not in taken)
-        spec["clusterIPs"] = [spec["clusterIP"]]
-
-
-def _add_tolerations(spec: Json) -> None:
-    held = spec.get("tolerations") or []
-    for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"):
-        if not any(one.get("key") in (key, None) and one.get("effect") in ("NoExecute", None) for one in held):
-            one = {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": _TOLERATION_SECONDS}
-            held = [*held, one]
-    spec["tolerations"] = held
+        spec.setdefault("preemptionPolicy", priority_class["preemptionPolicy"])

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any
 
@@ -72,8 +71,9 @@ class BuiltinTypes:
         name = qualified if qualified in self.schemas else kind
         typed = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}}
         self.schemas[name]["properties"] = typed | self.schemas[name]["properties"]
-        options = {key: tuple(text.split(",")) for key, is_set, text in (f.partition("=") for f in flags) if is_set}
-        is_view = group == "events.k8s.io"
+        lists: dict[str, Any] = {
+            field: tuple(text.split(",")) for field, is_list, text in (flag.partition("=") for flag in flags) if is_list
+        }
         return Kind(
             group=group,
             version=version,
@@ -84,31 +84,18 @@ class BuiltinTypes:
             schema={"$ref": REF + name},
             singular=kind.lower(),
             list_kind=f"{kind}List",
-            short_names=options.get("short", ()),
-            categories=("all",) if "all" in flags else (),
-            subresources=options.get("sub", ()),
             columns=columns.get(kind, NAME_AND_AGE),
-            scale=_SCALE if "scale" in options.get("sub", ()) else None,
+            scale=_SCALE if "scale" in lists.get("subresources", ()) else None,
             counts_generation="generation" in flags,
             needs_version_on_put="conditional" in flags,
-            fixed_fields=options.get("fixed", ()),
-            selectable_fields=options.get("fields", ()),
-            renames=EVENT_RENAMES if is_view else {},
-            storage=("", "events") if is_view else (group, plural),
+            renames=EVENT_RENAMES if group == "events.k8s.io" else {},
+            **lists,
         )
 
 
-def _logical_lines(text: str) -> Iterator[str]:
-    pending = ""
-    for line in text.splitlines():
-        if line.startswith("  "):
-            pending += " " + line.strip()
-            continue
-        if pending:
-            yield pending
-        pending = "" if line.startswith("#") else line.strip()
-    if pending:
-        yield pending
+def _logical_lines(text: str) -> list[str]:
+    joined = re.sub(r"\n  +", " ", text)
+    return [line for line in joined.splitlines() if line and not line.startswith("#")]
 
 
 def _type_schema(body: str, *, is_atomic: bool) -> Json:
@@ -132,7 +119,7 @@ def _field_schema(match: re.Match[str]) -> Json:
         schema["x-go-omitempty"] = True
     for flag in (match["flags"] or "").split():
         if flag.startswith("="):
-            schema["default"] = _default(flag[1:], schema)
+            schema["default"] = _default(flag[1:])
         elif flag.startswith("<"):
             schema["enum"] = flag.strip("<>").split("|")
         elif flag == "@set":
@@ -152,9 +139,8 @@ def _of(word: str) -> Json:
     return _SCALARS.get(word) or {"$ref": REF + word}
 
 
-def _default(word: str, schema: Json) -> Any:
-    if schema.get("type") == "string" and not word.startswith('"'):
-        return word
+def _default(word: str) -> Any:
+    """A default is JSON, or a bare word for a string."""
     try:
         return json.loads(word)
     except ValueError:

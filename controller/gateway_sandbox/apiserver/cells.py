@@ -5,40 +5,17 @@ pkg/printers/internalversion/printers.go, and the Kubernetes documentation on "A
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from gateway_sandbox.apiserver.kinds import Column, Json
+from gateway_sandbox.apiserver.paths import read_path
+from gateway_sandbox.apiserver.selectors import render_selector
 
 Cell = Callable[[Json], Any]
 
 _NONE = "<none>"
-_STEP = re.compile(
-    r"\.(?P<field>[\w-]+(?:\\\.[\w-]+)*)"
-    r"|\[(?:'(?P<quoted>[^']+)'|(?P<index>-?\d+)|(?P<all>\*)"
-    r"|\?\(@\.(?P<key>[\w.-]+)\s*==\s*['\"](?P<value>[^'\"]*)['\"]\))\]"
-)
 _COLUMN = re.compile(r"^(?P<name>[^=]+)=(?P<cell>\S+)(?: \?(?P<absent>\S*))?(?P<wide> wide)?$")
-
-
-def read_path(obj: Any, path: str) -> Any:
-    """The first value at a JSONPath of fields, indexes, `[*]` and `[?(@.key=="value")]` filters; None when absent."""
-    found = [obj]
-    for step in _STEP.finditer(path):
-        found = [child for value in found for child in _children(value, step)]
-    return found[0] if found else None
-
-
-def _children(value: Any, step: re.Match[str]) -> Iterator[Any]:
-    name = step["quoted"] or (step["field"] or "").replace("\\.", ".")
-    if isinstance(value, dict) and name in value:
-        yield value[name]
-    elif isinstance(value, list) and step["all"]:
-        yield from value
-    elif isinstance(value, list) and step["index"]:
-        yield from value[int(step["index"]) :][:1]
-    elif isinstance(value, list) and step["key"]:
-        yield from (one for one in value if str(read_path(one, f".{step['key']}")) == step["value"])
 
 
 def custom_columns(definitions: Iterable[Json]) -> tuple[Column, ...]:
@@ -110,12 +87,6 @@ def _pod_status(pod: Json) -> str:
     return "Running" if word == "Completed" and is_running else word
 
 
-def _readiness_gates(pod: Json) -> str:
-    gates = [gate["conditionType"] for gate in pod["spec"].get("readinessGates") or ()]
-    met = {one["type"] for one in pod["status"].get("conditions") or () if one["status"] == "True"}
-    return f"{sum(gate in met for gate in gates)}/{len(gates)}" if gates else _NONE
-
-
 def _node_status(node: Json) -> str:
     ready = read_path(node, '.status.conditions[?(@.type=="Ready")].status')
     word = {"True": "Ready", "False": "NotReady"}.get(ready, "Unknown")
@@ -133,20 +104,8 @@ def _service_ports(service: Json) -> str:
     return ",".join(f"{port['port']}:{port.get('nodePort', '')}".rstrip(":") + f"/{port['protocol']}" for port in ports)
 
 
-def _pairs(labels: Json | None) -> str:
-    return ",".join(f"{key}={value}" for key, value in (labels or {}).items()) or _NONE
-
-
 def _selector(path: str) -> Cell:
-    def cell(obj: Json) -> str:
-        selector = read_path(obj, path) or {}
-        terms = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
-        for term in selector.get("matchExpressions") or ():
-            values = f" {term['operator'].lower()} ({','.join(term['values'])})" if term.get("values") else ""
-            terms.append(("!" if term["operator"] == "DoesNotExist" else "") + term["key"] + values)
-        return ",".join(terms) or _NONE
-
-    return cell
+    return lambda obj: render_selector(read_path(obj, path) or {}) or _NONE
 
 
 def _of_template(field: str) -> Cell:
@@ -154,15 +113,12 @@ def _of_template(field: str) -> Cell:
 
 
 def _targets(hpa: Json) -> str:
-    current = hpa.get("status", {}).get("currentMetrics") or []
+    """Every measured value is unknown, since there is no metrics API."""
     shown = []
-    for index, metric in enumerate(hpa["spec"].get("metrics") or ()):
-        source = metric.get("resource") or metric.get("containerResource") or {}
-        wanted = read_path(source, ".target.averageUtilization")
-        measured = read_path(current[index : index + 1], "[0].resource.current.averageUtilization")
-        now = "<unknown>" if measured is None else f"{measured}%"
-        goal = read_path(source, ".target.averageValue") or "<auto>" if wanted is None else f"{wanted}%"
-        shown.append(f"{source.get('name', metric['type'])}: {now}/{goal}")
+    for metric in hpa["spec"].get("metrics") or ():
+        source = metric.get("resource") or {}
+        goal = read_path(source, "target.averageUtilization")
+        shown.append(f"{source.get('name', metric['type'])}: <unknown>/" + ("<auto>" if goal is None else f"{goal}%"))
     return ", ".join(shown) or _NONE
 
 
@@ -175,11 +131,6 @@ def _used(*, is_limit: bool) -> Cell:
     return cell
 
 
-def _event_source(event: Json) -> str:
-    source = event.get("source") or {}
-    return ", ".join(filter(None, [source.get("component") or event.get("reportingComponent", ""), source.get("host")]))
-
-
 def _first_of(*paths: str) -> Cell:
     return lambda obj: next((value for path in paths if (value := read_path(obj, path)) is not None), None)
 
@@ -189,9 +140,8 @@ _CELLS: dict[str, Cell] = {
     "pod_ready": _pod_ready,
     "pod_status": _pod_status,
     "pod_restarts": lambda pod: str(sum(one.get("restartCount", 0) for one in _statuses(pod))),
-    "readiness_gates": _readiness_gates,
     "service_ports": _service_ports,
-    "service_selector": lambda service: _pairs(service["spec"].get("selector")),
+    "service_selector": lambda service: render_selector({"matchLabels": service["spec"].get("selector")}) or _NONE,
     "data_count": lambda obj: len(obj.get("data") or ()) + len(obj.get("binaryData") or ()),
     "secrets_count": lambda account: len(account.get("secrets") or ()),
     "last_seen": _first_of(".series.lastObservedTime", ".lastTimestamp", *_BORN[1:]),
@@ -199,7 +149,7 @@ _CELLS: dict[str, Cell] = {
     "event_object": lambda event: (
         f"{event['involvedObject'].get('kind', '').lower()}/{event['involvedObject'].get('name')}"
     ),
-    "event_source": _event_source,
+    "event_source": _first_of(".source.component", ".reportingComponent"),
     "event_count": _first_of(".series.count", ".count"),
     "quota_requests": _used(is_limit=False),
     "quota_limits": _used(is_limit=True),

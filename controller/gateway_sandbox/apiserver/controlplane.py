@@ -6,18 +6,19 @@ Follows writes for what a real cluster does by itself: a CRD is served as soon a
 
 import random
 from dataclasses import dataclass
+from functools import partial
 
 from actions_gateway.engine.clock import Clock
-from gateway_sandbox.apiserver.admission import NAMESPACES, Admission
+from gateway_sandbox.apiserver.admission import NAMESPACES, PRIORITY_CLASSES, SERVICE_ACCOUNTS, Admission
 from gateway_sandbox.apiserver.builtin import REF, BuiltinTypes
 from gateway_sandbox.apiserver.customresources import served_kinds
 from gateway_sandbox.apiserver.deletion import CRDS, Collector, Deleter
-from gateway_sandbox.apiserver.kinds import Json, Registry
+from gateway_sandbox.apiserver.kinds import Registry
 from gateway_sandbox.apiserver.store import Event, EventType, Storage, Store
 from gateway_sandbox.apiserver.writes import WriteOptions, Writer
 
 _NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
-_PRIORITY_CLASSES = (("system-node-critical", 2_000_001_000), ("system-cluster-critical", 2_000_000_000))
+_PRIORITIES = (("system-node-critical", 2_000_001_000), ("system-cluster-critical", 2_000_000_000))
 _SYSTEM = WriteOptions(manager="kube-apiserver")
 
 
@@ -41,34 +42,24 @@ def build_control_plane(clock: Clock, rng: random.Random, *, history_events: int
     admission = Admission(store, registry.by_storage(NAMESPACES))
     writer, deleter = Writer(store, admission, clock, rng), Deleter(store, clock)
     plane = ControlPlane(types, registry, store, writer, deleter, Collector(store, registry, deleter))
-    _Followers(plane)
+    store.on_commit.append(partial(_follow, plane))
     for name in _NAMESPACES:
         plane.writer.create(registry.by_storage(NAMESPACES), "", {"metadata": {"name": name}}, _SYSTEM)
-    priority_class = registry.by_storage(("scheduling.k8s.io", "priorityclasses"))
-    for name, value in _PRIORITY_CLASSES:
-        plane.writer.create(priority_class, "", {"metadata": {"name": name}, "value": value}, _SYSTEM)
+    for name, value in _PRIORITIES:
+        plane.writer.create(
+            registry.by_storage(PRIORITY_CLASSES), "", {"metadata": {"name": name}, "value": value}, _SYSTEM
+        )
     return plane
 
 
-class _Followers:
+def _follow(plane: ControlPlane, storage: Storage, event: Event) -> None:
     """Keeps the registry and the namespaces' contents in step with the store."""
-
-    def __init__(self, plane: ControlPlane) -> None:
-        self._plane = plane
-        plane.store.on_commit.append(self._follow)
-
-    def _follow(self, storage: Storage, event: Event) -> None:
-        if storage == NAMESPACES and event.type is EventType.ADDED:
-            self._furnish(event.key[1])
-        elif storage == CRDS:
-            for before in self._served(event.before.obj) if event.before else ():
-                self._plane.registry.remove(before)
-            for kind in self._served(event.record.obj) if event.type is not EventType.DELETED else ():
-                self._plane.registry.add(kind)
-
-    def _served(self, crd: Json) -> list:  # type: ignore[type-arg]
-        return served_kinds(crd, self._plane.types.resolve(REF + "ObjectMeta"))
-
-    def _furnish(self, namespace: str) -> None:
-        accounts = self._plane.registry.by_storage(("", "serviceaccounts"))
-        self._plane.writer.create(accounts, namespace, {"metadata": {"name": "default"}}, _SYSTEM)
+    if storage == NAMESPACES and event.type is EventType.ADDED:
+        accounts = plane.registry.by_storage(SERVICE_ACCOUNTS)
+        plane.writer.create(accounts, event.key[1], {"metadata": {"name": "default"}}, _SYSTEM)
+    elif storage == CRDS:
+        metadata = plane.types.resolve(REF + "ObjectMeta")
+        for before in served_kinds(event.before.obj, metadata) if event.before else ():
+            plane.registry.remove(before)
+        for kind in served_kinds(event.record.obj, metadata) if event.type is not EventType.DELETED else ():
+            plane.registry.add(kind)

@@ -7,8 +7,7 @@ Source: Kubernetes documentation, "Extend the Kubernetes API with CustomResource
 violations is that of k8s.io/kube-openapi pkg/validation.
 """
 
-import json
-from collections.abc import Iterable
+import functools
 from datetime import datetime
 from typing import Any
 
@@ -17,22 +16,18 @@ from jsonschema import Draft4Validator, FormatChecker
 
 from gateway_sandbox.apiserver.cells import custom_columns
 from gateway_sandbox.apiserver.kinds import Json, Kind, ScalePaths
-from gateway_sandbox.apiserver.schema import Node, compile_schema
+from gateway_sandbox.apiserver.schema import Node, compile_schema, dotted, json_type
 from gateway_sandbox.apiserver.statuses import Cause, invalid_value, not_supported, required
 
 _INT32, _INT64 = 2**31, 2**63
 _RULES = {
-    "type": "must be of type {bound}: {type_name}",
-    "minimum": "should be greater than{or_equal} {bound}",
-    "maximum": "should be less than{or_equal} {bound}",
-    "pattern": "should match '{bound}'",
-    "minLength": "should be at least {bound} chars long",
-    "format": "must be of type {bound}: {value}",
-    "minProperties": "should have at least {bound} properties",
-    "maxProperties": "should have at most {bound} properties",
-    "anyOf": "must validate at least one schema (anyOf)",
-    "oneOf": "must validate one and only one schema (oneOf)",
-    "allOf": "must validate all the schemas (allOf)",
+    "minimum": "should be greater than or equal to {}",
+    "maximum": "should be less than or equal to {}",
+    "pattern": "should match '{}'",
+    "minLength": "should be at least {} chars long",
+    "maxLength": "should be at most {} chars long",
+    "minItems": "should have at least {} items",
+    "maxItems": "must have at most {} items",
 }
 
 
@@ -48,9 +43,8 @@ def _kind(spec: Json, version: Json, metadata_node: Node) -> Kind:
     node.fields |= {"apiVersion": text, "kind": text, "metadata": metadata_node}
     node.required = []
     subresources = version.get("subresources") or {}
-    scale = subresources.get("scale")
     names = spec["names"]
-    check = _Check(schema)
+    validator = Draft4Validator(_plain(schema), format_checker=_FORMATS)
     return Kind(
         group=spec["group"],
         version=version["name"],
@@ -65,23 +59,21 @@ def _kind(spec: Json, version: Json, metadata_node: Node) -> Kind:
         categories=tuple(names.get("categories") or ()),
         subresources=tuple(name for name in ("status", "scale") if subresources.get(name) is not None),
         columns=custom_columns(version.get("additionalPrinterColumns") or ()),
-        scale=_scale_paths(scale) if scale else None,
+        scale=_scale_paths(subresources["scale"]) if subresources.get("scale") else None,
         is_custom=True,
         counts_generation=True,
         needs_version_on_put=True,
-        faults=check.faults,
-        storage=(spec["group"], names["plural"]),
+        faults=functools.partial(_value_faults, validator),
     )
 
 
 def _scale_paths(scale: Json) -> ScalePaths:
-    paths = (scale["specReplicasPath"], scale["statusReplicasPath"], scale.get("labelSelectorPath", ""))
-    return ScalePaths(*(path.removeprefix(".") for path in paths))
+    return ScalePaths(scale["specReplicasPath"], scale["statusReplicasPath"], scale.get("labelSelectorPath", ""))
 
 
 def schema_faults(crd: Json) -> list[Cause]:
     """What is wrong with the schemas of a CRD."""
-    causes = []
+    causes: list[Cause] = []
     for index, version in enumerate(crd["spec"]["versions"]):
         where = f"spec.versions[{index}].schema.openAPIV3Schema"
         schema = (version.get("schema") or {}).get("openAPIV3Schema")
@@ -91,21 +83,14 @@ def schema_faults(crd: Json) -> list[Cause]:
         try:
             Draft4Validator.check_schema(_plain(schema))
         except jsonschema.SchemaError as problem:
-            causes.append(Cause(where, "FieldValueInvalid", f"Invalid value: {problem.message}"))
+            causes.append(invalid_value(where, "schema", problem.message))
     return causes
 
 
-class _Check:
-    """A compiled schema and the translation of its errors into field causes."""
-
-    def __init__(self, schema: Json) -> None:
-        self._validator = Draft4Validator(_plain(schema), format_checker=_FORMATS)
-
-    def faults(self, obj: Json) -> list[Cause]:
-        """Every violation, in the order of the fields."""
-        own = {name: value for name, value in obj.items() if name not in ("apiVersion", "kind", "metadata")}
-        causes = [cause for error in self._validator.iter_errors(own) for cause in _causes(error)]
-        return sorted(causes, key=lambda cause: cause.field)
+def _value_faults(validator: Draft4Validator, obj: Json) -> list[Cause]:
+    """Every violation of the schema, in the order of the fields."""
+    own = {name: value for name, value in obj.items() if name not in ("apiVersion", "kind", "metadata")}
+    return sorted(map(_cause, validator.iter_errors(own)), key=lambda cause: cause.field)
 
 
 def _is_timestamp(value: object) -> bool:
@@ -127,8 +112,14 @@ def _plain(schema: Any) -> Any:
     """The schema in plain JSON schema terms: int-or-string and nullable written out."""
     if not isinstance(schema, dict):
         return schema
-    plain = {name: _plain_member(name, value) for name, value in schema.items() if not name.startswith("x-")}
-    plain.pop("default", None)
+    plain: Json = {}
+    for name, value in schema.items():
+        if name == "properties":
+            plain[name] = {field: _plain(sub) for field, sub in value.items()}
+        elif name in ("allOf", "anyOf", "oneOf"):
+            plain[name] = [_plain(sub) for sub in value]
+        elif name != "default" and not name.startswith("x-"):
+            plain[name] = _plain(value)
     if schema.get("x-kubernetes-int-or-string"):
         plain["type"] = ["integer", "string"]
     if schema.get("nullable") and "type" in plain:
@@ -137,55 +128,21 @@ def _plain(schema: Any) -> Any:
     return plain
 
 
-def _plain_member(name: str, value: Any) -> Any:
-    if name in ("properties", "patternProperties", "definitions"):
-        return {key: _plain(sub) for key, sub in value.items()}
-    if name in ("allOf", "anyOf", "oneOf"):
-        return [_plain(sub) for sub in value]
-    return _plain(value) if name in ("items", "additionalProperties", "not") else value
-
-
-def _causes(error: jsonschema.ValidationError) -> Iterable[Cause]:
-    path = _dotted(error.absolute_path)
+def _cause(error: jsonschema.ValidationError) -> Cause:
+    """A violation in the words of the real server for the rules that our definitions use."""
+    path = dotted(error.absolute_path)
     value: Any = error.instance
     bound: Any = error.validator_value
     match error.validator:
         case "required":
-            missing = [name for name in bound if name not in value]
-            return [required(f"{path}.{name}".lstrip(".")) for name in missing if error.message.startswith(repr(name))]
+            # jsonschema reports one error per name and says which only in its message: "'size' is a required ...".
+            missing = error.message.split("'")[1]
+            return required(f"{path}.{missing}".lstrip("."))
         case "enum":
-            return [not_supported(path, value, bound)]
-        case "maxLength":
-            return [Cause(path, "FieldValueTooLong", f"Too long: may not be more than {bound} bytes")]
-        case "maxItems":
-            return [Cause(path, "FieldValueTooMany", f"Too many: {len(value)}: must have at most {bound} items")]
-        case "minItems":
-            return [invalid_value(path, len(value), f"{path} in body should have at least {bound} items")]
-    return [invalid_value(path, _shown(value, str(error.validator)), f"{path} in body {_rule(error)}")]
-
-
-def _rule(error: jsonschema.ValidationError) -> str:
-    """What the value should have been."""
-    schema: Any = error.schema
-    bound: Any = error.validator_value
-    is_open = schema.get({"minimum": "exclusiveMinimum", "maximum": "exclusiveMaximum"}.get(str(error.validator), ""))
-    template = _RULES.get(str(error.validator), error.message.replace("{", "{{").replace("}", "}}"))
-    return template.format(
-        bound=",".join(bound) if isinstance(bound, list) and error.validator == "type" else bound,
-        or_equal="" if is_open else " or equal to",
-        type_name=json.dumps(_type_name(error.instance)),
-        value=json.dumps(error.instance) if error.validator == "format" else "",
-    )
-
-
-def _shown(value: Any, validator: str) -> Any:
-    return _type_name(value) if validator == "type" else value
-
-
-def _type_name(value: Any) -> str:
-    names = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
-    return names.get(type(value), "null")
-
-
-def _dotted(path: Iterable[str | int]) -> str:
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+            return not_supported(path, value, bound)
+        case "type":
+            wanted = bound if isinstance(bound, str) else ",".join(bound)
+            found = json_type(value)
+            return invalid_value(path, found, f'{path} in body must be of type {wanted}: "{found}"')
+    rule = _RULES.get(str(error.validator), "").format(bound) or error.message
+    return invalid_value(path, value, f"{path} in body {rule}")

@@ -42,13 +42,9 @@ def initial_status(kind: Kind, obj: Json, now: str) -> None:
         case "Pod":
             obj["status"] = {"phase": "Pending", "qosClass": qos_class(obj["spec"])}
         case "CustomResourceDefinition":
-            accepted = [("NamesAccepted", "NoConflicts", "no conflicts found")]
-            accepted += [("Established", "InitialNamesAccepted", "the initial names have been accepted")]
+            established = {"type": "Established", "status": "True", "lastTransitionTime": now}
             obj["status"] = {
-                "conditions": [
-                    {"type": type_, "status": "True", "lastTransitionTime": now, "reason": reason, "message": message}
-                    for type_, reason, message in accepted
-                ],
+                "conditions": [established | {"reason": "InitialNamesAccepted", "message": "the names are served"}],
                 "acceptedNames": obj["spec"]["names"],
                 "storedVersions": [version["name"] for version in obj["spec"]["versions"] if version["storage"]],
             }
@@ -75,13 +71,8 @@ def _workload(obj: Json) -> None:
 
 
 def _service(obj: Json) -> None:
-    spec = obj["spec"]
-    for port in spec.get("ports") or ():
+    for port in obj["spec"].get("ports") or ():
         port.setdefault("targetPort", port["port"])
-    if spec["type"] != "ExternalName":
-        spec.setdefault("internalTrafficPolicy", "Cluster")
-        spec.setdefault("ipFamilies", ["IPv4"])
-        spec.setdefault("ipFamilyPolicy", "SingleStack")
 
 
 def _network_policy(obj: Json) -> None:
@@ -96,12 +87,6 @@ def _binding(obj: Json) -> None:
             subject.setdefault("apiGroup", RBAC_GROUP)
         else:
             subject.setdefault("namespace", obj["metadata"].get("namespace", ""))
-
-
-def _autoscaler(obj: Json) -> None:
-    if not obj["spec"].get("metrics"):
-        target = {"type": "Utilization", "averageUtilization": 80}
-        obj["spec"]["metrics"] = [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
 
 
 def _crd(obj: Json) -> None:
@@ -120,6 +105,5 @@ _DEFAULTS: Mapping[str, Callable[[Json], None]] = {
     "NetworkPolicy": _network_policy,
     "RoleBinding": _binding,
     "ClusterRoleBinding": _binding,
-    "HorizontalPodAutoscaler": _autoscaler,
     "CustomResourceDefinition": _crd,
 }

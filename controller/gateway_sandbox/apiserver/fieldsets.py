@@ -91,7 +91,7 @@ def _list_element(node: Node, item: Any) -> str:
     key = {}
     for name in sorted(node.keys):
         field = node.element.fields.get(name)
-        key[name] = item.get(name, field.default_or_none if field else None)
+        key[name] = item.get(name, field.default if field else None)
     return "k:" + json.dumps(key, separators=(",", ":"))
 
 

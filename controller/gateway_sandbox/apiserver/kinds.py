@@ -59,8 +59,11 @@ class Kind:
     """Value validation beyond the compiled schema (custom resources)."""
     renames: Mapping[str, str] = field(default_factory=dict)
     """For a kind that is another spelling of a stored one: its field names to the stored names."""
-    storage: tuple[str, str] = ("", "")
-    """Group and plural under which objects are stored; versions of one resource share it."""
+
+    @property
+    def storage(self) -> tuple[str, str]:
+        """Group and plural under which objects are stored; versions and spellings of one resource share it."""
+        return "" if self.renames else self.group, self.plural
 
     @property
     def qualified(self) -> str:

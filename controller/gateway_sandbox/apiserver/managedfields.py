@@ -7,19 +7,8 @@ conflicts, the fields that nobody owns and the order of entries.
 import json
 from dataclasses import dataclass
 
-from gateway_sandbox.apiserver.fieldsets import (
-    FieldSet,
-    compare,
-    decode,
-    difference,
-    encode,
-    field_set,
-    intersection,
-    merge,
-    remove,
-    render_paths,
-    union,
-)
+from gateway_sandbox.apiserver import fieldsets
+from gateway_sandbox.apiserver.fieldsets import FieldSet, compare, decode, difference, encode, union
 from gateway_sandbox.apiserver.kinds import Json, Kind
 from gateway_sandbox.apiserver.statuses import ApiError, Cause, bad_request
 
@@ -67,7 +56,7 @@ def apply_configuration(kind: Kind, live: Json, config: Json, writing: Writing, 
     owned = wanted
     for entry in others:
         owned = union(owned, decode(entry["fieldsV1"]))
-    merged: Json = remove(kind.node, merge(kind.node, live, config), held, owned)
+    merged: Json = fieldsets.remove(kind.node, fieldsets.merge(kind.node, live, config), held, owned)
     changed, removed = compare(kind.node, _owned_part(kind, live, writing), _owned_part(kind, merged, writing))
     if not force:
         _check_conflicts(others, difference(changed, _given_away(kind, live, writing)))
@@ -87,14 +76,15 @@ def _given_away(kind: Kind, live: Json, writing: Writing) -> FieldSet:
         return {}
     try:
         left = _owned_part(kind, json.loads(annotation), writing)
-        return difference(field_set(kind.node, left), compare(kind.node, left, _owned_part(kind, live, writing))[0])
+        changed_since, _ = compare(kind.node, left, _owned_part(kind, live, writing))
+        return difference(fieldsets.field_set(kind.node, left), changed_since)
     except (ValueError, AttributeError, ApiError):
         return {}  # anyone can write an annotation
 
 
 def _field_set(kind: Kind, config: Json, writing: Writing) -> FieldSet:
     try:
-        return field_set(kind.node, _owned_part(kind, config, writing))
+        return fieldsets.field_set(kind.node, _owned_part(kind, config, writing))
     except ApiError as problem:
         meta = config["metadata"]
         where = f"{meta.get('namespace', '')}/{meta['name']}; {kind.api_version}, Kind={kind.kind}"
@@ -158,25 +148,18 @@ def _store(obj: Json, entries: list[Json]) -> None:
 
 def _shown(entry: Json) -> str:
     subresource = f' with subresource "{entry["subresource"]}"' if entry.get("subresource") else ""
-    return f'"{entry["manager"]}"{subresource}' + (
-        f" using {entry['apiVersion']}" if entry["operation"] == "Update" else ""
-    )
+    version = f" using {entry['apiVersion']}" if entry["operation"] == "Update" else ""
+    return f'"{entry["manager"]}"{subresource}{version}'
 
 
 def _check_conflicts(others: list[Json], changed: FieldSet) -> None:
     """Raises ApiError 409 when `changed` holds fields of others."""
-    found = [
-        (_shown(entry), path)
-        for entry in others
-        for path in render_paths(intersection(decode(entry["fieldsV1"]), changed))
-    ]
-    if not found:
-        return
-    causes = [Cause(path, "FieldManagerConflict", f"conflict with {who}").as_json() for who, path in found]
-    message = f"Apply failed with 1 conflict: conflict with {found[0][0]}: {found[0][1]}"
-    if len(found) > 1:
-        lines = [f"Apply failed with {len(found)} conflicts: "]
-        for name in sorted({who for who, _ in found}):
-            lines += [f"conflicts with {name}:", *(f"- {path}" for who, path in found if who == name)]
-        message = lines[0] + "\n".join(lines[1:])
-    raise ApiError(409, "Conflict", message, details={"causes": causes})
+    found = []
+    for entry in others:
+        fields = fieldsets.intersection(decode(entry["fieldsV1"]), changed)
+        found += [(_shown(entry), path) for path in fieldsets.render_paths(fields)]
+    if found:
+        causes = [Cause(path, "FieldManagerConflict", f"conflict with {who}").as_json() for who, path in found]
+        count = f"{len(found)} conflict" + ("s" if len(found) > 1 else "")
+        shown = ", ".join(f"conflict with {who}: {path}" for who, path in found)
+        raise ApiError(409, "Conflict", f"Apply failed with {count}: {shown}", details={"causes": causes})

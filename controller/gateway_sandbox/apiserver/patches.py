@@ -10,7 +10,7 @@ from typing import Any
 import jsonpatch
 
 from gateway_sandbox.apiserver.schema import ANY, Node
-from gateway_sandbox.apiserver.statuses import ApiError, bad_request
+from gateway_sandbox.apiserver.statuses import ApiError, bad_request, left_out
 
 Json = dict[str, Any]
 
@@ -43,10 +43,12 @@ def merge_patch(document: Any, patch: Any) -> Any:
     return merged
 
 
-def strategic_merge_patch(node: Node, document: Json, patch: Json) -> Json:
-    """A strategic merge patch laid over an object; changed objects are new ones."""
-    if patch.get("$patch") == "replace":
-        return {name: value for name, value in patch.items() if name != "$patch"}
+def strategic_merge_patch(node: Node, document: Json, patch: Any) -> Json:
+    """A strategic merge patch laid over an object; changed objects are new ones. Raises ApiError 400 or 501."""
+    if not isinstance(patch, dict):
+        raise bad_request("a strategic merge patch is an object")
+    if "$patch" in patch:
+        raise left_out(f"the strategic merge directive $patch: {patch['$patch']}")
     retained = patch.get("$retainKeys")
     merged = {name: value for name, value in document.items() if retained is None or name in retained}
     for name, value in patch.items():
@@ -58,7 +60,7 @@ def strategic_merge_patch(node: Node, document: Json, patch: Json) -> Json:
     for name, order in patch.items():
         if name.startswith(_ORDER) and isinstance(merged.get(name.removeprefix(_ORDER)), list):
             field = name.removeprefix(_ORDER)
-            merged[field] = _ordered(_identity(node.child(field) or ANY), merged[field], order, document.get(field, []))
+            merged[field] = _ordered(_identity(node.child(field) or ANY), merged[field], order)
     return merged
 
 
@@ -75,8 +77,11 @@ def _merge_field(child: Node, merged: Json, name: str, value: Any) -> None:
 
 
 def _merge_list(node: Node, live: list[Any], patch: list[Any]) -> list[Any]:
-    if {"$patch": "replace"} in patch or not (node.keys or node.is_set):
-        return [item for item in patch if item != {"$patch": "replace"}]
+    directives = {item["$patch"] for item in patch if isinstance(item, dict) and "$patch" in item}
+    if directives - {"delete"}:
+        raise left_out(f"the strategic merge directive $patch: {', '.join(directives)} in a list")
+    if not (node.keys or node.is_set):
+        return patch
     if node.is_set:
         return live + [item for item in patch if item not in live]
     identity = _identity(node)
@@ -104,16 +109,9 @@ def _identity(node: Node) -> Any:
     return key_of
 
 
-def _ordered(identity: Any, merged: list[Any], order: list[Any], live: list[Any]) -> list[Any]:
-    """The client's order; items that only the server knows stay in front of the items they preceded."""
+def _ordered(identity: Any, merged: list[Any], order: list[Any]) -> list[Any]:
+    """The client's order; items that only the server knows come last."""
     wanted = [identity(item) for item in order]
-    before = {identity(item): index for index, item in enumerate(live)}
-    items = {identity(item): item for item in merged}
-    foreign = [key for key in items if key not in wanted]
-    result: list[Any] = []
-    for key in wanted:
-        while foreign and key in before and before.get(foreign[0], 0) < before[key]:
-            result.append(items.pop(foreign.pop(0)))
-        if key in items:
-            result.append(items.pop(key))
-    return result + [items[key] for key in foreign]
+    known = [item for item in merged if identity(item) in wanted]
+    foreign = [item for item in merged if identity(item) not in wanted]
+    return sorted(known, key=lambda item: wanted.index(identity(item))) + foreign

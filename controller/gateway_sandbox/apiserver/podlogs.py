@@ -10,8 +10,8 @@ from collections.abc import Mapping
 import aiohttp
 from aiohttp import web
 
-from gateway_sandbox.apiserver.cells import read_path
 from gateway_sandbox.apiserver.kinds import Json, Kind
+from gateway_sandbox.apiserver.paths import read_path
 from gateway_sandbox.apiserver.statuses import ApiError, bad_request
 from gateway_sandbox.apiserver.store import Record, Store
 
@@ -46,7 +46,8 @@ class PodLogs:
         try:
             async with self._session.get(url, params=query, ssl=self._ssl_context or False, timeout=timeout) as answer:
                 if answer.status >= 400:
-                    raise _refusal(answer.status, (await answer.text()).strip())
+                    text = (await answer.text()).strip() or f"the kubelet answered {answer.status}"
+                    raise bad_request(text) if answer.status in (400, 404) else ApiError(500, "InternalError", text)
                 return await _copy(request, answer)
         except (aiohttp.ClientError, TimeoutError) as problem:
             raise ApiError(500, "InternalError", f"Get {url!r}: the kubelet gives no answer: {problem}") from problem
@@ -64,27 +65,17 @@ def _container(pod: Json, query: Mapping[str, str]) -> str:
     spec, name = pod["spec"], pod["metadata"]["name"]
     known = [one["name"] for field in ("initContainers", "containers") for one in spec.get(field) or ()]
     wanted = query.get("container", "")
-    if wanted:
-        if wanted not in known:
-            raise bad_request(f"container {wanted} is not valid for pod {name}")
-        return wanted
-    annotated = (pod["metadata"].get("annotations") or {}).get("kubectl.kubernetes.io/default-container")
-    if annotated in known:
-        return str(annotated)
-    if len(spec["containers"]) > 1:
+    if not wanted and len(spec["containers"]) > 1:
         choices = " ".join(one["name"] for one in spec["containers"])
         raise bad_request(f"a container name must be specified for pod {name}, choose one of: [{choices}]")
-    return str(spec["containers"][0]["name"])
-
-
-def _refusal(status: int, text: str) -> ApiError:
-    if status in (400, 404):
-        return bad_request(text or "the kubelet refuses the request")
-    return ApiError(500, "InternalError", text or f"the kubelet answered {status}")
+    wanted = wanted or str(spec["containers"][0]["name"])
+    if wanted not in known:
+        raise bad_request(f"container {wanted} is not valid for pod {name}")
+    return wanted
 
 
 async def _copy(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
-    response = web.StreamResponse(headers={"Content-Type": "text/plain", "Cache-Control": "no-cache, private"})
+    response = web.StreamResponse(headers={"Content-Type": "text/plain"})
     response.enable_chunked_encoding()
     await response.prepare(request)
     try:

@@ -3,7 +3,7 @@
 Source: kubernetes pkg/apis/core/v1/defaults.go, pkg/apis/core/validation and pkg/apis/core/helper/qos.
 """
 
-import itertools
+import operator
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
@@ -13,12 +13,8 @@ from gateway_sandbox.apiserver.statuses import Cause, duplicate, forbidden_field
 
 Json = dict[str, Any]
 
-_MUTABLE_SPEC = ("activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "schedulingGates")
-_UPDATE_REFUSED = (
-    "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
-    "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
-    "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
-)
+_MUTABLE_SPEC = ("activeDeadlineSeconds", "terminationGracePeriodSeconds", "schedulingGates")
+_UPDATE_REFUSED = f"pod updates may not change fields other than images, more tolerations, {', '.join(_MUTABLE_SPEC)}"
 
 
 def containers(spec: Json) -> Iterator[tuple[str, Json]]:
@@ -68,17 +64,12 @@ def qos_class(spec: Json) -> str:
 
 
 def pod_resources(spec: Json, part: str) -> dict[str, Fraction]:
-    """What a pod takes: the sum of its containers or its largest init container, whichever is more, plus overhead."""
+    """What a pod takes: the sum of its containers or its largest init container, whichever is more."""
     totals: dict[str, Fraction] = {}
-    for path, container in itertools.chain(
-        containers(spec | {"initContainers": []}), containers(spec | {"containers": []})
-    ):
-        for name, value in (container["resources"].get(part) or {}).items():
-            amount, held = parse_quantity(value), totals.get(name, Fraction(0))
-            totals[name] = max(held, amount) if path.startswith("init") else held + amount
-    for name, value in (spec.get("overhead") or {}).items():
-        if name in totals or part == "requests":
-            totals[name] = totals.get(name, Fraction(0)) + parse_quantity(value)
+    for field, combine in (("containers", operator.add), ("initContainers", max)):
+        for container in spec.get(field) or ():
+            for name, value in (container["resources"].get(part) or {}).items():
+                totals[name] = combine(totals.get(name, Fraction(0)), parse_quantity(value))
     return totals
 
 
@@ -108,7 +99,7 @@ def pod_update_faults(new: Json, old: Json) -> list[Cause]:
 
 
 def _fixed_part(spec: Json) -> Json:
-    fixed = {name: value for name, value in spec.items() if name not in _MUTABLE_SPEC}
+    fixed = {name: value for name, value in spec.items() if name not in (*_MUTABLE_SPEC, "tolerations")}
     for field in ("containers", "initContainers"):
         fixed[field] = [container | {"image": ""} for container in spec.get(field) or ()]
     return fixed

@@ -1,9 +1,9 @@
-"""What kubectl sends as protobuf: the kinds that `kubectl create` makes, reviews, evictions and token requests.
+"""What kubectl sends as protobuf: the kinds that `kubectl create` makes, reviews and token requests.
 
 kubectl's generators write built-in kinds in Kubernetes' protobuf envelope (client-go from 1.32 on) and have no way back
 to JSON, so the few kinds that they make are decoded here; any other kind is refused as an unsupported media type.
 Facts: Kubernetes documentation, "Kubernetes API concepts: Protobuf encoding"; field numbers from `generated.proto` of
-k8s.io/apimachinery `meta/v1`, k8s.io/api `core/v1`, `scheduling/v1`, `authentication/v1` and `policy/v1`.
+k8s.io/apimachinery `meta/v1`, k8s.io/api `core/v1`, `scheduling/v1` and `authentication/v1`.
 """
 
 import base64
@@ -14,7 +14,7 @@ from typing import Any
 MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
 
 _MAGIC = b"k8s\x00"
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_VARINT, _BYTES = 0, 2
 
 
 class UndecodableProtobuf(ValueError):
@@ -76,10 +76,8 @@ def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
                 raise UndecodableProtobuf("a field is longer than the body")
             yield number, data[position : position + length]
             position += length
-        elif wire_type in (_FIXED64, _FIXED32):
-            position += 8 if wire_type == _FIXED64 else 4
         else:
-            raise UndecodableProtobuf(f"wire type {wire_type} is not used by Kubernetes")
+            raise UndecodableProtobuf(f"wire type {wire_type} is not used by the kinds that are decoded here")
 
 
 def _varint(data: bytes, position: int) -> tuple[int, int]:
@@ -114,25 +112,19 @@ def _quantity(data: bytes) -> str:
     return _text(dict(_fields(data)).get(1, b"0"))
 
 
-_METADATA = _Field(
-    "metadata",
-    _nested(
-        {
-            1: _Field("name", _text),
-            2: _Field("generateName", _text),
-            3: _Field("namespace", _text),
-            11: _Field("labels", _text, is_map=True),
-            12: _Field("annotations", _text, is_map=True),
-        }
-    ),
-)
+_OBJECT_META: _Message = {
+    1: _Field("name", _text),
+    2: _Field("generateName", _text),
+    3: _Field("namespace", _text),
+    11: _Field("labels", _text, is_map=True),
+    12: _Field("annotations", _text, is_map=True),
+}
+_METADATA = _Field("metadata", _nested(_OBJECT_META))
 _AUTHENTICATION, _AUTHORIZATION = "authentication.k8s.io/v1", "authorization.k8s.io/v1"
 _KINDS: dict[tuple[str, str], _Message] = {
     (_AUTHENTICATION, "SelfSubjectReview"): {},
     (_AUTHENTICATION, "TokenRequest"): {2: _Field("spec", _nested({4: _Field("expirationSeconds", _signed)}))},
     (_AUTHORIZATION, "SelfSubjectAccessReview"): {},
-    (_AUTHORIZATION, "SelfSubjectRulesReview"): {},
-    ("policy/v1", "Eviction"): {1: _METADATA},
     ("v1", "DeleteOptions"): {1: _Field("gracePeriodSeconds", _signed), 4: _Field("propagationPolicy", _text)},
     ("v1", "Namespace"): {1: _METADATA},
     ("v1", "ServiceAccount"): {1: _METADATA},

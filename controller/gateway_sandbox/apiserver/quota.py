@@ -7,12 +7,10 @@ apiserver's plugin resourcequota (controller.go) for the wording that clients ma
 from collections import defaultdict
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any
 
-from actions_gateway.api.quantities import parse_quantity
+from actions_gateway.api.quantities import format_quantity, parse_quantity
 from gateway_sandbox.apiserver.kinds import Json, Kind
 from gateway_sandbox.apiserver.pods import containers, pod_resources
-from gateway_sandbox.apiserver.quantities import render_quantity
 from gateway_sandbox.apiserver.statuses import forbidden, left_out
 from gateway_sandbox.apiserver.store import Event, EventType, Key, Record, Storage, Store
 
@@ -53,22 +51,22 @@ class QuotaAdmission:
         """Raises ApiError 403 when a quota does not admit a new object."""
         wanted, used = usage_of(kind.storage, obj), self._used[namespace]
         name = obj["metadata"].get("name", "")
-        for _, quota in self._store.items(QUOTAS, namespace):
+        for (_, title), quota in self._store.items(QUOTAS, namespace):
             hard = _hard(quota)
             missing = _unspecified(hard, obj) if kind.storage == PODS else ""
             if missing:
-                raise forbidden(kind, name, f"failed quota: {_name(quota)}: must specify {missing}")
+                raise forbidden(kind, name, f"failed quota: {title}: must specify {missing}")
             exceeded = sorted(one for one in wanted.keys() & hard.keys() if used[one] + wanted[one] > hard[one])
             if exceeded:
-                shown = [_shown(amounts, exceeded, quota) for amounts in (wanted, used, hard)]
-                text = "exceeded quota: {}, requested: {}, used: {}, limited: {}".format(_name(quota), *shown)
+                shown = [_shown(amounts, exceeded) for amounts in (wanted, used, hard)]
+                text = "exceeded quota: {}, requested: {}, used: {}, limited: {}".format(title, *shown)
                 raise forbidden(kind, name, text)
 
     def _follow(self, storage: Storage, event: Event) -> None:
         """Keeps the sums, and `status` of the namespace's quotas, true after every write."""
         namespace = event.key[0]
-        before = _usage(storage, event.before) if event.before else {}
-        after = _usage(storage, event.record) if event.type is not EventType.DELETED else {}
+        before = usage_of(storage, event.before.obj) if event.before else {}
+        after = usage_of(storage, event.record.obj) if event.type is not EventType.DELETED else {}
         changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
         for name in changed:
             self._used[namespace][name] += after.get(name, 0) - before.get(name, 0)
@@ -79,7 +77,7 @@ class QuotaAdmission:
 
     def _refresh(self, key: Key, quota: Record) -> None:
         used = self._used[key[0]]
-        shown = {name: _render(used[name], name, quota) for name in sorted(_hard(quota))}
+        shown = {name: format_quantity(used[name]) for name in sorted(_hard(quota))}
         status = {"hard": quota.obj["spec"].get("hard") or {}, "used": shown}
         if quota.obj.get("status") != status:
             self._store.put(QUOTAS, key, quota.copy() | {"status": status})
@@ -102,28 +100,9 @@ def refuse_scopes(quota: Json) -> None:
         raise left_out("ResourceQuota scopes", 422)
 
 
-def _usage(storage: Storage, record: Record) -> Usage:
-    if "usage" not in record.notes:
-        record.notes["usage"] = usage_of(storage, record.obj)
-    usage: Usage = record.notes["usage"]
-    return usage
-
-
 def _hard(quota: Record) -> Usage:
-    if "hard" not in quota.notes:
-        quota.notes["hard"] = {name: parse_quantity(v) for name, v in (quota.obj["spec"].get("hard") or {}).items()}
-    hard: Usage = quota.notes["hard"]
-    return hard
+    return {name: parse_quantity(amount) for name, amount in (quota.obj["spec"].get("hard") or {}).items()}
 
 
-def _name(quota: Record) -> Any:
-    return quota.obj["metadata"]["name"]
-
-
-def _render(amount: Fraction, name: str, quota: Record) -> str:
-    """Memory in the suffix family of the limit, as the stored sum of such amounts reads."""
-    return render_quantity(amount, binary=str((quota.obj["spec"].get("hard") or {})[name]).endswith("i"))
-
-
-def _shown(amounts: Mapping[str, Fraction], names: list[str], quota: Record) -> str:
-    return ",".join(f"{name}={_render(amounts[name], name, quota)}" for name in names)
+def _shown(amounts: Mapping[str, Fraction], names: list[str]) -> str:
+    return ",".join(f"{name}={format_quantity(amounts[name])}" for name in names)

@@ -1,31 +1,35 @@
 """Get, list and watch.
 
-Lists come in pages; a watch reads the bounded history of its resource from a resource version on, wakes on writes and
+Lists are whole; a watch reads the bounded history of its resource from a resource version on, wakes on writes and
 once a second for bookmarks and its deadline. Source: Kubernetes documentation, "API Concepts" (Efficient detection of
-changes, Retrieving large results sets in chunks, 410 Gone).
+changes, 410 Gone).
 """
 
 import asyncio
-import base64
-import itertools
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from aiohttp import web
 
 from actions_gateway.engine.clock import Clock
-from gateway_sandbox.apiserver.kinds import Json, Kind
 from gateway_sandbox.apiserver.rendering import Renderer
 from gateway_sandbox.apiserver.selectors import Predicate
-from gateway_sandbox.apiserver.statuses import ApiError, bad_request, expired
-from gateway_sandbox.apiserver.store import Collection, Event, EventType, Key, Record, Store, dump
+from gateway_sandbox.apiserver.statuses import ApiError, bad_request, expired, left_out
+from gateway_sandbox.apiserver.store import Event, EventType, Record, Storage, Store, dump
 
 _BOOKMARK_SECONDS = 55.0
 _WATCH_SECONDS = 1800
-_TOO_OLD = (
-    "The provided continue parameter is too old to display a consistent list result. You can start a new list without "
-    "the continue parameter."
-)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a list or watch asks for; an empty namespace means all of them."""
+
+    storage: Storage
+    namespace: str
+    predicate: Predicate
 
 
 class Reader:
@@ -37,68 +41,36 @@ class Reader:
         self._is_stopping = False
         self._waiting: set[asyncio.Event] = set()
 
-    def selected(self, kind: Kind, namespace: str, predicate: Predicate | None) -> Iterator[tuple[Key, Record]]:
-        """The objects that a list selects."""
-        for key, record in self._store.items(kind.storage, namespace):
-            if predicate is None or predicate(record.obj):
-                yield key, record
+    def selected(self, selection: Selection, query: Mapping[str, str]) -> list[Record]:
+        """The objects that a list selects, all of them; raises ApiError 504 for a version of the future."""
+        if query.get("continue"):
+            raise left_out("lists in pages; a list is whole, whatever its limit")
+        self._check_version(query)
+        items = self._store.items(selection.storage, selection.namespace)
+        return [record for _, record in items if selection.predicate(record.obj)]
 
-    def page(
-        self, kind: Kind, namespace: str, predicate: Predicate | None, query: Mapping[str, str]
-    ) -> tuple[list[Record], Json]:
-        """One page of a list and its list metadata; raises ApiError 410 for a continuation that is too old."""
-        version, start = self._position(kind, query)
-        found = ((key, record) for key, record in self.selected(kind, namespace, predicate) if key > start)
-        limit = _integer(query, "limit")
-        page = list(itertools.islice(found, limit)) if limit else list(found)
-        metadata: Json = {"resourceVersion": str(version)}
-        rest = list(found) if limit else []
-        if rest:
-            token = json.dumps({"rv": version, "start": page[-1][0]})
-            metadata["continue"] = base64.urlsafe_b64encode(token.encode()).decode()
-            metadata |= {"remainingItemCount": len(rest)} if predicate is None else {}
-        return [record for _, record in page], metadata
-
-    def _position(self, kind: Kind, query: Mapping[str, str]) -> tuple[int, Key]:
+    def _check_version(self, query: Mapping[str, str]) -> int:
+        """The resource version that a query names, 0 for none."""
         wanted = _integer(query, "resourceVersion")
         if wanted > self._store.version:
             details = {"causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]}
             text = f"Too large resource version: {wanted}, current: {self._store.version}"
             raise ApiError(504, "Timeout", text, details=details | {"retryAfterSeconds": 1})
-        token = query.get("continue", "")
-        if not token:
-            return self._store.version, ("", "")
-        try:
-            parsed = json.loads(base64.urlsafe_b64decode(token))
-            version, (namespace, name) = int(parsed["rv"]), parsed["start"]
-        except (ValueError, KeyError, TypeError) as problem:
-            raise bad_request("continue key is not valid") from problem
-        if version < self._store.collection(kind.storage).forgotten_version:
-            raise expired(_TOO_OLD)
-        return version, (namespace, name)
+        return wanted
 
-    async def watch(
-        self,
-        request: web.Request,
-        renderer: Renderer,
-        kind: Kind,
-        namespace: str,
-        predicate: Predicate | None,
-    ) -> web.StreamResponse:
+    async def watch(self, request: web.Request, renderer: Renderer, selection: Selection) -> web.StreamResponse:
         """Streams events until the deadline, the client's leave or the server's stop."""
         query = request.query
-        self._position(kind, {"resourceVersion": query.get("resourceVersion", "")})
-        response = web.StreamResponse(
-            headers={"Content-Type": "application/json", "Cache-Control": "no-cache, private"}
-        )
+        version = self._check_version(query)
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
         response.enable_chunked_encoding()
         await response.prepare(request)
-        feed = _Feed(self._store, kind, namespace, predicate, renderer)
+        feed = _Feed(self._store, selection, renderer)
         deadline = self._clock.monotonic() + (_integer(query, "timeoutSeconds") or _WATCH_SECONDS)
         wants_bookmarks = query.get("allowWatchBookmarks") in ("true", "1")
-        with _Waker(feed.collection, self._waiting) as woken:
+        with _woken_by(feed.collection.watchers, self._waiting) as woken:
             try:
-                await response.write(feed.start(_integer(query, "resourceVersion")))
+                await response.write(feed.start(version))
                 next_bookmark = self._clock.monotonic() + _BOOKMARK_SECONDS
                 while not feed.is_over and not self._is_stopping and request.transport is not None:
                     lines = feed.read()
@@ -134,35 +106,27 @@ class Reader:
             woken.set()
 
 
-class _Waker:
-    """An event that is set by writes to one collection and by the reader's tick."""
-
-    def __init__(self, collection: Collection, waiting: set[asyncio.Event]) -> None:
-        self._sets = (collection.watchers, waiting)
-        self._woken = asyncio.Event()
-
-    def __enter__(self) -> asyncio.Event:
-        for each in self._sets:
-            each.add(self._woken)
-        return self._woken
-
-    def __exit__(self, *_: object) -> None:
-        for each in self._sets:
-            each.discard(self._woken)
+@contextmanager
+def _woken_by(*sets: set[asyncio.Event]) -> Iterator[asyncio.Event]:
+    """An event in the sets of those who wake it: writes to one collection, and the reader's tick."""
+    woken = asyncio.Event()
+    for each in sets:
+        each.add(woken)
+    try:
+        yield woken
+    finally:
+        for each in sets:
+            each.discard(woken)
 
 
 class _Feed:
     """One watch's position in the history and its view of events through the selectors."""
 
-    def __init__(
-        self, store: Store, kind: Kind, namespace: str, predicate: Predicate | None, renderer: Renderer
-    ) -> None:
-        self.collection = store.collection(kind.storage)
+    def __init__(self, store: Store, selection: Selection, renderer: Renderer) -> None:
+        self.collection = store.collection(selection.storage)
         self.is_over = False
         self._store = store
-        self._kind = kind
-        self._namespace = namespace
-        self._predicate = predicate
+        self._selection = selection
         self._renderer = renderer
         self._position = 0
 
@@ -173,7 +137,7 @@ class _Feed:
             return self._end(f"too old resource version: {version} ({self.collection.forgotten_version})")
         if version:
             return b""
-        records = (record for _, record in self._store.items(self._kind.storage, self._namespace))
+        records = (record for _, record in self._store.items(self._selection.storage, self._selection.namespace))
         return b"".join(self._renderer.event("ADDED", record) for record in records if self._selects(record))
 
     def read(self) -> bytes:
@@ -182,10 +146,11 @@ class _Feed:
         if events is None:
             return self._end("too old resource version: the watch fell behind the history that is kept")
         self._position += len(events)
-        return b"".join(self._line(event) for event in events if not self._namespace or event.key[0] == self._namespace)
+        namespace = self._selection.namespace
+        return b"".join(self._line(event) for event in events if not namespace or event.key[0] == namespace)
 
     def _selects(self, record: Record | None) -> bool:
-        return record is not None and (self._predicate is None or self._predicate(record.obj))
+        return record is not None and self._selection.predicate(record.obj)
 
     def _line(self, event: Event) -> bytes:
         """What the event means to this watch: an object can also enter or leave its selection."""

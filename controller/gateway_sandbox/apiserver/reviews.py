@@ -1,6 +1,6 @@
-"""The reviews that a client POSTs to ask who it or another is and what it may do.
+"""The reviews that a client POSTs to ask who it or a token is and what it may do.
 
-Authorization is not enforced by this server, so every access review says allowed and tells so in its reason.
+Authorization is not enforced by this server, so an access review says allowed and tells so in its reason.
 Source: Kubernetes API reference (authentication.k8s.io/v1, authorization.k8s.io/v1).
 """
 
@@ -10,34 +10,24 @@ from gateway_sandbox.apiserver.kinds import Json
 from gateway_sandbox.apiserver.tokens import Tokens, User
 
 AUTHENTICATION, AUTHORIZATION = "authentication.k8s.io", "authorization.k8s.io"
-REVIEWS: Mapping[tuple[str, str], tuple[str, bool]] = {
-    (AUTHENTICATION, "tokenreviews"): ("TokenReview", False),
-    (AUTHENTICATION, "selfsubjectreviews"): ("SelfSubjectReview", False),
-    (AUTHORIZATION, "selfsubjectaccessreviews"): ("SelfSubjectAccessReview", False),
-    (AUTHORIZATION, "selfsubjectrulesreviews"): ("SelfSubjectRulesReview", False),
-    (AUTHORIZATION, "subjectaccessreviews"): ("SubjectAccessReview", False),
-    (AUTHORIZATION, "localsubjectaccessreviews"): ("LocalSubjectAccessReview", True),
+REVIEWS: Mapping[tuple[str, str], str] = {
+    (AUTHENTICATION, "tokenreviews"): "TokenReview",
+    (AUTHENTICATION, "selfsubjectreviews"): "SelfSubjectReview",
+    (AUTHORIZATION, "selfsubjectaccessreviews"): "SelfSubjectAccessReview",
 }
-"""Group and plural of each review: its kind, and whether it is namespaced."""
-
-_ALL = ["*"]
+"""Group and plural of each review: its kind."""
 
 
 def answer(group: str, plural: str, body: Json, caller: User, tokens: Tokens) -> Json:
     """The review with its status."""
-    kind, _ = REVIEWS[group, plural]
+    kind = REVIEWS[group, plural]
     match kind:
         case "TokenReview":
             user = tokens.user(str((body.get("spec") or {}).get("token", "")))
-            status: Json = (
-                {"authenticated": True, "user": user.as_json()} if user else {"error": "invalid bearer token"}
-            )
+            known = {"authenticated": True, "user": user.as_json()} if user else None
+            status: Json = known or {"error": "invalid bearer token"}
         case "SelfSubjectReview":
             status = {"userInfo": caller.as_json()}
-        case "SelfSubjectRulesReview":
-            resource = {"verbs": _ALL, "apiGroups": _ALL, "resources": _ALL}
-            urls = {"verbs": _ALL, "nonResourceURLs": _ALL}
-            status = {"resourceRules": [resource], "nonResourceRules": [urls], "incomplete": False}
         case _:
             status = {"allowed": True, "reason": "the embedded sandbox API server does not enforce authorization"}
     typed = {"kind": kind, "apiVersion": f"{group}/v1", "metadata": {"creationTimestamp": None}}

@@ -14,31 +14,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway_sandbox.apiserver.quantities import canonical_quantity
+from actions_gateway.api.quantities import format_quantity, parse_quantity
 from gateway_sandbox.apiserver.statuses import Cause, bad_request, duplicate, not_supported, required
 
 Json = dict[str, Any]
-Path = tuple["Path", str] | None
+Path = tuple[str | int, ...]
 
 _FRACTION = re.compile(r"\.\d+(?=Z|[+-])")
-_GO_TYPES: dict[str, tuple[type, ...]] = {
-    "string": (str,),
-    "boolean": (bool,),
-    "integer": (int,),
-    "number": (int, float),
-    "object": (dict,),
-    "array": (list,),
-}
-_MISSING = object()
+_JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
 
 
 class Node:
     """One schema position; `type` is empty where anything may stand."""
-
-    __slots__ = (
-        "atomic", "default", "enum", "extra", "fields", "format", "is_set", "items", "keys", "native", "nullable",
-        "omit_empty", "required", "type",
-    )  # fmt: skip
 
     def __init__(self, schema: Json, *, native: bool = False) -> None:
         self.type: str = schema.get("type", "")
@@ -46,7 +33,7 @@ class Node:
         self.fields: dict[str, Node] = {}
         self.extra: Node | None = None
         self.items: Node | None = None
-        self.default: Any = schema.get("default", _MISSING)
+        self.default: Any = schema.get("default")
         self.enum: list[Any] = schema.get("enum", [])
         self.required: list[str] = schema.get("required", [])
         self.nullable: bool = schema.get("nullable", False)
@@ -65,10 +52,6 @@ class Node:
     def element(self) -> "Node":
         return self.items or ANY
 
-    @property
-    def default_or_none(self) -> Any:
-        return None if self.default is _MISSING else self.default
-
 
 ANY = Node({})
 ANY.extra = ANY
@@ -83,26 +66,19 @@ def compile_schema(schema: Json, resolve: Callable[[str], Node] | None = None, *
         node = copy.copy(target)
         node.default = schema["default"]
         return node
-    if not schema.get("type") and not schema.get("properties"):
-        return _untyped(schema)
-    node = Node(schema, native=native)
+    # A position without a type takes anything: preserved fields, int-or-string.
+    is_open = not schema.get("type") and not schema.get("properties")
+    node = Node(schema, native=native and not is_open)
     node.fields = {
         name: compile_schema(sub, resolve, native=native) for name, sub in schema.get("properties", {}).items()
     }
     extra = schema.get("additionalProperties")
     if isinstance(extra, dict):
         node.extra = compile_schema(extra, resolve, native=native)
-    elif extra is True or schema.get("x-kubernetes-preserve-unknown-fields"):
+    elif is_open or extra is True or schema.get("x-kubernetes-preserve-unknown-fields"):
         node.extra = ANY
     if isinstance(schema.get("items"), dict):
         node.items = compile_schema(schema["items"], resolve, native=native)
-    return node
-
-
-def _untyped(schema: Json) -> Node:
-    """A position of any type (preserved fields, int-or-string); only its default and enum matter."""
-    node = Node(schema)
-    node.extra = ANY
     return node
 
 
@@ -114,15 +90,16 @@ class Report:
     causes: list[Cause] = field(default_factory=list)
 
 
-def conform(node: Node, value: Any, report: Report, path: Path = None) -> Any:
+def conform(node: Node, value: Any, report: Report, path: Path = ()) -> Any:
     """`value` in the form the server stores; dicts and lists are changed in place. Raises ApiError 400 for a
     built-in kind's field of the wrong JSON type."""
     if node.native and not _has_type(node, value):
-        raise bad_request(_type_fault(node, value, path))
+        wrong = json_type(value).replace("integer", "number")
+        raise bad_request(f"json: cannot unmarshal {wrong} into Go struct field {dotted(path)} of type {node.type}")
     if isinstance(value, dict) and node is not ANY:
         return _conform_object(node, value, report, path)
     if isinstance(value, list) and node.items is not None:
-        items = [conform(node.items, item, report, (path, f"[{index}]")) for index, item in enumerate(value)]
+        items = [conform(node.items, item, report, (*path, index)) for index, item in enumerate(value)]
         if node.keys and not node.native:
             _check_unique(node, items, report, path)
         return items
@@ -137,21 +114,21 @@ def _conform_object(node: Node, value: Json, report: Report, path: Path) -> Json
         if child is None:
             if node.type == "object" or node.fields:
                 del value[name]
-                report.unknown.append(dotted((path, name)))
+                report.unknown.append(dotted((*path, name)))
             continue
         item = value[name]
         if item is None and child is not ANY and not child.nullable:
             del value[name]
             continue
         if child is not ANY:
-            item = value[name] = conform(child, item, report, (path, name))
+            item = value[name] = conform(child, item, report, (*path, name))
         if node.native and _is_dropped(child, item) and name not in node.required:
             del value[name]
     for name, child in node.fields.items():
-        if child.default is not _MISSING and name not in value:
-            value[name] = conform(child, copy.deepcopy(child.default), report, (path, name))
+        if child.default is not None and name not in value:
+            value[name] = conform(child, copy.deepcopy(child.default), report, (*path, name))
     if node.native:
-        report.causes.extend(required(dotted((path, name))) for name in node.required if name not in value)
+        report.causes.extend(required(dotted((*path, name))) for name in node.required if name not in value)
     return value
 
 
@@ -164,49 +141,39 @@ def _is_dropped(child: Node, item: Any) -> bool:
 def _conform_scalar(node: Node, value: Any, report: Report, path: Path) -> Any:
     if node.enum and value not in node.enum:
         report.causes.append(not_supported(dotted(path), value, node.enum))
-    elif node.format == "quantity":
-        try:
-            return canonical_quantity(value)
-        except ValueError as problem:
-            raise bad_request(f"{dotted(path)}: {problem}") from problem
-    elif node.format == "byte":
-        try:
-            base64.b64decode(value, validate=True)
-        except ValueError as problem:
-            raise bad_request(f"{dotted(path)}: illegal base64 data: {problem}") from problem
-    elif node.format == "date-time" and isinstance(value, str):
-        return _FRACTION.sub("", value)
+    try:
+        match node.format:
+            case "quantity":
+                # Plain numbers stay as they are: a real server writes 1024 in base units, not as 1Ki.
+                return str(value) if str(value).isdecimal() else format_quantity(parse_quantity(value))
+            case "byte":
+                base64.b64decode(value, validate=True)
+            case "date-time" if value:
+                return _FRACTION.sub("", value)
+    except ValueError as problem:
+        what = "illegal base64 data" if node.format == "byte" else "no quantity"
+        raise bad_request(f"{dotted(path)}: {what}: {problem}") from problem
     return value
+
+
+def json_type(value: Any) -> str:
+    """The word of JSON schema for the type of a value."""
+    return _JSON_TYPES.get(type(value), "null")
 
 
 def _has_type(node: Node, value: Any) -> bool:
     if not node.type or value is None or node.format == "quantity":
         return True
-    if isinstance(value, bool):
-        return node.type == "boolean"
-    return isinstance(value, _GO_TYPES[node.type])
-
-
-def _type_fault(node: Node, value: Any, path: Path) -> str:
-    names = {dict: "object", list: "array", str: "string", bool: "bool", int: "number", float: "number"}
-    return f"json: cannot unmarshal {names[type(value)]} into Go struct field {dotted(path)} of type {node.type}"
+    return json_type(value) in (node.type, "integer" if node.type == "number" else "")
 
 
 def _check_unique(node: Node, items: Iterable[Any], report: Report, path: Path) -> None:
-    seen: list[Json] = []
-    for index, item in enumerate(items):
-        if not isinstance(item, dict):
-            continue
-        key = {name: item.get(name) for name in node.keys}
-        if key in seen:
-            report.causes.append(duplicate(dotted((path, f"[{index}]")), key))
-        seen.append(key)
+    keys = [{name: item.get(name) for name in node.keys} for item in items if isinstance(item, dict)]
+    for index, key in enumerate(keys):
+        if key in keys[:index]:
+            report.causes.append(duplicate(dotted((*path, index)), key))
 
 
-def dotted(path: Path) -> str:
-    """`spec.containers[0].name` of a linked path."""
-    parts: list[str] = []
-    while path is not None:
-        parts.append(path[1])
-        path = path[0]
-    return "".join(part if part.startswith("[") else f".{part}" for part in reversed(parts)).lstrip(".")
+def dotted(path: Iterable[str | int]) -> str:
+    """`spec.containers[0].name` of field names and list indexes."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")

@@ -1,7 +1,8 @@
 """Label and field selectors of lists and watches, and label selectors inside objects.
 
 Grammar: Kubernetes documentation, "Labels and Selectors" and "Field Selectors". Field selectors name the fields that
-the real server offers; any other field is refused with its wording.
+the real server offers; any other field is refused with its wording. The numeric label operators `<` and `>` are not
+read.
 """
 
 import re
@@ -9,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gateway_sandbox.apiserver.kinds import Kind
+from gateway_sandbox.apiserver.paths import read_path
 from gateway_sandbox.apiserver.statuses import bad_request
 
 Json = dict[str, Any]
@@ -18,51 +20,35 @@ LabelTest = Callable[[Mapping[str, str]], bool]
 _FIELD_TERM = re.compile(r"^(?P<path>[^=!]+?)\s*(?P<operator>==|!=|=)\s*(?P<value>.*)$")
 _LABEL_TERM = re.compile(
     r"^(?:(?P<absent>!)\s*(?P<without>[^\s=!,()]+)"
-    r"|(?P<key>[^\s=!<>,()]+)(?:\s*(?P<operator>==|!=|=|<|>)\s*(?P<value>[^\s=!,()]*)"
+    r"|(?P<key>[^\s=!<>,()]+)(?:\s*(?P<operator>==|!=|=)\s*(?P<value>[^\s=!,()]*)"
     r"|\s+(?P<word>in|notin)\s*\((?P<values>[^()]*)\))?)$"
 )
 _COMMA = re.compile(r",(?![^(]*\))")
 
 
-def parse_selectors(kind: Kind, label_selector: str, field_selector: str) -> Predicate | None:
-    """The test of a list or watch; None when it selects everything. Raises ApiError 400."""
-    labels = parse_label_selector(label_selector)
-    fields = _parse_field_selector(kind, field_selector)
-    if labels is None:
-        return fields
-    if fields is None:
-        return lambda obj: labels(obj["metadata"].get("labels") or {})
-    return lambda obj: labels(obj["metadata"].get("labels") or {}) and fields(obj)
+def parse_selectors(kind: Kind, label_selector: str, field_selector: str) -> Predicate:
+    """The test of a list or watch. Raises ApiError 400."""
+    on_labels = [_label_term(term.strip()) for term in _COMMA.split(label_selector) if term.strip()]
+    on_fields = [_field_term(kind, term.strip()) for term in field_selector.split(",") if term.strip()]
+
+    def test(obj: Json) -> bool:
+        labels = obj["metadata"].get("labels") or {}
+        return all(term(labels) for term in on_labels) and all(term(obj) for term in on_fields)
+
+    return test
 
 
-def parse_label_selector(text: str) -> LabelTest | None:
-    """The test on labels that a query's selector means."""
-    terms = [_label_term(term.strip(), text) for term in _COMMA.split(text) if term.strip()]
-    return (lambda labels: all(term(labels) for term in terms)) if terms else None
-
-
-def _label_term(term: str, whole: str) -> LabelTest:
+def _label_term(term: str) -> LabelTest:
     match = _LABEL_TERM.match(term)
     if match is None:
-        raise bad_request(f"unable to parse requirement: found {term!r} in label selector {whole!r}")
+        raise bad_request(f"unable to parse requirement: found {term!r} in the label selector")
     if match["absent"]:
-        return lambda labels: match["without"] not in labels
-    key = match["key"]
+        return _requirement(match["without"], "DoesNotExist", set())
     if match["word"]:
         values = {value.strip() for value in match["values"].split(",")}
-        return _requirement(key, "In" if match["word"] == "in" else "NotIn", values)
-    match match["operator"]:
-        case None:
-            return lambda labels: key in labels
-        case "!=":
-            return _requirement(key, "NotIn", {match["value"]})
-        case "<" | ">" as sign:
-            bound = int(match["value"])
-            return lambda labels: (
-                key in labels and (int(labels[key]) < bound if sign == "<" else int(labels[key]) > bound)
-            )
-        case _:
-            return _requirement(key, "In", {match["value"]})
+        return _requirement(match["key"], "In" if match["word"] == "in" else "NotIn", values)
+    operator = {None: "Exists", "!=": "NotIn"}.get(match["operator"], "In")
+    return _requirement(match["key"], operator, {match["value"]})
 
 
 def _requirement(key: str, operator: str, values: set[str]) -> LabelTest:
@@ -90,9 +76,13 @@ def matches_selector(selector: Json | None, labels: Mapping[str, str] | None) ->
     )
 
 
-def _parse_field_selector(kind: Kind, text: str) -> Predicate | None:
-    tests = [_field_term(kind, term.strip()) for term in text.split(",") if term.strip()]
-    return (lambda obj: all(test(obj) for test in tests)) if tests else None
+def render_selector(selector: Json) -> str:
+    """A `LabelSelector` object as a query would say it: `app=web,tier in (a,b),!old`."""
+    terms = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
+    for term in selector.get("matchExpressions") or ():
+        values = f" {term['operator'].lower()} ({','.join(term['values'])})" if term.get("values") else ""
+        terms.append(("!" if term["operator"] == "DoesNotExist" else "") + term["key"] + values)
+    return ",".join(terms)
 
 
 def _field_term(kind: Kind, term: str) -> Predicate:
@@ -101,18 +91,15 @@ def _field_term(kind: Kind, term: str) -> Predicate:
         raise bad_request(f"invalid selector: {term!r}; can't understand {term!r}")
     path, value, is_equal = match["path"], match["value"], match["operator"] != "!="
     known = ("metadata.name", *(("metadata.namespace",) if kind.namespaced else ()), *kind.selectable_fields)
-    head, _, rest = path.partition(".")
+    head, dot, rest = path.partition(".")
     if path not in known and f"{head}.*" not in known:
         raise bad_request(f"field label not supported: {path}")
-    parts = (
-        ["source", "component"] if path == "source" else [kind.renames.get(head, head), *rest.split(".")[: len(rest)]]
-    )
-    return lambda obj: (_text_at(obj, parts) == value) is is_equal
+    stored = "source.component" if path == "source" else kind.renames.get(head, head) + dot + rest
+    return lambda obj: (_text(read_path(obj, stored)) == value) is is_equal
 
 
-def _text_at(obj: Any, parts: list[str]) -> str:
-    for part in parts:
-        obj = obj.get(part) if isinstance(obj, dict) else None
-    if isinstance(obj, bool):
-        return str(obj).lower()
-    return "" if obj is None else str(obj)
+def _text(value: Any) -> str:
+    """A field as a selector names it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "" if value is None else str(value)

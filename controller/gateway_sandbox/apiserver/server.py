@@ -29,9 +29,14 @@ LEFT_OUT: tuple[str, ...] = (
     "authorization: RBAC objects are stored, every authenticated caller may do everything",
     "admission webhooks and policies, Pod Security admission, LimitRange defaults",
     "CEL rules and conversion webhooks of custom resource definitions",
-    "scopes of ResourceQuotas",
+    "scopes of ResourceQuotas, default tolerations, the global default of PriorityClasses, addresses of Services",
     "ephemeral containers and in-place pod resize",
-    "the aggregation layer, metrics.k8s.io, and protobuf beyond what kubectl create, auth and drain send",
+    "pods/eviction and disruption budgets: kubectl drain deletes the pods instead",
+    "Foreground and Orphan propagation, the deletion of whole collections, namespaces/finalize, expiry of Events",
+    "lists in pages (a list is whole, whatever its limit), metadata-only answers, numeric label selectors",
+    "the strategic merge directive $patch: replace",
+    "reviews but TokenReview, SelfSubjectReview and SelfSubjectAccessReview",
+    "the aggregation layer, metrics.k8s.io, and protobuf beyond what kubectl create and auth send",
 )
 """What a real API server does and this one does not; requests for it are refused with a Status that says so."""
 
@@ -52,15 +57,15 @@ class ApiServer:
         rng: random.Random | None = None,
         history_events: int = HISTORY_EVENTS,
     ) -> None:
-        rng = rng or random.Random()  # noqa: S311 (uids and generated names are no secrets; the token key is seeded by the system)
-        self._clock = clock
+        # Uids and generated names are no secrets; the system seeds the key of the tokens.
+        rng = rng or random.Random()  # noqa: S311
         self._ssl_context = ssl_context
         self._plane = build_control_plane(clock, rng, history_events=history_events)
         self._reader = Reader(self._plane.store, clock)
         self._tokens = Tokens(self._plane.store, clock, rng)
         self._logs = PodLogs(self._plane.store, kubelet_ssl_context)
         self._handlers = Handlers(self._plane, self._reader, self._tokens, self._logs, clock)
-        self._discovery = Discovery(self._plane.registry, self._plane.types, "")
+        self._discovery = Discovery(self._plane.registry, self._plane.types)
         self._runner: web.AppRunner | None = None
         self._background: asyncio.Task[None] | None = None
         self.url = ""
@@ -81,7 +86,6 @@ class ApiServer:
         await site.start()
         bound = self._runner.addresses[0][1]
         self.url = f"{'https' if self._ssl_context else 'http'}://{host}:{bound}"
-        self._discovery = Discovery(self._plane.registry, self._plane.types, f"{host}:{bound}")
         self._background = asyncio.create_task(self._work(), name="apiserver-background")
 
     async def stop(self) -> None:
@@ -97,7 +101,6 @@ class ApiServer:
     async def _work(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._plane.collector.run(), name="apiserver-collector")
-            group.create_task(self._plane.collector.expire_events(self._clock), name="apiserver-events")
             group.create_task(self._reader.tick(), name="apiserver-tick")
 
     async def _respond(self, request: web.Request) -> web.StreamResponse:
@@ -136,7 +139,4 @@ class ApiServer:
 
 
 def _refused(refusal: ApiError) -> web.Response:
-    response = web.Response(body=dump(refusal.body()), status=refusal.code, content_type="application/json")
-    if refusal.retry_after is not None:
-        response.headers["Retry-After"] = str(refusal.retry_after)
-    return response
+    return web.Response(body=dump(refusal.body()), status=refusal.code, content_type="application/json")

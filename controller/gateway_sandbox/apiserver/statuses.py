@@ -6,33 +6,12 @@ Wording and codes follow k8s.io/apimachinery pkg/api/errors and pkg/util/validat
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gateway_sandbox.apiserver.kinds import Kind
 
 Json = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Name:
-    """The name of something that is no resource: request options, or nothing at all."""
-
-    kind: str = ""
-    group: str = ""
-    plural: str = ""
-    qualified: str = ""
-
-
-class Named(Protocol):
-    """What a message needs to know of a resource; `kinds.Kind` is one."""
-
-    @property
-    def group(self) -> str: ...
-    @property
-    def plural(self) -> str: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def qualified(self) -> str:
-        """The plural with its group, as messages name a resource."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +57,12 @@ def _shown(value: object) -> str:
 class ApiError(Exception):
     """A request that is answered with a `Status` of failure."""
 
-    def __init__(
-        self, code: int, reason: str, message: str, *, details: Json | None = None, retry_after: int | None = None
-    ) -> None:
+    def __init__(self, code: int, reason: str, message: str, *, details: Json | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.reason = reason
         self.message = message
         self.details = details
-        self.retry_after = retry_after
 
     def body(self) -> Json:
         status: Json = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
@@ -94,38 +70,43 @@ class ApiError(Exception):
         return status | ({"details": self.details} if self.details else {}) | {"code": self.code}
 
 
-def success(kind: Named, name: str, uid: str) -> Json:
+def success(kind: "Kind", name: str, uid: str) -> Json:
     """The `Status` that answers a completed deletion."""
     details = _details(kind, name) | {"uid": uid}
     return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
 
 
-def _details(kind: Named, name: str, word: str = "") -> Json:
+def _details(kind: "Kind", name: str, word: str = "") -> Json:
     return {"name": name} | ({"group": kind.group} if kind.group else {}) | {"kind": word or kind.plural}
 
 
-def not_found(kind: Named, name: str) -> ApiError:
+def not_found(kind: "Kind", name: str) -> ApiError:
     return ApiError(404, "NotFound", f'{kind.qualified} "{name}" not found', details=_details(kind, name))
 
 
-def already_exists(kind: Named, name: str) -> ApiError:
+def already_exists(kind: "Kind", name: str) -> ApiError:
     return ApiError(409, "AlreadyExists", f'{kind.qualified} "{name}" already exists', details=_details(kind, name))
 
 
-def conflict(kind: Named, name: str, why: str = "") -> ApiError:
+def conflict(kind: "Kind", name: str, why: str = "") -> ApiError:
     why = why or "the object has been modified; please apply your changes to the latest version and try again"
     text = f'Operation cannot be fulfilled on {kind.qualified} "{name}": {why}'
     return ApiError(409, "Conflict", text, details=_details(kind, name))
 
 
-def invalid(kind: Named, name: str, causes: Sequence[Cause]) -> ApiError:
+def invalid(kind: "Kind", name: str, causes: Sequence[Cause]) -> ApiError:
     shown = str(causes[0]) if len(causes) == 1 else "[" + ", ".join(map(str, causes)) + "]"
     word = f"{kind.kind}.{kind.group}" if kind.group else kind.kind
     details = _details(kind, name, kind.kind) | {"causes": [cause.as_json() for cause in causes]}
     return ApiError(422, "Invalid", f'{word} "{name}" is invalid: {shown}', details=details)
 
 
-def forbidden(kind: Named, name: str, why: str, cause: Cause | None = None) -> ApiError:
+def invalid_request(cause: Cause) -> ApiError:
+    """The refusal of a query parameter, a member of DeleteOptions or a patch."""
+    return ApiError(422, "Invalid", str(cause), details={"causes": [cause.as_json()]})
+
+
+def forbidden(kind: "Kind", name: str, why: str, cause: Cause | None = None) -> ApiError:
     details = _details(kind, name) | ({"causes": [cause.as_json()]} if cause else {})
     return ApiError(403, "Forbidden", f'{kind.qualified} "{name}" is forbidden: {why}', details=details)
 
@@ -143,9 +124,8 @@ def unsupported_media_type(accepted: Sequence[str]) -> ApiError:
     return ApiError(415, "UnsupportedMediaType", text)
 
 
-def method_not_allowed(what: str = "") -> ApiError:
-    text = "the server does not allow this method on the requested resource" + (f": {what}" if what else "")
-    return ApiError(405, "MethodNotAllowed", text)
+def method_not_allowed() -> ApiError:
+    return ApiError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
 
 
 def left_out(what: str, code: int = 501) -> ApiError:

@@ -11,6 +11,7 @@ import json
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -37,16 +38,19 @@ def dump(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
 
 
+def timestamp(at: datetime) -> str:
+    """An aware UTC time as objects carry it."""
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 class Record:
     """One version of one object, with its serialised forms (by the API version they are served in)."""
 
-    __slots__ = ("_forms", "notes", "obj", "version")
+    __slots__ = ("_forms", "obj", "version")
 
     def __init__(self, obj: Json, version: int) -> None:
         self.obj = obj
         self.version = version
-        self.notes: dict[str, Any] = {}
-        """What others compute once per version (quota usage)."""
         self._forms: dict[str, bytes] = {}
 
     def serialised(self, form: str, render: Callable[[Json], Json]) -> bytes:
@@ -94,9 +98,7 @@ class Collection:
 
     def position_after(self, version: int) -> int:
         """Where a watch from `version` starts to read."""
-        later = sum(
-            1 for _ in itertools.takewhile(lambda event: event.record.version > version, reversed(self.history))
-        )
+        later = sum(event.record.version > version for event in self.history)
         return self.dropped + len(self.history) - later
 
     def since(self, position: int) -> list[Event] | None:

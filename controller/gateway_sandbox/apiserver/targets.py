@@ -6,7 +6,9 @@ from gateway_sandbox.apiserver.kinds import Kind, Registry
 from gateway_sandbox.apiserver.statuses import ApiError, left_out
 from gateway_sandbox.apiserver.store import Key
 
-_REFUSED_SUBRESOURCES = ("exec", "attach", "portforward", "proxy", "ephemeralcontainers", "resize")
+_REFUSED_SUBRESOURCES = frozenset(
+    {"exec", "attach", "portforward", "proxy", "ephemeralcontainers", "resize", "eviction", "finalize"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +44,8 @@ def parse_target(registry: Registry, path: str) -> Target:
     """The target of an API path; raises ApiError 404 for an unknown resource, 501 for one that is left out."""
     group, version, rest = split_path(path)
     namespace = ""
-    if rest[0] == "namespaces" and len(rest) > 2 and not (not group and rest[2:] in (["status"], ["finalize"])):
+    if rest[0] == "namespaces" and len(rest) > 2 and rest[2:] not in (["status"], ["finalize"]):
         namespace, rest = rest[1], rest[2:]
-    if rest[0] == "watch":
-        raise left_out("the deprecated /watch/ paths; use ?watch=true", 404)
     kind = registry.find(group, version, rest[0])
     if kind is None or (namespace and not kind.namespaced):
         raise nothing_there()

@@ -13,7 +13,7 @@ import jwt
 from actions_gateway.engine.clock import Clock
 from gateway_sandbox.apiserver.admission import SERVICE_ACCOUNTS
 from gateway_sandbox.apiserver.kinds import Json
-from gateway_sandbox.apiserver.store import Store
+from gateway_sandbox.apiserver.store import Store, timestamp
 
 _ISSUER = "https://kubernetes.default.svc.cluster.local"
 
@@ -57,7 +57,7 @@ class Tokens:
                 "serviceaccount": {"name": metadata["name"], "uid": metadata["uid"]},
             },
         }
-        return jwt.encode(claims, self._key, algorithm="HS256"), until.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return jwt.encode(claims, self._key, algorithm="HS256"), timestamp(until)
 
     def user(self, token: str) -> User | None:
         """The caller behind a bearer token; None for an unknown, expired or orphaned one."""

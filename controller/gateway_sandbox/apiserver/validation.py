@@ -9,26 +9,27 @@ from typing import Any
 
 from gateway_sandbox.apiserver.customresources import schema_faults
 from gateway_sandbox.apiserver.kinds import Json, Kind
+from gateway_sandbox.apiserver.paths import read_path
 from gateway_sandbox.apiserver.pods import pod_spec_faults, pod_update_faults
 from gateway_sandbox.apiserver.selectors import matches_selector
 from gateway_sandbox.apiserver.statuses import Cause, forbidden_field, invalid_value, required
 
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-_DNS_LABEL = re.compile(rf"^{_LABEL}$")
-_DNS_SUBDOMAIN = re.compile(rf"^{_LABEL}(\.{_LABEL})*$")
-_QUALIFIED = re.compile(r"^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$")
+_ENDS = "must start and end with an alphanumeric character"
+_DNS_LABEL = re.compile(rf"^(?=.{{1,63}}$){_LABEL}$")
+_LABEL_RULE = (
+    f"a lowercase RFC 1123 label must consist of at most 63 lower case alphanumeric characters or '-', and {_ENDS}"
+)
+_DNS_SUBDOMAIN = re.compile(rf"^(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*$")
+_SUBDOMAIN_RULE = (
+    "a lowercase RFC 1123 subdomain must consist of at most 253 lower case alphanumeric characters, '-' or '.', "
+    f"and {_ENDS}"
+)
+_QUALIFIED = re.compile(r"^([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9]$")
+_QUALIFIED_RULE = f"must consist of at most 63 alphanumeric characters, '-', '_' or '.', and {_ENDS}"
 _FIXED = "field is immutable"
 _LABEL_KINDS = frozenset({"Namespace", "Service"})
 _FREE_NAME_KINDS = frozenset({"Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding"})
-_ENDS = "must start and end with an alphanumeric character"
-_SUBDOMAIN_RULE = (
-    f"a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and {_ENDS}"
-)
-_LABEL_RULE = f"a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and {_ENDS}"
-_KEY_RULE = f"name part must consist of alphanumeric characters, '-', '_' or '.', and {_ENDS}"
-_VALUE_RULE = (
-    f"a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and {_ENDS}"
-)
 
 
 def object_faults(kind: Kind, obj: Json) -> list[Cause]:
@@ -36,9 +37,8 @@ def object_faults(kind: Kind, obj: Json) -> list[Cause]:
     metadata = obj["metadata"]
     causes = _name_faults(kind, metadata.get("name", ""))
     causes += label_faults("metadata.labels", metadata.get("labels"))
-    causes += [
-        cause for key in metadata.get("annotations") or () for cause in _key_faults("metadata.annotations", key.lower())
-    ]
+    for key in metadata.get("annotations") or ():
+        causes += _key_faults("metadata.annotations", key.lower())
     if kind.is_custom:
         return causes + (kind.faults(obj) if kind.faults else [])
     special = _SPECIAL.get(kind.kind)
@@ -51,12 +51,10 @@ def update_faults(kind: Kind, new: Json, old: Json) -> list[Cause]:
     if old["metadata"].get("deletionTimestamp"):
         added = set(new["metadata"].get("finalizers") or ()) - set(old["metadata"].get("finalizers") or ())
         if added:
-            text = (
-                f"no new finalizers can be added if the object is being deleted, found new finalizers {sorted(added)}"
-            )
-            causes.append(forbidden_field("metadata.finalizers", text))
+            text = "no new finalizers can be added if the object is being deleted"
+            causes.append(forbidden_field("metadata.finalizers", f"{text}, found new finalizers {sorted(added)}"))
     for path in kind.fixed_fields:
-        before, after = value_at(old, path), value_at(new, path)
+        before, after = read_path(old, path), read_path(new, path)
         if before is not None and before != after:
             causes.append(invalid_value(path, after, "cannot change roleRef" if path == "roleRef" else _FIXED))
     if kind.is_custom:
@@ -64,55 +62,34 @@ def update_faults(kind: Kind, new: Json, old: Json) -> list[Cause]:
     if kind.kind == "Pod":
         causes += pod_update_faults(new, old)
     if kind.kind in ("Secret", "ConfigMap") and old.get("immutable"):
-        causes += [
-            forbidden_field(field, "field is immutable when `immutable` is set")
-            for field in ("immutable", "data", "binaryData")
-            if new.get(field) != old.get(field)
-        ]
+        changed = [field for field in ("immutable", "data", "binaryData") if new.get(field) != old.get(field)]
+        causes += [forbidden_field(field, "field is immutable when `immutable` is set") for field in changed]
     return causes
 
 
 def label_faults(where: str, labels: Any) -> list[Cause]:
     """Faults of label keys and values."""
-    causes: list[Cause] = []
-    for key, value in (labels or {}).items():
-        causes += _key_faults(where, key)
-        if len(value) > 63:
-            causes.append(invalid_value(where, value, "must be no more than 63 bytes"))
-        if value and not _QUALIFIED.match(value):
-            causes.append(invalid_value(where, value, _VALUE_RULE))
-    return causes
-
-
-def value_at(obj: Any, path: str) -> Any:
-    """The value at a dotted path of maps; None when a part is missing."""
-    for part in path.split("."):
-        obj = obj.get(part) if isinstance(obj, dict) else None
-    return obj
+    causes = [cause for key in labels or () for cause in _key_faults(where, key)]
+    wrong = [value for value in (labels or {}).values() if value and not _QUALIFIED.match(value)]
+    return causes + [invalid_value(where, value, f"a valid label {_QUALIFIED_RULE}") for value in wrong]
 
 
 def _key_faults(where: str, key: str) -> list[Cause]:
     prefix, slash, name = key.rpartition("/")
     if slash and not _DNS_SUBDOMAIN.match(prefix):
         return [invalid_value(where, key, f"prefix part {_SUBDOMAIN_RULE}")]
-    if len(name) > 63:
-        return [invalid_value(where, key, "name part must be no more than 63 bytes")]
-    return [] if _QUALIFIED.match(name) else [invalid_value(where, key, _KEY_RULE)]
+    return [] if _QUALIFIED.match(name) else [invalid_value(where, key, f"name part {_QUALIFIED_RULE}")]
 
 
 def _name_faults(kind: Kind, name: str) -> list[Cause]:
     if not name:
         return [required("metadata.name", "name or generateName is required")]
     if kind.kind in _FREE_NAME_KINDS:
-        return (
-            [invalid_value("metadata.name", name, "may not contain '/' or '%'")] if "/" in name or "%" in name else []
-        )
+        is_free = "/" not in name and "%" not in name
+        return [] if is_free else [invalid_value("metadata.name", name, "may not contain '/' or '%'")]
     is_label = not kind.is_custom and kind.kind in _LABEL_KINDS
-    limit, pattern, rule = (63, _DNS_LABEL, _LABEL_RULE) if is_label else (253, _DNS_SUBDOMAIN, _SUBDOMAIN_RULE)
-    causes = [] if pattern.match(name) else [invalid_value("metadata.name", name, rule)]
-    if len(name) > limit:
-        causes.append(invalid_value("metadata.name", name, f"must be no more than {limit} bytes"))
-    return causes
+    pattern, rule = (_DNS_LABEL, _LABEL_RULE) if is_label else (_DNS_SUBDOMAIN, _SUBDOMAIN_RULE)
+    return [] if pattern.match(name) else [invalid_value("metadata.name", name, rule)]
 
 
 def _workload_faults(obj: Json) -> list[Cause]:
@@ -127,30 +104,16 @@ def _workload_faults(obj: Json) -> list[Cause]:
     return causes + pod_spec_faults(template.get("spec") or {"containers": []}, "spec.template.spec")
 
 
-def _autoscaler_faults(obj: Json) -> list[Cause]:
-    spec = obj["spec"]
-    if spec["maxReplicas"] >= spec["minReplicas"]:
-        return []
-    text = "must be greater than or equal to `minReplicas`"
-    return [invalid_value("spec.maxReplicas", spec["maxReplicas"], text)]
-
-
 def _crd_faults(obj: Json) -> list[Cause]:
-    spec = obj["spec"]
-    expected = f"{spec['names']['plural']}.{spec['group']}"
-    if obj["metadata"]["name"] == expected:
+    name, spec = obj["metadata"]["name"], obj["spec"]
+    if name == f"{spec['names']['plural']}.{spec['group']}":
         return schema_faults(obj)
-    return [
-        invalid_value(
-            "metadata.name", obj["metadata"]["name"], f'must be spec.names.plural+"."+spec.group ({expected})'
-        )
-    ]
+    return [invalid_value("metadata.name", name, 'must be spec.names.plural+"."+spec.group')]
 
 
 _SPECIAL: Mapping[str, Callable[[Json], list[Cause]]] = {
     "Pod": lambda obj: pod_spec_faults(obj["spec"], "spec"),
     "Deployment": _workload_faults,
     "ReplicaSet": _workload_faults,
-    "HorizontalPodAutoscaler": _autoscaler_faults,
     "CustomResourceDefinition": _crd_faults,
 }

@@ -12,37 +12,22 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from actions_gateway.engine.clock import Clock
+from gateway_sandbox.apiserver import statuses
 from gateway_sandbox.apiserver.admission import Admission
 from gateway_sandbox.apiserver.defaults import compute_defaults, initial_state, initial_status
 from gateway_sandbox.apiserver.kinds import Json, Kind
 from gateway_sandbox.apiserver.managedfields import Writing, apply_configuration, differs_only_in_times, record_update
 from gateway_sandbox.apiserver.schema import Report, conform
-from gateway_sandbox.apiserver.statuses import (
-    ApiError,
-    Name,
-    already_exists,
-    bad_request,
-    conflict,
-    invalid,
-    invalid_value,
-    not_found,
-)
-from gateway_sandbox.apiserver.store import Key, Record, Store
+from gateway_sandbox.apiserver.store import Key, Record, Store, timestamp
 from gateway_sandbox.apiserver.validation import object_faults, update_faults
 
 _OTHER_NAME = "the name of the object ({}) does not match the name on the URL ({})"
 _OTHER_NAMESPACE = "the namespace of the provided object does not match the namespace sent on the request"
 _NAME_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 _GENERATED_NAME_LENGTH = 5
-_KEPT_METADATA = (
-    "name",
-    "namespace",
-    "uid",
-    "creationTimestamp",
-    "deletionTimestamp",
-    "deletionGracePeriodSeconds",
-    "generation",
-)
+_SERVER_METADATA = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation")
+
+UnknownFields = Literal["Ignore", "Warn", "Strict"]
 
 
 @dataclass(slots=True)
@@ -52,7 +37,7 @@ class WriteOptions:
     manager: str
     subresource: str = ""
     dry_run: bool = False
-    unknown_fields: Literal["Ignore", "Warn", "Strict"] = "Warn"
+    unknown_fields: UnknownFields = "Warn"
     is_patch: bool = False
     warnings: list[str] = field(default_factory=list)
 
@@ -66,29 +51,29 @@ class Writer:
         self._clock = clock
         self._rng = rng
 
-    def timestamp(self) -> str:
-        """Now, as objects carry it."""
-        return self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+    def now(self) -> str:
+        """The time as objects carry it."""
+        return timestamp(self._clock.now())
 
     def create(self, kind: Kind, namespace: str, body: Json, options: WriteOptions) -> Record:
         """Stores a new object; raises ApiError (AlreadyExists, Forbidden, Invalid, NotFound)."""
         obj = self._typed(kind, body)
         metadata = obj["metadata"]
         if metadata.get("resourceVersion"):
-            raise ApiError(500, "", "resourceVersion should not be set on objects to be created")
+            raise statuses.ApiError(500, "", "resourceVersion should not be set on objects to be created")
         self._name(kind, namespace, metadata)
         initial_state(kind, obj)
         self._decode(kind, obj, options)
-        for name in _KEPT_METADATA[2:]:
+        for name in _SERVER_METADATA:
             metadata.pop(name, None)
-        metadata |= {"uid": self._uid(), "creationTimestamp": self.timestamp()}
+        metadata |= {"uid": self._uid(), "creationTimestamp": self.now()}
         metadata |= {"generation": 1} if kind.counts_generation else {}
         self._admission.mutate(kind, namespace, obj)
-        initial_status(kind, obj, self.timestamp())
+        initial_status(kind, obj, self.now())
         self._check(kind, obj, object_faults(kind, obj))
         key = (namespace, metadata["name"])
         if self._store.get(kind.storage, key) is not None:
-            raise already_exists(kind, metadata["name"])
+            raise statuses.already_exists(kind, metadata["name"])
         self._admission.validate(kind, namespace, obj)
         record_update(kind, None, obj, self._writing(options))
         return Record(obj, 0) if options.dry_run else self._store.put(kind.storage, key, obj)
@@ -97,7 +82,7 @@ class Writer:
         """Stores what `change` makes of a private copy of the live object; raises ApiError."""
         record = self._store.get(kind.storage, key)
         if record is None:
-            raise not_found(kind, key[1])
+            raise statuses.not_found(kind, key[1])
         changed = change(kind.to_served(record.copy()))
         return self._save(kind, key, record, changed, options, is_applied=False)
 
@@ -106,14 +91,14 @@ class Writer:
         config = _applied_part(kind, self._typed(kind, config), options.subresource)
         metadata = config["metadata"]
         if metadata.setdefault("name", key[1]) != key[1]:
-            raise bad_request(_OTHER_NAME.format(metadata["name"], key[1]))
+            raise statuses.bad_request(_OTHER_NAME.format(metadata["name"], key[1]))
         metadata |= {"namespace": key[0]} if key[0] else {}
         record = self._store.get(kind.storage, key)
         if record is not None:
             merged = apply_configuration(kind, record.copy(), config, self._writing(options), force=force)
             return self._save(kind, key, record, merged, options, is_applied=True), False
         if options.subresource:
-            raise not_found(kind, key[1])
+            raise statuses.not_found(kind, key[1])
         empty = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {}}
         merged = apply_configuration(kind, empty, config, self._writing(options), force=force)
         return self._create_applied(kind, key[0], merged, options), True
@@ -152,22 +137,22 @@ class Writer:
     def _typed(self, kind: Kind, body: Any) -> Json:
         """The body in the stored spelling, with its type and metadata in place."""
         if not isinstance(body, dict):
-            raise bad_request(f"the body of the request is no {kind.kind}")
+            raise statuses.bad_request(f"the body of the request is no {kind.kind}")
         given = body.get("kind") or kind.kind, body.get("apiVersion") or kind.api_version
         if given[0] != kind.kind:
-            raise bad_request(f'{kind.kind} in version "{kind.version}" cannot be handled as a {given[0]}')
+            raise statuses.bad_request(f'{kind.kind} in version "{kind.version}" cannot be handled as a {given[0]}')
         if given[1] not in (kind.api_version, kind.stored_api_version):
             text = "the API version in the data ({}) does not match the expected API version ({})"
-            raise bad_request(text.format(given[1], kind.api_version))
+            raise statuses.bad_request(text.format(given[1], kind.api_version))
         metadata = body.get("metadata") or {}
         if not isinstance(metadata, dict):
-            raise bad_request("metadata must be an object")
+            raise statuses.bad_request("metadata must be an object")
         typed = {"kind": kind.kind, "apiVersion": kind.stored_api_version, "metadata": metadata}
         return typed | {name: value for name, value in kind.to_stored(body).items() if name not in typed}
 
     def _name(self, kind: Kind, namespace: str, metadata: Json) -> None:
         if metadata.get("namespace", namespace) != namespace:
-            raise bad_request(_OTHER_NAMESPACE)
+            raise statuses.bad_request(_OTHER_NAMESPACE)
         if namespace:
             metadata["namespace"] = namespace
         if not metadata.get("name") and metadata.get("generateName"):
@@ -178,15 +163,15 @@ class Writer:
         return str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
 
     def _writing(self, options: WriteOptions) -> Writing:
-        return Writing(options.manager, options.subresource, self.timestamp())
+        return Writing(options.manager, options.subresource, self.now())
 
     def _decode(self, kind: Kind, obj: Json, options: WriteOptions) -> None:
         report = Report()
         try:
             conform(kind.node, obj, report)
-        except ApiError as problem:
+        except statuses.ApiError as problem:
             prefix = f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}'
-            raise bad_request(f"{prefix}: {problem.message}") from problem
+            raise statuses.bad_request(f"{prefix}: {problem.message}") from problem
         if report.unknown and options.unknown_fields != "Ignore":
             self._report_unknown(kind, report.unknown, options)
         self._check(kind, obj, report.causes)
@@ -199,29 +184,32 @@ class Writer:
             return
         text = "strict decoding error: " + ", ".join(texts)
         if options.is_patch:
-            raise invalid(Name(), "", [invalid_value("patch", "", text)])
-        raise bad_request(f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {text}')
+            raise statuses.invalid_request(statuses.invalid_value("patch", "", text))
+        raise statuses.bad_request(
+            f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {text}'
+        )
 
     def _check(self, kind: Kind, obj: Json, faults: list[Any]) -> None:
         if faults:
-            raise invalid(kind, obj["metadata"].get("name", ""), faults)
+            raise statuses.invalid(kind, obj["metadata"].get("name", ""), faults)
 
     def _check_preconditions(self, kind: Kind, old: Json, sent: Json, options: WriteOptions) -> None:
         name = old["metadata"]["name"]
         if (sent.get("name") or name) != name:
-            raise bad_request(_OTHER_NAME.format(sent["name"], name))
+            raise statuses.bad_request(_OTHER_NAME.format(sent["name"], name))
         if sent.get("namespace") not in (None, "", old["metadata"].get("namespace")):
-            raise bad_request(_OTHER_NAMESPACE)
+            raise statuses.bad_request(_OTHER_NAMESPACE)
         uid = old["metadata"]["uid"]
         if sent.get("uid", uid) != uid:
-            raise conflict(
-                kind, name, f"Precondition failed: UID in precondition: {sent['uid']}, UID in object meta: {uid}"
-            )
+            text = f"Precondition failed: UID in precondition: {sent['uid']}, UID in object meta: {uid}"
+            raise statuses.conflict(kind, name, text)
         version = sent.get("resourceVersion", "")
-        if not version and (kind.needs_version_on_put or kind.is_custom):
-            raise invalid(kind, name, [invalid_value("metadata.resourceVersion", 0, "must be specified for an update")])
+        if not version and kind.needs_version_on_put:
+            raise statuses.invalid(
+                kind, name, [statuses.invalid_value("metadata.resourceVersion", 0, "must be specified for an update")]
+            )
         if version not in ("", "0", old["metadata"]["resourceVersion"]):
-            raise conflict(kind, name)
+            raise statuses.conflict(kind, name)
 
 
 def is_finished(kind: Kind, obj: Json) -> bool:
@@ -235,7 +223,7 @@ def is_finished(kind: Kind, obj: Json) -> bool:
 
 
 def _keep_metadata(old: Json, new: Json) -> None:
-    for name in _KEPT_METADATA:
+    for name in ("name", "namespace", *_SERVER_METADATA):
         if name in old:
             new[name] = old[name]
         else:
@@ -251,11 +239,8 @@ def _restricted(kind: Kind, live: Json, new: Json, subresource: str) -> Json:
             metadata["managedFields"] = new["metadata"]["managedFields"]
         rest = {name: value for name, value in live.items() if name not in ("status", "metadata")}
         return rest | {"metadata": metadata} | ({"status": new["status"]} if "status" in new else {})
-    if kind.storage == ("", "namespaces") and subresource != "finalize":
+    if kind.storage == ("", "namespaces"):
         new["spec"] = live["spec"]
-    if kind.storage == ("", "services"):
-        allocated = {name: live["spec"][name] for name in ("clusterIP", "clusterIPs") if name in live["spec"]}
-        new["spec"] = allocated | (new.get("spec") or {})
     if "status" in kind.subresources:
         new.pop("status", None)
         new |= {"status": live["status"]} if "status" in live else {}

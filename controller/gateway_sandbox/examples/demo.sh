@@ -28,7 +28,7 @@ step() {
 
 step gw sandbox up --owner-pid $$
 
-github=$(gw sandbox status --output json | python3 -c 'import json, sys; print(json.load(sys.stdin)["github_url"])')
+github=$(sed -n 's/.*"github_url": "\(.*\)".*/\1/p' "$GW_SANDBOX_DIR/sandbox.json")
 step gw tenant add team-a --yes \
   --github-url "$github/octo/demo" --app-id 1 --installation-id 1 \
   --private-key-file "$GW_SANDBOX_DIR/github-app.pem" --ca-bundle-file "$GW_SANDBOX_DIR/ca.crt" \
@@ -36,5 +36,6 @@ step gw tenant add team-a --yes \
   --runner-group "cpu-runners labels=self-hosted,linux maxWorkers=30"
 
 step gw sandbox run "$examples/many-small-jobs.yml"
+step gw sandbox logs fails-on-purpose
 step gw tenant show team-a
 step gw health team-a --wait 30s

@@ -4,9 +4,15 @@ from typing import Any
 
 import pytest
 
-from actions_gateway.api.conditions import ConditionType
-from actions_gateway.metrics.catalog import TOKEN_CONSECUTIVE_REFRESH_FAILURES, TOKEN_REFRESH_ERRORS, TOKEN_REFRESHES
-from support.agent_rig import APP_KEY, OTHER_KEY, pem, runner_group, surroundings
+from actions_gateway.api.conditions import ConditionType, find_condition
+from actions_gateway.kube.resources import RUNNERGROUPS
+from actions_gateway.metrics.catalog import (
+    ACTIVE_SESSIONS,
+    TOKEN_CONSECUTIVE_REFRESH_FAILURES,
+    TOKEN_REFRESH_ERRORS,
+    TOKEN_REFRESHES,
+)
+from support.agent_rig import APP_KEY, FAST, NAMESPACE, OTHER_KEY, pem, replace, runner_group, surroundings
 from support.aio import run
 
 CPU = ("self-hosted", "linux")
@@ -87,5 +93,23 @@ def test_a_token_that_github_refuses_is_replaced() -> None:
                 rig.github.apps.forget_tokens()
                 await rig.until_done(rig.enqueue(2, *CPU))
                 assert (agent.value(TOKEN_REFRESHES) or 0) >= 2
+
+    run(main())
+
+
+def test_an_agent_is_ready_only_once_every_status_tells_its_own_verdict() -> None:
+    async def main() -> None:
+        async with surroundings() as rig:
+            await rig.create(runner_group("ci-cpu", *CPU))
+            await rig.client.patch(
+                RUNNERGROUPS, "ci-cpu", {"status": {"activeSessions": 7}}, namespace=NAMESPACE, subresource="status"
+            )
+            async with rig.agent(replace(FAST, status_debounce_seconds=1.0)) as agent:
+                await agent.until(lambda: agent.value(ACTIVE_SESSIONS, "ci-cpu") == 1)
+                assert not agent.health.is_ready()
+                await agent.until(agent.health.is_ready)
+                group = await rig.client.get(RUNNERGROUPS, "ci-cpu", NAMESPACE)
+                assert group["status"]["activeSessions"] == 1
+                assert find_condition(group, ConditionType.CREDENTIAL_UNAVAILABLE) is not None
 
     run(main())

@@ -1,5 +1,7 @@
 """Sessions of the whole agent: growth, drain, healing, and closing."""
 
+import asyncio
+
 from actions_gateway.api.conditions import ConditionType
 from actions_gateway.metrics.catalog import ACTIVE_SESSIONS, AGENT_RECYCLES, JOBS_ACQUIRED, LISTENER_SLOTS
 from gateway_sandbox.faults import PRESETS, Action, Fault, Match
@@ -117,6 +119,26 @@ def test_an_agent_that_is_stopped_during_a_claim_carries_it_to_its_pod() -> None
             gate.open()
             await rig.until_done(jobs)
             assert jobs[0].conclusion == "success"
+
+    run(main())
+
+
+def test_a_group_that_appears_while_the_agent_stops_opens_no_session() -> None:
+    async def main() -> None:
+        async with surroundings() as rig:
+            rig.player.ending = gate = Gate()
+            await rig.create(runner_group("ci-cpu", *CPU))
+            rig.github.inject(Fault("slow claims", Action.DELAY, Match("run.acquire"), seconds=1.0))
+            async with rig.agent() as agent:
+                jobs = rig.enqueue(1, *CPU)
+                await rig.github.state.wait_for(lambda: bool(rig.github.requests("broker.acknowledge")))
+                stopping = asyncio.create_task(agent.stop())
+                await agent.until(lambda: not agent.health.is_ready())
+                await rig.create(runner_group("ci-gpu", "gpu"))
+                await stopping
+            assert not any("ci-gpu" in runner.name for runner in rig.github.runners())
+            gate.open()
+            await rig.until_done(jobs)
 
     run(main())
 

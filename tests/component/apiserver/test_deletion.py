@@ -6,11 +6,10 @@ from support.apiserver import Api, Json, config_map, play, pod
 from support.clock import ManualClock
 
 
-def owned(name: str, *owners: Json, block: bool = False) -> Json:
+def owned(name: str, *owners: Json) -> Json:
     """A ConfigMap that names its owners."""
     references = [
         {"apiVersion": "v1", "kind": "ConfigMap", "name": owner["metadata"]["name"], "uid": owner["metadata"]["uid"]}
-        | ({"blockOwnerDeletion": True} if block else {})
         for owner in owners
     ]
     return {"metadata": {"name": name, "ownerReferences": references}}
@@ -119,41 +118,28 @@ def test_an_object_whose_owner_is_gone_already_is_collected() -> None:
     play(scenario)
 
 
-def test_orphaned_dependents_stay_without_their_owner() -> None:
+@pytest.mark.parametrize(
+    "options", [{"propagationPolicy": "Foreground"}, {"propagationPolicy": "Orphan"}, {"orphanDependents": True}]
+)
+def test_a_propagation_other_than_background_is_refused_and_deletes_nothing(options: Json) -> None:
     async def scenario(api: Api) -> None:
-        owner = await api.create("~/configmaps", config_map("owner"))
-        await api.create("~/configmaps", owned("child", owner))
-        await api.delete("~/configmaps/owner", propagationPolicy="Orphan")
-        await api.until_gone("~/configmaps/owner")
-        assert "ownerReferences" not in (await api.get("~/configmaps/child")).body["metadata"]
+        await api.create("~/configmaps", config_map())
+        answer = await api.delete("~/configmaps/settings", options)
+        assert answer.refusal == (501, "NotImplemented")
+        assert answer.message.endswith("propagation of deletions, only Background")
+        assert (await api.get("~/configmaps/settings")).status == 200
+        assert (await api.delete("~/configmaps/settings", {"propagationPolicy": "Background"})).status == 200
 
     play(scenario)
 
 
-def test_a_foreground_deletion_waits_for_blocking_dependents() -> None:
+def test_a_whole_collection_is_not_deleted_by_one_request() -> None:
     async def scenario(api: Api) -> None:
-        owner = await api.create("~/configmaps", config_map("owner"))
-        child = owned("child", owner, block=True)
-        child["metadata"]["finalizers"] = ["x/hold"]
-        await api.create("~/configmaps", child)
-        pending = await api.delete("~/configmaps/owner", {"propagationPolicy": "Foreground"})
-        assert pending.body["metadata"]["finalizers"] == ["foregroundDeletion"]
-        await api.until("~/configmaps/child", lambda obj: "deletionTimestamp" in obj["metadata"])
-        assert (await api.get("~/configmaps/owner")).status == 200
-        await api.patch("~/configmaps/child", {"metadata": {"finalizers": None}})
-        await api.until_gone("~/configmaps/owner")
-
-    play(scenario)
-
-
-def test_a_collection_is_deleted_by_selector() -> None:
-    async def scenario(api: Api) -> None:
-        for name in ("a", "b", "c"):
-            body = config_map(name)
-            body["metadata"]["labels"] = {"keep": "yes" if name == "b" else "no"}
-            await api.create("~/configmaps", body)
-        await api.delete("~/configmaps", labelSelector="keep=no")
-        assert await api.names("~/configmaps") == ["b"]
+        await api.create("~/configmaps", config_map())
+        answer = await api.delete("~/configmaps", labelSelector="keep=no")
+        assert answer.refusal == (501, "NotImplemented")
+        assert "kubectl delete --all deletes one by one" in answer.message
+        assert await api.names("~/configmaps") == ["settings"]
 
     play(scenario)
 
@@ -181,14 +167,16 @@ def test_a_namespace_goes_with_everything_in_it_and_takes_nothing_new_meanwhile(
     play(scenario)
 
 
-def test_a_foreign_finalizer_of_a_namespace_is_respected_until_finalized() -> None:
+def test_a_finalizer_of_a_namespace_is_respected_after_its_contents_are_gone() -> None:
     async def scenario(api: Api) -> None:
         path = f"/api/v1/namespaces/{api.namespace}"
-        live = (await api.get(path)).body
-        await api.put(f"{path}/finalize", live | {"spec": {"finalizers": ["kubernetes", "x/hold"]}})
+        await api.patch(path, {"metadata": {"finalizers": ["x/hold"]}})
+        await api.create("~/configmaps", config_map())
         await api.delete(path)
-        live = await api.until(path, lambda obj: obj["spec"]["finalizers"] == ["x/hold"])
-        await api.put(f"{path}/finalize", live | {"spec": {"finalizers": []}})
+        await api.until_gone("~/configmaps/settings")
+        live = await api.until(path, lambda obj: not obj["spec"].get("finalizers"))
+        assert live["status"]["phase"] == "Terminating"
+        await api.patch(path, {"metadata": {"finalizers": None}})
         assert (await api.get(path)).status == 404
 
     play(scenario)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from support.apiserver import Api, Json, config_map, deployment, play, pod
+from support.apiserver import TOKEN, Api, Json, config_map, deployment, play, pod
 from support.clock import ManualClock
 
 
@@ -137,18 +137,24 @@ def test_a_field_selector_on_another_field_is_refused_as_the_real_server_does() 
     play(scenario)
 
 
-def test_a_list_comes_in_pages_that_together_hold_everything_once() -> None:
+def test_a_list_is_whole_whatever_its_limit_and_takes_no_continuation() -> None:
     async def scenario(api: Api) -> None:
         for index in range(5):
             await api.create("~/configmaps", config_map(f"c{index}"))
-        first = (await api.get("~/configmaps", limit="2")).body
-        assert first["metadata"]["remainingItemCount"] == 3
-        names, token = [item["metadata"]["name"] for item in first["items"]], first["metadata"]["continue"]
-        while token:
-            page = (await api.get("~/configmaps", **{"limit": "2", "continue": token})).body
-            names += [item["metadata"]["name"] for item in page["items"]]
-            token = page["metadata"].get("continue", "")
-        assert names == [f"c{index}" for index in range(5)]
+        answer = (await api.get("~/configmaps", limit="2")).body
+        assert [item["metadata"]["name"] for item in answer["items"]] == [f"c{index}" for index in range(5)]
+        assert "continue" not in answer["metadata"]
+        refused = await api.get("~/configmaps", **{"limit": "2", "continue": "token"})
+        assert refused.refusal == (501, "NotImplemented")
+        assert "does not serve lists in pages" in refused.message
+
+    play(scenario)
+
+
+def test_metadata_alone_is_no_form_of_an_answer() -> None:
+    async def scenario(api: Api) -> None:
+        accept = {"Accept": "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"}
+        assert (await api.get("~/configmaps", accept)).refusal == (406, "NotAcceptable")
 
     play(scenario)
 
@@ -168,8 +174,8 @@ def test_items_of_a_built_in_list_carry_no_type_of_their_own() -> None:
     [
         (config_map("Upper"), 422, 'metadata.name: Invalid value: "Upper": a lowercase RFC 1123 subdomain'),
         ({"metadata": {}}, 422, "metadata.name: Required value: name or generateName is required"),
-        ({"metadata": {"name": "c", "labels": {"k": "v" * 64}}}, 422, "must be no more than 63"),
-        ({"metadata": {"name": "c", "labels": {"k": "no spaces"}}}, 422, "a valid label must be an empty string"),
+        ({"metadata": {"name": "c", "labels": {"k": "v" * 64}}}, 422, "a valid label must consist of at most 63"),
+        ({"metadata": {"name": "c", "labels": {"k": "no spaces"}}}, 422, "a valid label must consist of at most 63"),
         ({"metadata": {"name": "c", "labels": {"k": 1}}}, 400, "cannot be handled as a ConfigMap"),
         ({"metadata": {"name": "c"}, "data": {"k": 1}}, 400, "json: cannot unmarshal number into Go struct field"),
         ({"metadata": {"name": "c", "namespace": "elsewhere"}}, 400, "the namespace of the provided object does not"),
@@ -272,6 +278,8 @@ def test_only_known_tokens_are_served_and_health_needs_none() -> None:
         ("GET", "/nowhere", 404),
         ("GET", "/api/v1/namespaces/default/pods/p/exec", 501),
         ("POST", "/api/v1/namespaces/default/pods/p/attach", 501),
+        ("POST", "/api/v1/namespaces/default/pods/p/eviction", 501),
+        ("PUT", "/api/v1/namespaces/default/finalize", 501),
         ("PUT", "/api/v1/namespaces/default/pods", 405),
         ("POST", "/api/v1/pods", 405),
     ],
@@ -281,6 +289,23 @@ def test_what_is_not_served_is_refused_with_a_status(method: str, path: str, cod
         answer = await api.request(method, path, None if method == "GET" else {})
         assert answer.status == code
         assert (answer.body["kind"], answer.body["status"]) == ("Status", "Failure")
+
+    play(scenario)
+
+
+def test_a_kind_that_is_not_read_as_protobuf_is_refused_with_the_way_to_send_it() -> None:
+    """The envelope holds a TypeMeta with apiVersion and kind, each a length and its text."""
+    envelope = b"k8s\x00" + b"\x0a\x15" + b"\x0a\x07apps/v1" + b"\x12\x0aDeployment"
+
+    async def scenario(api: Api) -> None:
+        url = f"{api.server.url}{api.path('~apps/v1/deployments')}"
+        headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/vnd.kubernetes.protobuf"}
+        async with api._session.post(url, data=envelope, headers=headers) as answer:
+            assert answer.status == 415
+            message = (await answer.json())["message"]
+        assert message == (
+            "the sandbox reads apps/v1 Deployment as JSON or YAML only; kubectl apply -f FILE sends it that way"
+        )
 
     play(scenario)
 
@@ -349,17 +374,3 @@ def test_secret_data_must_be_base64() -> None:
         assert "illegal base64 data" in answer.message
 
     play(scenario)
-
-
-def test_events_expire_after_an_hour() -> None:
-    clock = ManualClock()
-
-    async def scenario(api: Api) -> None:
-        body = {"metadata": {"name": "e"}, "involvedObject": {"kind": "Pod", "name": "p"}, "reason": "Started"}
-        await api.create("~/events", body)
-        await clock.advance(3500)
-        assert await api.names("~/events") == ["e"]
-        await clock.advance(200)
-        assert await api.names("~/events") == []
-
-    play(scenario, clock=clock)

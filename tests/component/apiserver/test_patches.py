@@ -51,9 +51,18 @@ def test_a_strategic_patch_deletes_an_item_by_directive() -> None:
     assert container["env"] == [{"name": "B", "value": "2"}]
 
 
-def test_a_strategic_patch_replaces_a_keyed_list_by_directive() -> None:
-    container = patched_container({"env": [{"$patch": "replace"}, {"name": "Z", "value": "9"}]})
-    assert container["env"] == [{"name": "Z", "value": "9"}]
+def test_the_directive_to_replace_is_refused_by_name() -> None:
+    async def scenario(api: Api) -> None:
+        created = await api.create("~apps/v1/deployments", web())
+        selector = {"$patch": "replace", "matchLabels": {"app": "x"}}
+        tolerations = [{"$patch": "replace"}, {"key": "b", "operator": "Exists"}]
+        for spec in ({"selector": selector}, {"template": {"spec": {"tolerations": tolerations}}}):
+            answer = await api.patch("~apps/v1/deployments/web", {"spec": spec}, "strategic")
+            assert answer.refusal == (501, "NotImplemented")
+            assert "the strategic merge directive $patch: replace" in answer.message
+        assert (await api.get("~apps/v1/deployments/web")).body == created
+
+    play(scenario)
 
 
 def test_a_strategic_patch_orders_items_as_the_client_says() -> None:

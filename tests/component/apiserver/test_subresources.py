@@ -1,4 +1,4 @@
-"""Subresources: status, scale, binding, eviction, tokens and logs; and reviews."""
+"""Subresources: status, scale, binding, tokens and logs; and reviews."""
 
 import pytest
 from aiohttp import web
@@ -58,25 +58,6 @@ def test_binding_assigns_a_pod_to_a_node_once() -> None:
     play(scenario)
 
 
-def test_eviction_respects_a_disruption_budget() -> None:
-    async def scenario(api: Api) -> None:
-        budgets = "~policy/v1/poddisruptionbudgets"
-        await api.create(budgets, {"metadata": {"name": "b"}, "spec": {"selector": {"matchLabels": {"app": "a"}}}})
-        body = pod()
-        body["metadata"]["labels"] = {"app": "a"}
-        await api.create("~/pods", body)
-        await api.patch("~/pods/p/status", {"status": {"phase": "Running"}})
-        refused = await api.post("~/pods/p/eviction", {"metadata": {"name": "p"}})
-        assert refused.refusal == (429, "TooManyRequests")
-        assert refused.message == "Cannot evict pod as it would violate the pod's disruption budget."
-        await api.patch(f"{budgets}/b/status", {"status": {"disruptionsAllowed": 1}})
-        assert (await api.post("~/pods/p/eviction", {"metadata": {"name": "p"}})).status == 201
-        assert (await api.get("~/pods/p")).status == 404
-        assert (await api.get(f"{budgets}/b")).body["status"]["disruptionsAllowed"] == 0
-
-    play(scenario)
-
-
 def test_a_service_account_token_works_until_it_expires_or_its_account_goes() -> None:
     clock = ManualClock()
 
@@ -110,6 +91,9 @@ def test_reviews_say_who_the_caller_is_and_that_everything_is_allowed() -> None:
         access = {"spec": {"resourceAttributes": {"verb": "get", "resource": "pods"}}}
         answer = await api.create("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", access)
         assert answer["status"]["allowed"] is True
+        other = await api.post("/apis/authorization.k8s.io/v1/subjectaccessreviews", access)
+        assert other.refusal == (501, "NotImplemented")
+        assert other.message.endswith("does not serve subjectaccessreviews.authorization.k8s.io")
 
     play(scenario)
 

@@ -31,7 +31,7 @@ from actions_gateway.github.messages import JobCancellation, JobRequest
 from actions_gateway.github.rest import GitHubRest
 from actions_gateway.github.restmodels import Registration
 from actions_gateway.github.runnertoken import RunnerToken, exchange
-from actions_gateway.github.runservice import Conclusion, RunService, restore_job
+from actions_gateway.github.runservice import Conclusion, RunService, parse_job
 from actions_gateway.github.secrets import Secret
 from actions_gateway.github.urls import scope_of
 from gateway_sandbox.certificates import SandboxCertificates
@@ -108,16 +108,11 @@ def test_a_job_goes_from_the_app_key_to_its_conclusion(tmp_path: Path) -> None:
         acquired = await world.runs.acquire(request, runner.token)
         assert (acquired.identity.repository, acquired.identity.run_id) == ("octo/demo", job.run.id)
         assert acquired.identity.check_run_id == job.id
-        assert (await world.rest.get_run(world.token, "octo/demo", job.run.id)).status == "in_progress"
+        assert job.run.status == "in_progress"
         with pytest.raises(RunnerBusy):
             await world.rest.delete_runner(world.token, registration.runner_id)
 
-        kept = restore_job(
-            acquired.payload,
-            request_id=acquired.request_id,
-            run_service_url=acquired.run_service_url,
-            plan_id=acquired.plan_id,
-        )
+        kept = parse_job(acquired.payload, request, plan_id=acquired.plan_id)
         remaining_seconds = (await world.runs.renew(kept) - CLOCK.now()).total_seconds()
         assert 590 < remaining_seconds <= 600
         world.simulator.core.worker_started(job)
@@ -125,8 +120,7 @@ def test_a_job_goes_from_the_app_key_to_its_conclusion(tmp_path: Path) -> None:
         assert not await world.runs.complete(kept, Conclusion.SUCCEEDED)
         with pytest.raises(LockLost):
             await world.runs.renew(kept)
-        finished = await world.rest.get_run(world.token, "octo/demo", job.run.id)
-        assert (finished.status, finished.conclusion) == ("completed", "success")
+        assert (job.run.status, job.run.conclusion) == ("completed", "success")
         assert world.simulator.core.violations() == []
 
     play(tmp_path, scene)
@@ -190,15 +184,14 @@ def test_names_sessions_and_records_behave_as_documented(tmp_path: Path) -> None
         registration, runner = await world.register()
         with pytest.raises(NameTaken):
             await world.register()
-        found = await world.rest.find_runner(world.token, "r-1")
-        assert found is not None
+        (found,) = await world.rest.list_runners(world.token, name="r-1")
         assert (found.id, set(found.labels), found.is_busy) == (registration.runner_id, set(LABELS), False)
         await world.broker.create_session(registration.jit, runner.token, "tests")
         with pytest.raises(SessionConflict, match="tests"):
             await world.broker.create_session(registration.jit, runner.token, "others")
         assert await world.rest.delete_runner(world.token, registration.runner_id)
         assert not await world.rest.delete_runner(world.token, registration.runner_id)
-        assert await world.rest.get_runner(world.token, registration.runner_id) is None
+        assert not await world.rest.list_runners(world.token)
         with pytest.raises(RegistrationLost):
             await exchange(world.http, registration.jit, CLOCK, random.Random(1))
         assert world.rest.rate_limit is not None
@@ -228,10 +221,9 @@ def test_a_job_belongs_to_the_runner_it_was_delivered_to(tmp_path: Path) -> None
         with pytest.raises(AlreadyClaimed):
             await world.runs.acquire(request, stranger.token)
         acquired = await world.runs.acquire(request, runner.token)
-        forged = restore_job(
+        forged = parse_job(
             acquired.payload.replace(acquired.job_token.reveal().encode(), stranger.token.reveal().encode()),
-            request_id=acquired.request_id,
-            run_service_url=acquired.run_service_url,
+            request,
             plan_id=acquired.plan_id,
         )
         with pytest.raises(NotAuthorizedForJob):

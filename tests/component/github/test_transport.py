@@ -13,7 +13,7 @@ from aiohttp import web
 
 from actions_gateway.engine.clock import SystemClock
 from actions_gateway.github.broker import Broker, RunnerPlatform, Session
-from actions_gateway.github.errors import AnswerTimeout, ConnectionProblem, MalformedAnswer, Unreachable
+from actions_gateway.github.errors import AnswerTimeout, MalformedAnswer, Unreachable
 from actions_gateway.github.http import Api, Deadline, GitHubHttp
 from actions_gateway.github.messages import ForceTokenRefresh, Unanswered
 from actions_gateway.github.secrets import Secret
@@ -112,7 +112,7 @@ def test_only_the_given_authorities_are_trusted(authority: SandboxCertificates) 
             async with client(None) as http:
                 with pytest.raises(Unreachable) as caught:
                     await http.send(Api.REST, "GET", server.url)
-                assert caught.value.kind is ConnectionProblem.TLS
+                assert "TLS" in str(caught.value)
                 assert "unable to get local issuer certificate" in str(caught.value)
 
     run(main())
@@ -158,7 +158,7 @@ def test_an_answer_that_stops_in_the_middle_is_no_answer(authority: SandboxCerti
         async with serving(authority, half) as server, client(authority) as http:
             with pytest.raises(Unreachable) as caught:
                 await http.send(Api.REST, "POST", server.url)
-            assert caught.value.kind is ConnectionProblem.RESET
+            assert "broke before" in str(caught.value)
 
     run(main())
 
@@ -173,7 +173,7 @@ def test_a_poll_whose_connection_breaks_is_an_error_and_no_timeout(authority: Sa
         async with serving(authority, vanish) as server, client(authority) as http:
             with pytest.raises(Unreachable) as caught:
                 await Broker(http, PLATFORM).poll(Session("s", server.url), TOKEN)
-            assert caught.value.kind is ConnectionProblem.RESET
+            assert "broke before" in str(caught.value)
             assert not isinstance(caught.value, AnswerTimeout)
 
     run(main())
@@ -191,7 +191,7 @@ def test_a_deletion_is_never_sent_twice(authority: SandboxCertificates) -> None:
             await http.send(Api.BROKER, "GET", server.url)
             with pytest.raises(Unreachable) as caught:
                 await Broker(http, PLATFORM).delete_session(Session("s", server.url), TOKEN)
-            assert caught.value.kind is ConnectionProblem.RESET
+            assert "broke before" in str(caught.value)
             assert [request.method for request in server.requests] == ["GET", "DELETE"]
 
     run(main())
@@ -255,7 +255,7 @@ def test_a_server_that_never_speaks_tls_is_given_up_after_the_connect_deadline()
                 await http.send(
                     Api.REST, "GET", f"https://127.0.0.1:{port}", deadline=Deadline(5, 5, connect_seconds=0.1)
                 )
-            assert caught.value.kind is ConnectionProblem.TIMEOUT
+            assert "in time" in str(caught.value)
             assert not isinstance(caught.value, AnswerTimeout)
 
     run(main())
@@ -271,7 +271,7 @@ def test_a_port_that_nobody_listens_on_refuses() -> None:
         async with client(None) as http:
             with pytest.raises(Unreachable) as caught:
                 await http.send(Api.REST, "GET", f"https://127.0.0.1:{port}")
-            assert caught.value.kind is ConnectionProblem.REFUSED
+            assert "refuses the connection" in str(caught.value)
 
     run(main())
 
@@ -332,7 +332,7 @@ def test_a_proxy_that_refuses_the_tunnel_is_told_as_such(authority: SandboxCerti
         ):
             with pytest.raises(Unreachable) as caught:
                 await http.send(Api.REST, "GET", "https://api.example.test/")
-            assert caught.value.kind is ConnectionProblem.DENIED
+            assert "proxy" in str(caught.value)
             assert "HTTP 403" in str(caught.value)
             assert "planted" not in str(caught.value)
 

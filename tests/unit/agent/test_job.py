@@ -12,7 +12,6 @@ from actions_gateway.agent.jobs.acquirer import ClaimedJob
 from actions_gateway.agent.jobs.admission import Admission
 from actions_gateway.agent.jobs.job import Job
 from actions_gateway.agent.jobs.outcome import PodView, view_of
-from actions_gateway.agent.jobs.plans import PlanClaims
 from actions_gateway.agent.jobs.pod import WorkerSite
 from actions_gateway.agent.jobs.services import JobServices
 from actions_gateway.agent.jobs.slots import Slot
@@ -21,7 +20,7 @@ from actions_gateway.api import labels
 from actions_gateway.api.gateway import SecurityProfile
 from actions_gateway.api.runnergroup import RunnerGroupSpec
 from actions_gateway.github.errors import GitHubError, LockLost, NotAuthorizedForJob, ServerError
-from actions_gateway.kube.errors import KubeError, NotFound, QuotaExceeded
+from actions_gateway.kube.errors import KubeError, NotFound, QuotaExceeded, Unreachable
 from actions_gateway.metrics.catalog import (
     JOB_DURATION,
     POD_CREATION_LATENCY,
@@ -46,6 +45,9 @@ class World:
         self.is_unseen = False
         """The watch does not show the pod."""
         self.create_problems: list[KubeError] = []
+        self.answers_are_lost = False
+        """Pods are created, and nobody hears of it."""
+        self.complete_failure: Exception | None = None
         self.deleted_at: float | None = None
         self.filled: set[str] = set()
         self.slot_freed = False
@@ -60,6 +62,7 @@ class World:
         assert reservation is not None
         self.claimed = ClaimedJob(
             plan_id="plan-1",
+            job_id="job-a",
             request_id="job-a",
             runner_name="ci-cpu-1",
             annotations={},
@@ -85,7 +88,7 @@ class World:
                 "Any", SimpleNamespace(get=lambda _: view_of(self.pod) if self.pod and not self.is_unseen else None)
             ),
             slots=cast("Any", SimpleNamespace(fill=self._fill, release=self._release)),
-            plans=PlanClaims(),
+            plans=set(),
             site=WorkerSite("team-a", "controller:1", "runner:1", "worker", SecurityProfile.BASELINE),
             events=cast("Any", SimpleNamespace(record=self._record)),
         )
@@ -100,6 +103,8 @@ class World:
             raise self.create_problems.pop(0)
         self.pod = manifest
         manifest["metadata"]["uid"] = "uid-pod"
+        if self.answers_are_lost:
+            raise Unreachable("no answer")
         return manifest
 
     async def get(self, _: Any, name: str, namespace: str) -> Manifest:
@@ -132,6 +137,8 @@ class World:
             raise self.renew_problem
 
     async def complete(self, conclusion: str, *, title: str, message: str) -> None:
+        if self.complete_failure is not None:
+            raise self.complete_failure
         if self.complete_problems:
             raise self.complete_problems.pop(0)
         self.completed.append((conclusion, message))
@@ -159,9 +166,12 @@ class World:
         return self.metrics.value(metric, namespace="team-a", runner_group="ci-cpu", **extra) or 0
 
 
-def playing(body: Callable[[World], Coroutine[Any, Any, None]], *, ends: bool = True) -> None:
+def playing(
+    body: Callable[[World], Coroutine[Any, Any, None]], *, ends: bool = True, lost_answers: bool = False
+) -> None:
     async def main() -> None:
         world = World()
+        world.answers_are_lost = lost_answers
         task = asyncio.create_task(world.job.run())
         try:
             await settle()
@@ -343,3 +353,23 @@ def test_a_pod_that_vanished_before_the_watch_showed_it_is_noticed() -> None:
         assert world.value(JOB_DURATION, result="lost") == 1
 
     run(main())
+
+
+def test_a_pod_whose_creation_only_seemed_to_fail_is_removed_with_its_job() -> None:
+    async def body(world: World) -> None:
+        assert world.pod is not None
+        world.claimed.line.cancel(world.clock.now() + timedelta(seconds=45))
+        await world.clock.advance(2)
+        assert world.deleted_at is not None
+        assert world.slot_freed
+
+    playing(body, lost_answers=True)
+
+
+def test_an_unforeseen_failure_at_its_end_leaves_the_agent_alive() -> None:
+    async def body(world: World) -> None:
+        await world.run_worker()
+        world.complete_failure = RuntimeError("unforeseen")
+        await world.end_worker(137)
+
+    playing(body)

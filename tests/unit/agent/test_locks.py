@@ -7,8 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from actions_gateway.agent.basics import Basics
-from actions_gateway.agent.jobs.locks import lock_end, next_renewal_seconds, retry_seconds
-from actions_gateway.agent.jobs.renewing import Loss, Renewal
+from actions_gateway.agent.jobs.renewing import Loss, Renewal, lock_life_seconds, next_renewal_seconds, retry_seconds
 from actions_gateway.agent.tunables import Tunables
 from actions_gateway.github.errors import GitHubError, LockLost, RateLimited, ServerError
 from actions_gateway.metrics.catalog import RENEW_JOB_ERRORS, RENEWJOB_ERRORS, Component
@@ -25,36 +24,36 @@ def after(seconds: float) -> datetime:
 
 @pytest.mark.parametrize("named", [None, datetime(1, 1, 1, tzinfo=UTC), after(-1)])
 def test_a_lock_without_a_usable_end_is_worth_ten_minutes(named: datetime | None) -> None:
-    assert lock_end(named, now=NOW, lock_seconds=600.0) == after(600)
+    assert lock_life_seconds(named, now=NOW, lock_seconds=600.0) == 600
 
 
 def test_a_named_end_counts() -> None:
-    assert lock_end(after(42), now=NOW, lock_seconds=600.0) == after(42)
+    assert lock_life_seconds(after(42), now=NOW, lock_seconds=600.0) == 42
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_ten_minute_lock_is_renewed_every_minute_with_a_tenth_of_jitter(seed: int) -> None:
-    wait = next_renewal_seconds(after(600), now=NOW, interval_seconds=60.0, rng=random.Random(seed))
+    wait = next_renewal_seconds(600, interval_seconds=60.0, rng=random.Random(seed))
     assert 54 <= wait <= 66
 
 
 def test_a_short_lock_is_renewed_at_half_its_life() -> None:
-    assert next_renewal_seconds(after(30), now=NOW, interval_seconds=60.0, rng=random.Random(1)) == 15
+    assert next_renewal_seconds(30, interval_seconds=60.0, rng=random.Random(1)) == 15
 
 
 def test_retries_come_sooner_than_renewals_and_slow_down() -> None:
-    waits = [retry_seconds(n, locked_until=after(600), now=NOW, margin_seconds=60.0) for n in (1, 2, 3, 20)]
+    waits = [retry_seconds(n, life_seconds=600, margin_seconds=60.0) for n in (1, 2, 3, 20)]
     assert waits == [5.0, 10.0, 15.0, 30.0]
 
 
 def test_a_lock_is_given_up_a_minute_before_its_end() -> None:
-    assert retry_seconds(3, locked_until=after(61), now=NOW, margin_seconds=60.0) == 1.0
-    assert retry_seconds(3, locked_until=after(60), now=NOW, margin_seconds=60.0) is None
+    assert retry_seconds(3, life_seconds=61, margin_seconds=60.0) == 1.0
+    assert retry_seconds(3, life_seconds=60, margin_seconds=60.0) is None
 
 
 def test_github_s_wish_to_wait_never_costs_the_lock() -> None:
-    assert retry_seconds(1, locked_until=after(100), now=NOW, margin_seconds=60.0, asked_seconds=300.0) == 40.0
-    assert retry_seconds(1, locked_until=after(600), now=NOW, margin_seconds=60.0, asked_seconds=20.0) == 20.0
+    assert retry_seconds(1, life_seconds=100, margin_seconds=60.0, asked_seconds=300.0) == 40.0
+    assert retry_seconds(1, life_seconds=600, margin_seconds=60.0, asked_seconds=20.0) == 20.0
 
 
 class Service:
@@ -138,6 +137,31 @@ def test_a_throttle_is_honoured_and_the_lock_kept() -> None:
         await service.clock.advance(2)
         assert len(service.renewed_at) == 2
         assert kept.remaining_seconds > 590
+        task.cancel()
+
+    run(main())
+
+
+class SetClock(ManualClock):
+    """A clock whose wall time can be set."""
+
+    ahead = timedelta()
+
+    def now(self) -> datetime:
+        return super().now() + self.ahead
+
+
+def test_a_wall_clock_that_is_set_during_an_outage_costs_no_lock() -> None:
+    async def main() -> None:
+        service, lost = Service(None, ServerError("down", status=503), None), asyncio.Event()
+        service.clock = clock = SetClock()
+        kept, _ = renewal(service, lost)
+        task = asyncio.create_task(kept.run())
+        await settle()
+        clock.ahead = timedelta(hours=1)
+        await clock.advance(120)
+        assert len(service.renewed_at) >= 3
+        assert kept.loss is None
         task.cancel()
 
     run(main())

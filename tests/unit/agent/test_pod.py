@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from actions_gateway.agent.jobs.pod import PAYLOAD_KEYS, SLOT_UID, WorkerOrder, WorkerSite, build_worker_pod
+from actions_gateway.agent.jobs.pod import PAYLOAD_KEYS, WorkerOrder, WorkerSite, build_worker_pod
+from actions_gateway.agent.jobs.template import template_problem
 from actions_gateway.api import labels
 from actions_gateway.api.gateway import SecurityProfile
 from actions_gateway.api.runnergroup import RunnerGroupSpec
@@ -159,7 +160,7 @@ def test_labels_owner_and_annotations_tell_whose_worker_it_is() -> None:
     annotations = metadata["annotations"]
     assert annotations[labels.RUN_ID] == "42"
     assert labels.REPOSITORY not in annotations
-    assert (annotations[labels.JOB_SLOT], annotations[SLOT_UID]) == ("job-0001", "uid-2")
+    assert (annotations[labels.JOB_SLOT], annotations[labels.SLOT_UID]) == ("job-0001", "uid-2")
     assert annotations[labels.CANCELLATION] == "2026-01-05T09:30:00Z"
 
 
@@ -167,7 +168,7 @@ def test_nobody_s_cancellation_is_an_empty_annotation() -> None:
     assert build()["metadata"]["annotations"][labels.CANCELLATION] == ""
 
 
-@pytest.mark.parametrize(("lifetime", "expected"), [("12h", 43200), ("0s", None)])
+@pytest.mark.parametrize(("lifetime", "expected"), [("12h", 43200), ("0s", None), ("500ms", 1), ("999999h", 2**31 - 1)])
 def test_the_worker_s_life_is_bounded(lifetime: str, expected: int | None) -> None:
     assert build(group={"maxWorkerLifetime": lifetime})["spec"].get("activeDeadlineSeconds") == expected
 
@@ -242,3 +243,32 @@ def test_the_template_itself_is_left_as_it_is() -> None:
     template: dict[str, Any] = {"spec": {"containers": [{"name": "runner"}], "volumes": []}}
     build(template=template)
     assert template == {"spec": {"containers": [{"name": "runner"}], "volumes": []}}
+
+
+@pytest.mark.parametrize(
+    ("template", "field"),
+    [
+        ([], "spec.podTemplate:"),
+        ({"spec": {"containers": {}}}, "spec.podTemplate.spec.containers:"),
+        ({"spec": {"containers": ["runner"]}}, "spec.podTemplate.spec.containers[0]:"),
+        ({"spec": {"initContainers": [{"env": [None]}]}}, "spec.podTemplate.spec.initContainers[0].env[0]:"),
+        ({"spec": {"terminationGracePeriodSeconds": "soon"}}, "spec.podTemplate.spec.terminationGracePeriodSeconds:"),
+        ({"spec": {"securityContext": "none"}}, "spec.podTemplate.spec.securityContext:"),
+    ],
+)
+def test_a_template_of_another_shape_is_named_by_its_first_wrong_field(template: Any, field: str) -> None:
+    assert template_problem(template).startswith(field)
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        {},
+        {"metadata": None, "spec": None},
+        {"spec": {"containers": None, "volumes": None, "initContainers": []}},
+        {"spec": {"containers": [{"name": "runner", "env": None, "volumeMounts": None, "securityContext": None}]}},
+    ],
+)
+def test_a_template_with_gaps_and_nulls_builds(template: dict[str, Any]) -> None:
+    assert template_problem(template) == ""
+    assert build(group={"podTemplate": template})["spec"]["containers"][0]["name"] == "runner"

@@ -9,9 +9,9 @@ import pytest
 
 from actions_gateway.agent.basics import Basics
 from actions_gateway.agent.health import Health
-from actions_gateway.agent.sessions.connection import Connection
+from actions_gateway.agent.sessions.connection import Connection, RegistrationSpent
 from actions_gateway.agent.sessions.parts import SessionParts
-from actions_gateway.agent.sessions.polling import Conversation, Poller, RegistrationSpent
+from actions_gateway.agent.sessions.polling import Conversation, Poller
 from actions_gateway.agent.tunables import Tunables
 from actions_gateway.github.broker import RunnerStatus
 from actions_gateway.github.errors import (
@@ -103,7 +103,7 @@ def test_empty_polls_that_are_not_held_are_a_tenth_of_a_second_apart() -> None:
 
 def test_a_poll_without_an_answer_is_harmless_and_counted() -> None:
     async def main() -> None:
-        world = World([Unanswered(55.0)])
+        world = World([Unanswered()])
         assert await world.poller.next(RunnerStatus.ONLINE) is None
         assert world.errors("timeout") == 1
         assert world.metrics.value(LAST_POLL_TIMESTAMP, namespace="team-a", runner_group="ci-cpu") is None
@@ -241,7 +241,7 @@ def test_a_poll_that_outlives_every_deadline_is_a_stuck_agent() -> None:
 
         cast("Any", world.wire).poll = stuck
         task = world.next()
-        await world.clock.advance(89)
+        await world.clock.advance(119)
         assert world.health.is_alive()
         await world.clock.advance(2)
         assert not world.health.is_alive()

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from actions_gateway.agent.runnergroups.facts import GroupFacts
-from actions_gateway.agent.runnergroups.status import decide_ready, decide_status
+from actions_gateway.agent.runnergroups.status import GroupFacts, decide_ready, decide_status
 from actions_gateway.agent.tokens.verdict import AVAILABLE, UNKNOWN, Verdict
 from actions_gateway.api.conditions import ConditionStatus, Reason
 

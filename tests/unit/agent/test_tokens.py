@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -70,9 +70,21 @@ class Rest:
         return InstallationToken(Secret(f"ghs_{len(self.minted_at)}"), expires_at, self.permissions)
 
 
+class SkippingClock(ManualClock):
+    """A machine that may sleep: the wall clock goes on, the monotonic clock does not."""
+
+    _skipped = timedelta()
+
+    def skip(self, seconds: float) -> None:
+        self._skipped += timedelta(seconds=seconds)
+
+    def now(self) -> datetime:
+        return super().now() + self._skipped
+
+
 class World:
     def __init__(self, folder: Path) -> None:
-        self.clock = ManualClock()
+        self.clock = SkippingClock()
         self.rest = Rest(self.clock)
         self.metrics = Metrics(Component.AGENT, "test")
         self.changes = 0
@@ -268,6 +280,21 @@ def test_a_refused_registration_is_told_and_fetches_a_new_token_until_one_is_acc
         assert world.tokens.verdict.reason is Reason.PERMISSION_MISSING
         world.tokens.registration_accepted()
         assert world.tokens.verdict.is_available
+
+    write(tmp_path)
+    running(tmp_path, body)
+
+
+def test_a_token_that_the_wall_clock_has_overtaken_is_replaced_at_once(tmp_path: Path) -> None:
+    async def body(world: World) -> None:
+        await world.clock.advance(60)
+        first = world.tokens.peek()
+        world.clock.skip(7200)
+        assert world.tokens.peek() is None
+        waiting = asyncio.create_task(world.tokens.get())
+        await settle()
+        assert waiting.done()
+        assert waiting.result() not in (None, first)
 
     write(tmp_path)
     running(tmp_path, body)

@@ -41,3 +41,9 @@ def test_a_pod_that_the_watch_does_not_show_is_looked_for() -> None:
     assert step(unseen, 10.0) == (Step.WAIT, 20.0)
     assert step(unseen, 30.0) == (Step.LOOK, 0.0)
     assert step(replace(unseen, is_deleted=True), 30.0) == (Step.LOOK, 0.0)
+
+
+def test_a_notice_that_cannot_be_written_delays_no_deadline() -> None:
+    unwritten = replace(SEEN, cancel_deadline=45.0)
+    assert step(unwritten, 45.0) == (Step.DELETE_CANCELLED, 0.0)
+    assert step(replace(SEEN, cancel_deadline=400.0, lost=0.0), 30.0) == (Step.DELETE_LOST, 0.0)

@@ -200,33 +200,36 @@ def test_every_exception_of_the_libraries_becomes_a_redacted_error_of_ours(kind:
 
 
 @pytest.mark.parametrize(
-    ("problem", "kind"),
+    ("problem", "words"),
     [
-        (httpx.ConnectTimeout("x"), "timeout"),
-        (httpx.PoolTimeout("x"), "timeout"),
-        (httpx.ConnectError("x"), "unreachable"),
-        (httpx.ReadError("x"), "reset"),
-        (httpx.RemoteProtocolError("x"), "reset"),
-        (httpx.ProxyError("x"), "denied"),
-        (aiohttp.ServerDisconnectedError(), "reset"),
-        (aiohttp.ClientPayloadError(), "reset"),
-        (aiohttp.ClientOSError(104, "reset by peer"), "reset"),
-        (aiohttp.ConnectionTimeoutError(), "timeout"),
-        (aiohttp.ClientConnectorError(KEY, ConnectionRefusedError(111, "refused")), "refused"),
-        (aiohttp.ClientConnectorError(KEY, OSError(113, "No route to host")), "unreachable"),
-        (aiohttp.ClientConnectorDNSError(KEY, OSError(-2, "Name or service not known")), "dns"),
-        (aiohttp.ClientProxyConnectionError(KEY, ConnectionRefusedError(111, "refused")), "denied"),
-        (aiohttp.ClientHttpProxyError(INFO, (), status=403, message=PLANTED), "denied"),
-        (ConnectionResetError("x"), "reset"),
-        (OSError("x"), "unreachable"),
+        (httpx.ConnectTimeout("x"), "in time"),
+        (httpx.PoolTimeout("x"), "in time"),
+        (httpx.ConnectError("x"), "cannot be reached"),
+        (httpx.ReadError("x"), "broke before"),
+        (httpx.RemoteProtocolError("x"), "broke before"),
+        (httpx.ProxyError("x"), "proxy"),
+        (aiohttp.ServerDisconnectedError(), "broke before"),
+        (aiohttp.ClientPayloadError(), "broke before"),
+        (aiohttp.ClientOSError(104, "reset by peer"), "broke before"),
+        (aiohttp.ConnectionTimeoutError(), "in time"),
+        (
+            aiohttp.ClientConnectorError(KEY, ConnectionRefusedError(111, "refused")),
+            "refuses the connection",
+        ),
+        (aiohttp.ClientConnectorError(KEY, OSError(113, "No route to host")), "cannot be reached"),
+        (aiohttp.ClientConnectorDNSError(KEY, OSError(-2, "Name or service not known")), "cannot be resolved"),
+        (aiohttp.ClientProxyConnectionError(KEY, ConnectionRefusedError(111, "refused")), "proxy"),
+        (aiohttp.ClientHttpProxyError(INFO, (), status=403, message=PLANTED), "proxy"),
+        (ConnectionResetError("x"), "broke before"),
+        (OSError("x"), "cannot be reached"),
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
-def test_the_kind_says_why_there_was_no_answer(problem: BaseException, kind: str) -> None:
+def test_the_text_says_why_there_was_no_answer(problem: BaseException, words: str) -> None:
     error = connection_error(problem, "api.example.test")
     assert isinstance(error, e.Unreachable)
     assert not isinstance(error, e.AnswerTimeout)
-    assert error.kind == kind
+    assert words in str(error)
 
 
 @pytest.mark.parametrize("problem", [httpx.ReadTimeout("x"), aiohttp.SocketTimeoutError("x")])
@@ -239,7 +242,7 @@ def test_the_original_exception_is_looked_at_behind_the_mapped_one() -> None:
     mapped.__cause__ = aiohttp.ServerDisconnectedError()
     error = connection_error(mapped, "host")
     assert isinstance(error, e.Unreachable)
-    assert error.kind is e.ConnectionProblem.RESET
+    assert "broke before" in str(error)
 
 
 def test_an_error_carries_no_chain_that_could_hold_what_came_over_the_wire() -> None:

@@ -75,6 +75,10 @@ def without(*names: str) -> dict[str, Any]:
         ),
         (message("JobCancellation", {"jobId": "j", "timeout": "00:05:00"}), JobCancellation("j", 300.0)),
         (message("JOBCANCELLATION", {"JobId": "j", "Timeout": "00:00:10"}), JobCancellation("j", 60.0)),
+        (
+            message("JobCancellation", {"jobId": "j", "timeout": "9999999999.00:00:00"}),
+            JobCancellation("j", 86400.0),
+        ),
         (message("JobCancellation", {"jobId": "j"}), JobCancellation("j", 300.0)),
         (message("ForceTokenRefresh"), ForceTokenRefresh()),
         (message("RunnerRefresh", {"target_version": "3"}), Ignored("RunnerRefresh", '{"target_version": "3"}')),
@@ -90,6 +94,7 @@ def without(*names: str) -> dict[str, Any]:
         "job of the legacy service",
         "cancellation",
         "cancellation with too short a timeout",
+        "cancellation with a timeout of centuries",
         "cancellation without a timeout",
         "token refresh",
         "update wanted",

@@ -6,7 +6,7 @@ import pytest
 
 from actions_gateway.github.contextdata import decode_context
 from actions_gateway.github.decoding import Fields
-from actions_gateway.github.payload import RunIdentity, job_token, run_identity, system_connection_url
+from actions_gateway.github.payload import RunIdentity, job_token, run_identity
 
 
 @pytest.mark.parametrize(
@@ -61,13 +61,11 @@ def test_the_job_token_is_found_whatever_the_case(found: dict[str, Any]) -> None
     token = job_token(with_endpoints(None, endpoint("other", value="wrong"), found))
     assert token is not None
     assert token.reveal() == "job.jwt"
-    assert system_connection_url(with_endpoints(found)) == "https://run.example.test/38/"
 
 
 @pytest.mark.parametrize("payload", [Fields({}), with_endpoints(), with_endpoints(endpoint("other"))])
 def test_a_payload_without_a_job_token_says_so(payload: Fields) -> None:
     assert job_token(payload) is None
-    assert system_connection_url(payload) == ""
 
 
 def context(**values: Any) -> dict[str, Any]:
@@ -120,12 +118,6 @@ VARIABLES = {
 )
 def test_the_run_is_identified_from_what_there_is(payload: dict[str, Any], identity: RunIdentity) -> None:
     assert run_identity(Fields(payload)) == identity
-
-
-def test_an_identity_is_known_with_repository_and_run() -> None:
-    assert RunIdentity("acme/shop", 1).is_known
-    assert not RunIdentity("acme/shop").is_known
-    assert not RunIdentity(None, 1).is_known
 
 
 def test_a_context_too_deep_to_read_only_costs_the_identity() -> None:

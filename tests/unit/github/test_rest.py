@@ -20,7 +20,7 @@ from actions_gateway.github.errors import (
 )
 from actions_gateway.github.http import Api
 from actions_gateway.github.rest import GitHubRest
-from actions_gateway.github.restmodels import Installation, Run, Runner
+from actions_gateway.github.restmodels import Installation, Runner
 from actions_gateway.github.urls import scope_of
 from support.aio import run
 from support.clock import START
@@ -193,28 +193,13 @@ def test_runners_are_listed_page_by_page() -> None:
     )
 
 
-def test_a_runner_is_found_by_its_exact_name() -> None:
+def test_runners_are_looked_for_by_name() -> None:
     async def scene(rest: GitHubRest, double: Double) -> None:
-        found = await rest.find_runner(TOKEN, "team-a-7")
-        assert found == Runner(28620, "team-a-7", False, False, ("self-hosted", "gpu"))
+        found = await rest.list_runners(TOKEN, name="team-a-7")
+        assert found == [Runner(28620, "team-a-7", False, False, ("self-hosted", "gpu"))]
         assert double.last.url.params["name"] == "team-a-7"
-        assert await rest.find_runner(TOKEN, "team-a") is None
 
-    similar = RUNNER | {"id": 1, "name": "team-a-77"}
-    page = {"total_count": 2, "runners": [similar, RUNNER]}
-    play(scene, reply(200, page), reply(200, page))
-
-
-def test_a_runner_is_looked_at_by_its_id() -> None:
-    async def scene(rest: GitHubRest, _: Double) -> None:
-        runner = await rest.get_runner(TOKEN, 28620)
-        assert runner is not None
-        assert (runner.is_online, runner.is_busy) == (True, True)
-        assert await rest.get_runner(TOKEN, 28620) is None
-        with pytest.raises(ServerError):
-            await rest.get_runner(TOKEN, 28620)
-
-    play(scene, reply(200, RUNNER | {"status": "online", "busy": True}), reply(404), reply(500))
+    play(scene, reply(200, {"total_count": 1, "runners": [RUNNER]}))
 
 
 def test_deleting_a_runner_tells_whether_it_was_there_or_is_busy() -> None:
@@ -230,19 +215,6 @@ def test_deleting_a_runner_tells_whether_it_was_there_or_is_busy() -> None:
     play(scene, reply(204), reply(200), reply(404), reply(422, busy))
 
 
-def test_a_run_is_read_from_any_repository_of_the_installation() -> None:
-    async def scene(rest: GitHubRest, double: Double) -> None:
-        assert await rest.get_run(TOKEN, "acme/other", 12) == Run(12, "in_progress", None, 1)
-        assert str(double.last.url) == "https://api.github.com/repos/acme/other/actions/runs/12"
-        assert (await rest.get_run(TOKEN, "acme/other", 12)).conclusion == "cancelled"
-        with pytest.raises(ValueError, match="owner/name"):
-            await rest.get_run(TOKEN, "acme/../x", 12)
-
-    running = {"id": 12, "status": "in_progress", "conclusion": None, "run_attempt": 1}
-    done = running | {"status": "completed", "conclusion": "cancelled", "run_attempt": 2}
-    play(scene, reply(200, running), reply(200, done))
-
-
 def budget(resource: str, remaining: int, *, limit: int = 5000, seconds: float = 600) -> dict[str, str]:
     reset = int((START + timedelta(seconds=seconds)).timestamp())
     values = {"limit": limit, "remaining": remaining, "reset": reset, "resource": resource}
@@ -254,10 +226,10 @@ def test_the_tightest_budget_of_the_installation_is_remembered() -> None:
         assert rest.rate_limit is None
         await rest.mint_token(credentials())
         assert rest.rate_limit is None, "the App's own budget is another one"
-        await rest.get_runner(TOKEN, 1)
+        await rest.delete_runner(TOKEN, 1)
         assert rest.rate_limit is not None
         assert (rest.rate_limit.resource, rest.rate_limit.remaining) == ("core", 4000)
-        await rest.get_runner(TOKEN, 1)
+        await rest.delete_runner(TOKEN, 1)
         assert (rest.rate_limit.resource, rest.rate_limit.limit, rest.rate_limit.remaining) == ("registration", 100, 5)
         with pytest.raises(ServerError):
             await rest.delete_runner(TOKEN, 1)

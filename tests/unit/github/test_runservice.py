@@ -22,10 +22,9 @@ from actions_gateway.github.payload import RunIdentity
 from actions_gateway.github.runservice import (
     AcquiredJob,
     Annotation,
-    AnnotationLevel,
     Conclusion,
     RunService,
-    restore_job,
+    parse_job,
 )
 from support.aio import run
 from support.clock import START
@@ -42,7 +41,7 @@ PAYLOAD: dict[str, Any] = {
     "jobDisplayName": "build",
 }
 RAW = json.dumps(PAYLOAD, indent=1).encode()
-JOB = restore_job(RAW, request_id="r-1", run_service_url="https://run.example.test/38", plan_id="plan-1")
+JOB = parse_job(RAW, JobRequest("r-1", "https://run.example.test/38"), plan_id="plan-1")
 FOREIGN_TOKEN = {"source": "actions-run-service", "statusCode": 401, "errorMessage": "Not authorized for this job"}
 
 
@@ -145,7 +144,7 @@ def test_a_refused_renewal_is_typed(answer: Reply, kind: type[Exception]) -> Non
 
 def test_a_completion_states_the_conclusion() -> None:
     async def scene(service: RunService, double: Double) -> None:
-        annotation = Annotation("the worker was evicted", AnnotationLevel.FAILURE, "Evicted")
+        annotation = Annotation("the worker was evicted", "Evicted")
         assert await service.complete(JOB, Conclusion.FAILED, [annotation])
         assert str(double.last.url) == "https://run.example.test/38/completejob"
         assert double.last.headers["authorization"] == "Bearer job.jwt"
@@ -193,6 +192,6 @@ def test_a_job_does_not_print_its_payload_or_token() -> None:
     assert "contextData" not in repr(JOB)
 
 
-def test_a_stored_job_without_its_token_cannot_be_restored() -> None:
+def test_a_stored_job_without_its_token_cannot_be_read_back() -> None:
     with pytest.raises(MalformedAnswer):
-        restore_job(b'{"plan": {"planId": "p"}}', request_id="r", run_service_url="https://run.test", plan_id="p")
+        parse_job(b'{"plan": {"planId": "p"}}', JobRequest("r", "https://run.test"), plan_id="p")

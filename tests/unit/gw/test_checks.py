@@ -61,7 +61,9 @@ GROUP = GroupFact(
     pending_jobs=0,
     conditions=(condition(ConditionType.READY, "True", Reason.LISTENER_ACTIVE),),
 )
-AGENT = PodFact("team-a", "agent-1", PodRole.AGENT, "Running", ago(86400), containers=(ContainerFact("agc"),))
+AGENT = PodFact(
+    "team-a", "agent-1", PodRole.AGENT, "Running", ago(86400), is_ready=True, containers=(ContainerFact("agc"),)
+)
 WORKER = PodFact(
     "team-a", "runner-1", PodRole.WORKER, "Running", ago(60), group="ci-cpu", containers=(ContainerFact("runner"),)
 )
@@ -78,6 +80,9 @@ HEALTHY = Facts(
 def manager(*, ready: int = 2, renewed_seconds_ago: float = 3, holder: str = "gmc-0") -> dict[str, Any]:
     lease = LeaseFact(holder, ago(renewed_seconds_ago), 15.0)
     return {"manager": Known(ManagerFact(DeploymentFact("gmc", 2, ready), lease))}
+
+
+SCALED_TO_0 = {"manager": Known(ManagerFact(DeploymentFact("gmc", 0, 0), LeaseFact("", ago(90), 15.0)))}
 
 
 def gateway(*conditions: ConditionFact, **changes: Any) -> dict[str, Any]:
@@ -106,6 +111,7 @@ FAILING: list[tuple[str, str, dict[str, Any]]] = [
     ("api.crds-served", "one type is missing", {"served": Known(ServedTypes("x", frozenset({"runnergroups"})))}),
     ("api.crds-served", "the group is missing", {"served": Known(ServedTypes("x", frozenset()))}),
     ("manager.running", "no pod is ready", manager(ready=0)),
+    ("manager.running", "it is scaled to 0", SCALED_TO_0),
     ("manager.running", "it is not installed", {"manager": Known(ManagerFact(None, None))}),
     ("manager.leading", "the lease has lapsed", manager(renewed_seconds_ago=16)),
     ("manager.leading", "nobody holds the lease", manager(holder="")),
@@ -114,6 +120,9 @@ FAILING: list[tuple[str, str, dict[str, Any]]] = [
     ("gateway.ready", "nobody has reported", {"gateways": Known((replace(GATEWAY, conditions=()),))}),
     ("agent.available", "the agent is down", gateway(replace(AGENT_READY, status="False"))),
     ("agent.available", "nobody has reported", {"gateways": Known((replace(GATEWAY, conditions=()),))}),
+    ("agent.available", "it died after its manager", {"pods": Known((WORKER,))}),
+    ("agent.available", "its pod is not ready", {"pods": Known((replace(AGENT, is_ready=False),))}),
+    ("agent.available", "only another tenant's is ready", {"pods": Known((replace(AGENT, namespace="team-b"),))}),
     (
         "credential.available",
         "the key is rejected",
@@ -121,6 +130,7 @@ FAILING: list[tuple[str, str, dict[str, Any]]] = [
     ),
     ("session.open", "no session for 10 min", group()),
     ("session.open", "no session and no condition", group(conditions=())),
+    ("session.open", "the agent that counted the sessions is gone", {"pods": Known((WORKER,))}),
     ("agent.stable", "it was killed for memory before", agent(restart_count=1, last_reason="OOMKilled")),
     ("agent.stable", "it is dead for memory", agent(terminated_reason="OOMKilled")),
     ("agent.stable", "it crash-loops", agent(waiting_reason="CrashLoopBackOff", last_reason="Error")),
@@ -153,9 +163,16 @@ UNDECIDED: list[tuple[str, str, Outcome, dict[str, Any]]] = [
         gateway(condition(ConditionType.CREDENTIAL_UNAVAILABLE, "Unknown", Reason.CREDENTIAL_UNKNOWN)),
     ),
     ("session.open", "a session closed a moment ago", Outcome.UNKNOWN, group(silent_seconds=30)),
+    (
+        "session.open",
+        "the agent that counted the sessions is being replaced",
+        Outcome.UNKNOWN,
+        {"pods": Known((replace(AGENT, phase="Pending", is_ready=False),))},
+    ),
     ("session.open", "the group is new", Outcome.UNKNOWN, group(created_at=ago(10))),
     ("session.open", "the group is suspended", Outcome.SKIPPED, group(suspended=True)),
-    ("session.open", "the gateway is paused", Outcome.SKIPPED, group() | gateway(paused=True)),
+    ("session.open", "the gateway is paused", Outcome.SKIPPED, group(suspended=True) | gateway(paused=True)),
+    ("session.open", "it is paused and its last session not closed yet", Outcome.SKIPPED, gateway(paused=True)),
     ("session.open", "there are no groups", Outcome.SKIPPED, {"groups": Known(())}),
     (
         "agent.available",
@@ -247,3 +264,31 @@ def test_it_has_a_page_with_every_section_that_begins_its_diagnosis_with_gw(chec
 
 def test_no_page_is_left_of_a_check_that_is_gone() -> None:
     assert {path.stem for path in PAGES.glob("*.md")} == set(CHECKS)
+
+
+@pytest.mark.parametrize("check_id", ["manager.running", "manager.leading"])
+def test_a_manager_that_is_scaled_to_0_is_scaled_up_since_a_restart_would_change_nothing(check_id: str) -> None:
+    (finding,) = run(check_id, SCALED_TO_0)
+    assert finding.next_step == "kubectl scale deploy/gmc-controller-manager -n gmc-system --replicas=2"
+
+
+def test_a_lease_that_was_given_back_tells_since_when() -> None:
+    (finding,) = run("manager.leading", SCALED_TO_0)
+    assert finding.since == ago(90)
+
+
+def test_a_pause_is_named_before_the_suspension_that_it_brings_about() -> None:
+    (finding,) = run("session.open", group(suspended=True) | gateway(paused=True))
+    assert finding.summary == "its gateway is paused by intention"
+
+
+def test_silence_that_the_credential_explains_leads_to_the_credential() -> None:
+    rejected = condition(ConditionType.CREDENTIAL_UNAVAILABLE, "True", Reason.KEY_REJECTED)
+    (finding,) = run("session.open", group(conditions=(rejected,)))
+    assert finding.next_step == "gw health team-a --check credential.available"
+
+
+def test_words_that_ready_has_said_are_not_said_again() -> None:
+    rejected = condition(ConditionType.CREDENTIAL_UNAVAILABLE, "True", Reason.KEY_REJECTED)
+    (finding,) = run("gateway.ready", gateway(condition(ConditionType.READY, "False", Reason.KEY_REJECTED), rejected))
+    assert finding.evidence == ("CredentialUnavailable=True",)

@@ -9,6 +9,7 @@ from gw.checks.model import Check, Finding, Scope, ok, problem, skipped, unknown
 from gw.checks.wording import counted, seconds_since
 from gw.sources.facts import Facts, Need
 from gw.sources.gateways import ConditionFact, GatewayFact, GroupFact
+from gw.sources.pods import PodRole
 from gw_alerts.thresholds import (
     AGENT_OOM_KILLED,
     GATEWAY_NOT_READY,
@@ -41,7 +42,7 @@ def _gateway_ready(facts: Facts) -> Iterator[Finding]:
                 subject,
                 f"not Ready: {_told(ready)}",
                 since=ready.since,
-                evidence=tuple(f"{other.type}={other.status} {_told(other)}" for other in _other_problems(gateway)),
+                evidence=tuple(_as_evidence(other, ready) for other in _other_problems(gateway)),
                 next_step=f"gw tenant show {gateway.namespace}",
             )
 
@@ -49,8 +50,15 @@ def _gateway_ready(facts: Facts) -> Iterator[Finding]:
 def _agent_available(facts: Facts) -> Iterator[Finding]:
     for gateway in _served(facts):
         subject, available = _subject(gateway), gateway.condition(ConditionType.AGC_AVAILABLE)
-        if available is not None and available.is_true:
+        if available is not None and available.is_true and _has_ready_agent(facts, gateway.namespace):
             yield ok(subject, "the agent is ready")
+        elif available is not None and available.is_true:
+            yield problem(
+                subject,
+                f"the agent is not ready: it has no ready pod, and {available.type} is out of date",
+                evidence=("the manager keeps that condition; if it is down, see manager.running",),
+                next_step=f"kubectl describe deploy -n {gateway.namespace} {names.AGENT}",
+            )
         elif _is_new(gateway.created_at, facts.now):
             yield unknown(subject, f"it is new; the agent has {PROVISIONING_SECONDS.value:.0f} s to start")
         else:
@@ -83,15 +91,17 @@ def _session_open(facts: Facts) -> Iterator[Finding]:
     gateways = {(gateway.namespace, gateway.name): gateway for gateway in facts.gateways.value}
     for group in facts.groups.value:
         gateway = gateways.get((group.namespace, group.gateway))
-        yield _session_of(group, gateway, facts.now)
+        yield _session_of(group, gateway, facts.now, agent_phases=_agent_phases(facts, group.namespace))
 
 
-def _session_of(group: GroupFact, gateway: GatewayFact | None, now: datetime) -> Finding:
+def _session_of(group: GroupFact, gateway: GatewayFact | None, now: datetime, *, agent_phases: list[str]) -> Finding:
     subject = f"{group.namespace}/{group.name}"
+    if gateway is not None and gateway.paused:
+        return skipped(subject, "its gateway is paused by intention")
+    if group.suspended:
+        return skipped(subject, "suspended by intention")
     if group.active_sessions > NO_ACTIVE_SESSION.value:
-        return ok(subject, f"{counted(group.active_sessions, 'session')} open")
-    if group.suspended or (gateway is not None and gateway.paused):
-        return skipped(subject, "suspended by intention" if group.suspended else "its gateway is paused by intention")
+        return _reported_sessions(subject, group, agent_phases)
     ready = group.condition(ConditionType.READY)
     since = ready.since if ready is not None and not ready.is_true else group.created_at
     age_seconds = seconds_since(since, now)
@@ -102,8 +112,42 @@ def _session_of(group: GroupFact, gateway: GatewayFact | None, now: datetime) ->
         "no session is open; its jobs wait at GitHub",
         since=since,
         evidence=(f"labels {', '.join(group.runner_labels)}", "" if ready is None else _told(ready)),
-        next_step=f"kubectl logs -n {group.namespace} deploy/{names.AGENT} --tail=100",
+        next_step=_cause_of_silence(group),
     )
+
+
+def _reported_sessions(subject: str, group: GroupFact, agent_phases: list[str]) -> Finding:
+    """An agent that dies leaves its last count in the status, so the count holds only while an agent runs."""
+    if "Running" in agent_phases:
+        return ok(subject, f"{counted(group.active_sessions, 'session')} open")
+    if agent_phases:
+        return unknown(subject, "its agent is starting and has not counted its sessions yet")
+    return problem(
+        subject,
+        "no session is open: its agent is gone; its jobs wait at GitHub",
+        evidence=(
+            f"labels {', '.join(group.runner_labels)}",
+            f"its status still counts {counted(group.active_sessions, 'session')}",
+        ),
+        next_step=f"gw health {group.namespace} --check agent.available",
+    )
+
+
+def _cause_of_silence(group: GroupFact) -> str:
+    """A credential that does not work explains the silence; else the agent's log does."""
+    credential = group.condition(ConditionType.CREDENTIAL_UNAVAILABLE)
+    if credential is not None and credential.is_true:
+        return f"gw health {group.namespace} --check credential.available"
+    return f"kubectl logs -n {group.namespace} deploy/{names.AGENT} --tail=100"
+
+
+def _agent_phases(facts: Facts, namespace: str) -> list[str]:
+    return [pod.phase for pod in facts.pods.value if pod.role is PodRole.AGENT and pod.namespace == namespace]
+
+
+def _has_ready_agent(facts: Facts, namespace: str) -> bool:
+    pods = (pod for pod in facts.pods.value if pod.role is PodRole.AGENT and pod.namespace == namespace)
+    return any(pod.is_ready for pod in pods)
 
 
 def _served(facts: Facts) -> Iterator[GatewayFact]:
@@ -119,6 +163,12 @@ _NOT_SERVED = frozenset({Reason.ANOTHER_GATEWAY, Reason.RESERVED_NAMESPACE, Reas
 
 def _other_problems(gateway: GatewayFact) -> Iterator[ConditionFact]:
     return (entry for entry in gateway.conditions if entry.is_problem and entry.type != ConditionType.READY)
+
+
+def _as_evidence(condition: ConditionFact, ready: ConditionFact) -> str:
+    """The condition, with its own words unless Ready has said them already."""
+    told = "" if _told(condition) == _told(ready) else f" {_told(condition)}"
+    return f"{condition.type}={condition.status}{told}"
 
 
 def _told(condition: ConditionFact) -> str:
@@ -142,7 +192,12 @@ CHECKS: tuple[Check, ...] = (
         "gateway.ready", "Every gateway is Ready", GATEWAY_NOT_READY.severity, Scope.TENANT, _GATEWAYS, _gateway_ready
     ),
     Check(
-        "agent.available", "Every agent is ready", AGENT_OOM_KILLED.severity, Scope.TENANT, _GATEWAYS, _agent_available
+        "agent.available",
+        "Every agent is ready",
+        AGENT_OOM_KILLED.severity,
+        Scope.TENANT,
+        frozenset({Need.GATEWAYS, Need.PODS}),
+        _agent_available,
     ),
     Check(
         "credential.available",
@@ -157,7 +212,7 @@ CHECKS: tuple[Check, ...] = (
         "Every runner group has an open session",
         NO_ACTIVE_SESSION.severity,
         Scope.TENANT,
-        frozenset({Need.GATEWAYS, Need.GROUPS}),
+        frozenset({Need.GATEWAYS, Need.GROUPS, Need.PODS}),
         _session_open,
     ),
 )

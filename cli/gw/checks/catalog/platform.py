@@ -11,6 +11,8 @@ from gw_alerts.thresholds import MANAGER_NOT_AVAILABLE, Severity
 _PLURALS = frozenset({"actionsgateways", "runnergroups"})
 _MANAGER = f"{names.MANAGER_NAMESPACE}/{names.MANAGER}"
 _RESTART = f"kubectl rollout restart deploy/{names.MANAGER} -n {names.MANAGER_NAMESPACE}"
+_SCALE_UP = f"kubectl scale deploy/{names.MANAGER} -n {names.MANAGER_NAMESPACE} --replicas=2"
+"""A restart changes nothing for a Deployment that wants no pod."""
 
 
 def _api_reachable(facts: Facts) -> Iterator[Finding]:
@@ -36,6 +38,10 @@ def _manager_running(facts: Facts) -> Iterator[Finding]:
         yield problem(
             _MANAGER, "the manager is not installed", next_step=f"kubectl get deploy -n {names.MANAGER_NAMESPACE}"
         )
+    elif deployment.wanted == 0:
+        yield problem(
+            _MANAGER, "the manager is scaled to 0 pods; tenants keep running, changes wait", next_step=_SCALE_UP
+        )
     elif deployment.ready < MANAGER_NOT_AVAILABLE.value:
         yield problem(
             _MANAGER,
@@ -49,10 +55,12 @@ def _manager_running(facts: Facts) -> Iterator[Finding]:
 
 
 def _manager_leading(facts: Facts) -> Iterator[Finding]:
-    lease = facts.manager.value.lease
+    deployment, lease = facts.manager.value.deployment, facts.manager.value.lease
     subject = f"{names.MANAGER_NAMESPACE}/{names.MANAGER_LEASE}"
+    next_step = _SCALE_UP if deployment is not None and deployment.wanted == 0 else _RESTART
     if lease is None or not lease.holder:
-        yield problem(subject, "no manager holds the leader lease; changes wait", next_step=_RESTART)
+        since = None if lease is None else lease.renewed_at
+        yield problem(subject, "no manager holds the leader lease; changes wait", since=since, next_step=next_step)
         return
     age_seconds = seconds_since(lease.renewed_at, facts.now)
     if age_seconds is None or age_seconds > lease.duration_seconds:
@@ -62,7 +70,7 @@ def _manager_leading(facts: Facts) -> Iterator[Finding]:
             "the leader lease has lapsed; changes wait",
             since=lease.renewed_at,
             evidence=(f"held by {lease.holder}, renewed {age}, valid for {lease.duration_seconds:.0f} s",),
-            next_step=_RESTART,
+            next_step=next_step,
         )
     else:
         yield ok(subject, f"{lease.holder} leads")

@@ -55,7 +55,7 @@ def _worker_image(facts: Facts) -> Iterator[Finding]:
                 next_step=f"kubectl describe pod -n {pod.namespace} {pod.name}",
             )
         if not failing:
-            yield ok(_subject(pod), "its images are there")
+            yield ok(_subject(pod), "no image has failed")
 
 
 def _worker_stable(facts: Facts) -> Iterator[Finding]:

@@ -126,7 +126,8 @@ def _decide_secret(request: TenantRequest, snapshot: Snapshot) -> tuple[str, Act
         if name in snapshot.secrets and snapshot.secrets[name] != wanted:
             raise Refused(
                 f"the tenant {request.namespace} exists with another App credential (Secret {name})",
-                "To rotate its key, create a new Secret and put its name into spec.gitHubAppRef.name of the gateway.",
+                "To rotate its key, make a new Secret and put its name into spec.gitHubAppRef.name of the gateway; "
+                "runbooks/checks/credential.available.md has the commands.",
             )
         return name, Action.UNCHANGED if name in snapshot.secrets else Action.CREATE
     for name, identity in snapshot.secrets.items():

@@ -1,6 +1,5 @@
 """What a new tenant shall be, checked as far as it can be without asking anybody."""
 
-import re
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +9,6 @@ from typing import Any
 from pydantic import ValidationError
 
 from actions_gateway.api.gateway import parse_gateway_spec
-from actions_gateway.api.names import RESERVED_NAMESPACES
 from actions_gateway.api.quantities import parse_quantity
 from actions_gateway.github.app import (
     APP_ID_FILE,
@@ -22,10 +20,10 @@ from actions_gateway.github.app import (
 from actions_gateway.github.secrets import Secret
 from actions_gateway.github.urls import scope_of
 from gw.errors import CredentialsRejected, Refused
+from gw.ops.namespaces import check_tenant_name
 from gw.ops.onboarding.gatewayfile import read_gateway_file
-from gw.ops.onboarding.groups import check_group, first_error, parse_group
+from gw.ops.onboarding.groups import EXAMPLE, check_group, first_error, parse_group
 
-_DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _PLACEHOLDER = "to-be-decided"
 
 
@@ -75,7 +73,7 @@ class TenantRequest:
 
 def check_wishes(wishes: TenantWishes) -> TenantRequest:
     """The request; raises Refused or CredentialsRejected that names the option."""
-    _check_namespace(wishes.namespace)
+    check_tenant_name(wishes.namespace)
     file = read_gateway_file(wishes.gateway_file) if wishes.gateway_file else None
     if file is not None and file.namespace not in (None, wishes.namespace):
         raise Refused(
@@ -124,15 +122,6 @@ def parse_quota(texts: Sequence[str]) -> dict[str, str]:
     return limits
 
 
-def _check_namespace(name: str) -> None:
-    if not _DNS_LABEL.fullmatch(name):
-        raise Refused(f"{name!r} cannot be a namespace's name", "Use small letters, digits and hyphens, at most 63.")
-    if name in RESERVED_NAMESPACES or name.startswith("kube-"):
-        raise Refused(
-            f"the namespace {name} is reserved for the cluster itself", "Name a namespace of the tenant's own."
-        )
-
-
 def _checked_url(url: str) -> str:
     if not url:
         raise Refused(
@@ -146,7 +135,9 @@ def _checked_url(url: str) -> str:
 
 
 def _check_spec(name: str, spec: Mapping[str, Any]) -> None:
-    """The rules of the CRD, before anything is asked or written."""
+    """The rules of the CRD and that a job could run here, before anything is asked or written."""
+    if not spec.get("runnerGroups"):
+        raise Refused("no runner group was named, so no job could run here", f"Add one. {EXAMPLE}")
     for group in spec.get("runnerGroups") or []:
         check_group(group)
     try:

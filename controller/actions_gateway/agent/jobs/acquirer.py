@@ -47,6 +47,8 @@ class ClaimedJob:
     """A job that is ours. Its slot's Secret exists and lacks the worker's keys."""
 
     plan_id: str
+    job_id: str
+    """What a cancellation names."""
     request_id: str
     runner_name: str
     annotations: Mapping[str, str | None]

@@ -12,14 +12,16 @@ from typing import assert_never
 
 import structlog
 
+from actions_gateway.agent.basics import Group
 from actions_gateway.agent.jobs.acquirer import ClaimedJob
 from actions_gateway.agent.jobs.outcome import Outcome, PodView, Result, judge
 from actions_gateway.agent.jobs.renewing import Loss, Renewal
 from actions_gateway.agent.jobs.reporting import report
 from actions_gateway.agent.jobs.services import JobServices
 from actions_gateway.agent.jobs.watching import Step, Watch, decide_step
-from actions_gateway.agent.jobs.worker import JobGroup, Worker
+from actions_gateway.agent.jobs.worker import Worker
 from actions_gateway.agent.signals import first_of
+from actions_gateway.agent.writing import until_written
 from actions_gateway.api.durations import parse_duration_seconds
 from actions_gateway.kube.errors import KubeError
 from actions_gateway.metrics.catalog import JOB_DURATION, POD_CREATION_LATENCY, RENEW_JOB_TEARDOWNS, WORKER_PODS_REAPED
@@ -33,7 +35,7 @@ class Job:
     """The task of one job; `run` ends when nothing of it is left but its pod."""
 
     def __init__(
-        self, claimed: ClaimedJob, group: JobGroup, services: JobServices, *, on_change: Callable[[], None]
+        self, claimed: ClaimedJob, group: Group, services: JobServices, *, on_change: Callable[[], None]
     ) -> None:
         self._claimed = claimed
         self._group = group
@@ -67,15 +69,18 @@ class Job:
         """Carries the job to its end and frees its place and its slot."""
         try:
             outcome = await self._carry_out()
+            self._free_place(outcome)
+            if outcome.has_started and not outcome.is_reported:
+                await report(self._claimed, outcome, services=self._services, log=self._log)
+            if not self.worker.uid:
+                # Nothing of a job that was given up may be left, not even a pod whose creation seemed to fail.
+                await until_written(self.worker.withdraw, self._basics, what=f"withdrawal of {self.worker.name}")
+            await self._services.slots.release(self._claimed.slot)
         except Exception:
             self._log.exception("job task failed")
             # Nothing is known of its pod: the slot stays, so that a worker that starts late finds its Secret.
-            self._free_place(replace(_UNSTARTED, detail="its task failed"))
-            return
-        self._free_place(outcome)
-        if outcome.has_started and not outcome.is_reported:
-            await report(self._claimed, outcome, services=self._services, log=self._log)
-        await self._services.slots.release(self._claimed.slot)
+            if not self.has_ended:
+                self._free_place(replace(_UNSTARTED, detail="its task failed"))
 
     async def _carry_out(self) -> Outcome:
         async with asyncio.TaskGroup() as tasks:
@@ -89,7 +94,7 @@ class Job:
         self.has_ended = True
         self.placed.set()
         self._claimed.reservation.release()
-        self._services.plans.release(self._claimed.plan_id)
+        self._services.plans.discard(self._claimed.plan_id)
         self._claimed.line.ended.set()
         seconds = self._clock.monotonic() - self._claimed.claimed
         self._basics.metrics.observe(JOB_DURATION, seconds, **self._labels, result=outcome.result.value)

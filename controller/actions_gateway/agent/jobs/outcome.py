@@ -11,7 +11,6 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from actions_gateway.agent.jobs.pod import SLOT_UID
 from actions_gateway.api import labels
 from actions_gateway.api.names import RUNNER_CONTAINER
 
@@ -97,7 +96,7 @@ def view_of(pod: dict[str, Any], *, is_gone: bool = False) -> PodView:
         phase=status.get("phase") or "Pending",
         reason=status.get("reason") or "",
         slot=annotations.get(labels.JOB_SLOT, ""),
-        slot_uid=annotations.get(SLOT_UID, ""),
+        slot_uid=annotations.get(labels.SLOT_UID, ""),
         is_scheduled=has_started or _is_scheduled(status),
         is_deleting=bool(metadata.get("deletionTimestamp")),
         has_started=has_started,

@@ -18,9 +18,6 @@ from actions_gateway.kube.resources import RUNNERGROUPS
 
 Manifest = dict[str, Any]
 
-SLOT_UID = f"{labels.JOB_SLOT}-uid"
-"""Annotation: the uid of the slot's Secret, so that its deletion never hits a successor of the same name."""
-
 PAYLOAD_KEYS = ("payload", "plan-id", "runner", "credentials")
 """The Secret's keys that the worker sees; the state key is not among them."""
 
@@ -32,6 +29,8 @@ _TERMINATION_MESSAGE = "/dev/termination-log"
 _SHUTDOWN_GRACE_SECONDS = 25
 _POD_GRACE_SECONDS = 30
 """The wrapper's grace, and the time in which the kubelet notices the end."""
+
+_LARGEST_INT32 = 2**31 - 1
 
 _VOLUMES = ("gateway", "job-payload", "podinfo", "ca-bundle")
 _DEFAULT_RESOURCES = {"cpu": "500m", "memory": "1Gi"}
@@ -127,7 +126,7 @@ def _annotations(order: WorkerOrder, template: dict[str, Any]) -> dict[str, str]
         **overrides,
         **known,
         labels.JOB_SLOT: order.slot,
-        SLOT_UID: order.slot_uid,
+        labels.SLOT_UID: order.slot_uid,
         # Present from the start: the wrapper reads it through a downward-API file.
         labels.CANCELLATION: deadline_text(order.cancel_deadline),
     }
@@ -158,7 +157,8 @@ def _spec(order: WorkerOrder, settings: GroupSettings, site: WorkerSite, spec: M
         "terminationGracePeriodSeconds": max(_POD_GRACE_SECONDS, int(spec.get("terminationGracePeriodSeconds") or 0)),
     }
     if settings.max_worker_lifetime_seconds > 0:
-        spec.setdefault("activeDeadlineSeconds", int(settings.max_worker_lifetime_seconds))
+        lifetime = max(1, min(int(settings.max_worker_lifetime_seconds), _LARGEST_INT32))
+        spec.setdefault("activeDeadlineSeconds", lifetime)
     if order.priority_class is not None:
         spec["priorityClassName"] = order.priority_class
         # Computed by admission from the class; a template's own number would contradict it.

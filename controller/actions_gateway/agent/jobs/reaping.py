@@ -13,9 +13,9 @@ from actions_gateway.agent.basics import Basics
 from actions_gateway.agent.jobs.outcome import PodView
 from actions_gateway.agent.jobs.pods import WorkerPods
 from actions_gateway.agent.jobs.slots import Slots
+from actions_gateway.agent.writing import delete_own
 from actions_gateway.engine.workqueue import WorkQueue, work
 from actions_gateway.kube.client import KubeClient
-from actions_gateway.kube.errors import Conflict, NotFound
 from actions_gateway.kube.resources import PODS
 from actions_gateway.metrics.catalog import WORKER_PODS_REAPED
 
@@ -78,9 +78,7 @@ class Reaper:
         return None
 
     async def _delete(self, view: PodView) -> None:
-        try:
-            await self._client.delete(PODS, view.name, namespace=self._basics.namespace, uid=view.uid)
-        except (NotFound, Conflict):
+        if not await delete_own(self._client, PODS, view.name, namespace=self._basics.namespace, uid=view.uid):
             return
         labels = self._basics.labels_of(view.group)
         self._basics.metrics.inc(WORKER_PODS_REAPED, 1, **labels, reason="completed_ttl")

@@ -1,18 +1,28 @@
-"""Keeping the lock of one job, from before its pod exists until its worker has ended."""
+"""Keeping the lock of one job, from before its pod exists until its worker has ended.
 
+actions/runner `src/Runner.Listener/JobDispatcher.cs` renews at once and then every minute; a lock is worth about ten.
+The life of the lock drives the schedule, so a short lock is renewed more often and an outage is retried for as long as
+the lock lives, however many calls fail.
+"""
+
+import random
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime
 from enum import StrEnum
 
 import structlog
 
 from actions_gateway.agent.basics import Basics
 from actions_gateway.agent.jobs.acquirer import JobService
-from actions_gateway.agent.jobs.locks import lock_end, next_renewal_seconds, retry_seconds
 from actions_gateway.github.errors import GitHubError, LockLost
 from actions_gateway.metrics.catalog import RENEW_JOB_ERRORS, RENEWJOB_ERRORS
 
 log = structlog.get_logger(__name__)
+
+_RENEW_BEFORE_END_SECONDS = 300.0
+_LEAST_WAIT_SECONDS = 1.0
+_RETRY_STEP_SECONDS = 5.0
+_RETRY_CAP_SECONDS = 30.0
 
 
 class Loss(StrEnum):
@@ -35,13 +45,14 @@ class Renewal:
         self._on_loss = on_loss
         self._log = log.bind(request_id=request_id)
         self._failures = 0
-        self.locked_until = basics.clock.now() + timedelta(seconds=basics.tunables.lock_seconds)
+        # On the monotonic clock: a wall clock that is set while GitHub is away must not cost the job its worker.
+        self._lock_end = basics.clock.monotonic() + basics.tunables.lock_seconds
         self.loss: Loss | None = None
 
     @property
     def remaining_seconds(self) -> float:
         """How long the lock still holds."""
-        return (self.locked_until - self._clock.now()).total_seconds()
+        return self._lock_end - self._clock.monotonic()
 
     async def run(self) -> None:
         """Renews at once and then on schedule; returns when the lock is lost."""
@@ -60,12 +71,10 @@ class Renewal:
             return None
         except GitHubError as problem:
             return self._after_failure(problem)
-        now = self._clock.now()
         self._failures = 0
-        self.locked_until = lock_end(named, now=now, lock_seconds=self._tunables.lock_seconds)
-        return next_renewal_seconds(
-            self.locked_until, now=now, interval_seconds=self._tunables.renew_interval_seconds, rng=self._basics.rng
-        )
+        life = lock_life_seconds(named, now=self._clock.now(), lock_seconds=self._tunables.lock_seconds)
+        self._lock_end = self._clock.monotonic() + life
+        return next_renewal_seconds(life, interval_seconds=self._tunables.renew_interval_seconds, rng=self._basics.rng)
 
     def _after_failure(self, problem: GitHubError) -> float | None:
         self._failures += 1
@@ -73,8 +82,7 @@ class Renewal:
             self._basics.metrics.inc(metric, namespace=self._basics.namespace)
         wait = retry_seconds(
             self._failures,
-            locked_until=self.locked_until,
-            now=self._clock.now(),
+            life_seconds=self.remaining_seconds,
             margin_seconds=self._tunables.lock_margin_seconds,
             asked_seconds=problem.retry_after_seconds,
         )
@@ -82,3 +90,32 @@ class Renewal:
         if wait is None:
             self.loss = Loss.LOCK_EXPIRED
         return wait
+
+
+def lock_life_seconds(named: datetime | None, *, now: datetime, lock_seconds: float) -> float:
+    """The life of a lock renewed now; GitHub may name no end, or one in the past (year 1 stands for unset)."""
+    return lock_seconds if named is None or named <= now else (named - now).total_seconds()
+
+
+def next_renewal_seconds(life_seconds: float, *, interval_seconds: float, rng: random.Random) -> float:
+    """How long to wait after a success: the interval with a tenth of jitter, less when the lock is a short one.
+
+    Five minutes are kept for retries; of a lock shorter than that, half.
+    """
+    is_long = life_seconds > 2 * _RENEW_BEFORE_END_SECONDS
+    latest = life_seconds - _RENEW_BEFORE_END_SECONDS if is_long else life_seconds / 2
+    return max(_LEAST_WAIT_SECONDS, min(interval_seconds * rng.uniform(0.9, 1.1), latest))
+
+
+def retry_seconds(
+    failures: int, *, life_seconds: float, margin_seconds: float, asked_seconds: float | None = None
+) -> float | None:
+    """How long to wait after `failures` failures in a row, or None when the lock is to be given up.
+
+    GitHub's own wish (Retry-After) is honoured as far as the lock lives.
+    """
+    left = life_seconds - margin_seconds
+    if left <= 0:
+        return None
+    wait = min(_RETRY_STEP_SECONDS * failures, _RETRY_CAP_SECONDS)
+    return min(max(wait, asked_seconds or 0.0), left)

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from actions_gateway.agent.basics import Basics
-from actions_gateway.agent.jobs.plans import PlanClaims
 from actions_gateway.agent.jobs.pod import WorkerSite
 from actions_gateway.agent.jobs.pods import WorkerPods
 from actions_gateway.agent.jobs.slots import Slots
@@ -19,6 +18,7 @@ class JobServices:
     client: KubeClient
     pods: WorkerPods
     slots: Slots
-    plans: PlanClaims
+    plans: set[str]
+    """The plans of the jobs in flight: one that GitHub delivers to several sessions has one plan and runs once."""
     site: WorkerSite
     events: EventRecorder

@@ -12,18 +12,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import structlog
-
 from actions_gateway.agent.basics import Basics
 from actions_gateway.agent.jobs.pod import owner_reference
+from actions_gateway.agent.writing import delete_own, until_written
 from actions_gateway.api import labels
 from actions_gateway.api.names import JOB_SLOTS, job_slot_name
 from actions_gateway.github.secrets import Secret
 from actions_gateway.kube.client import KubeClient
-from actions_gateway.kube.errors import AlreadyExists, Conflict, KubeError, NotFound
+from actions_gateway.kube.errors import AlreadyExists, KubeError
 from actions_gateway.kube.resources import SECRETS
-
-log = structlog.get_logger(__name__)
 
 STATE_KEY = "state"
 STATE_VERSION = 1
@@ -110,29 +107,17 @@ class Slots:
 
     async def release(self, slot: Slot) -> None:
         """Deletes the slot's Secret, however long that takes, and frees its number."""
-        failures = 0
-        while True:
-            try:
-                await self._client.delete(SECRETS, slot.name, namespace=self._namespace, uid=slot.uid)
-            except (NotFound, Conflict):
-                break
-            except KubeError as problem:
-                failures += 1
-                delay = self._basics.tunables.write_backoff.delay_seconds(failures, self._basics.rng)
-                log.warning("job slot not freed", slot=slot.name, problem=problem.message, retry_in_seconds=delay)
-                await self._basics.clock.sleep(delay)
-            else:
-                break
+        await until_written(lambda: self._delete(slot.name, slot.uid), self._basics, what=f"deletion of {slot.name}")
         self._ours.discard(slot.number)
         self._others.discard(slot.number)
 
     async def release_inherited(self, name: str, uid: str) -> None:
         """Deletes the Secret of a job that an earlier agent ran; raises KubeError when that is to be tried again."""
-        try:
-            await self._client.delete(SECRETS, name, namespace=self._namespace, uid=uid)
-        except (NotFound, Conflict):
-            pass
+        await self._delete(name, uid)
         self._others = {number for number in self._others if job_slot_name(number) != name}
+
+    async def _delete(self, name: str, uid: str) -> None:
+        await delete_own(self._client, SECRETS, name, namespace=self._namespace, uid=uid)
 
     def _next_number(self) -> int:
         for number in range(1, JOB_SLOTS + 1):

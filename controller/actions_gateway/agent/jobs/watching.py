@@ -5,7 +5,6 @@ from enum import StrEnum
 
 from actions_gateway.agent.tunables import Tunables
 
-_RETRY_SECONDS = 1.0
 _IDLE_SECONDS = 3600.0
 
 
@@ -40,8 +39,6 @@ def decide_step(watch: Watch, *, now: float, tunables: Tunables) -> tuple[Step, 
     """The next step, and for WAIT how many seconds until something may be due."""
     if watch.is_deleted:
         return _unseen(watch, now, tunables) or (Step.WAIT, _IDLE_SECONDS)
-    if watch.cancel_deadline is not None and not watch.is_cancellation_shown:
-        return Step.SHOW_CANCELLATION, 0.0
     moments = [_IDLE_SECONDS]
     for due, step in (
         (watch.cancel_deadline, Step.DELETE_CANCELLED),
@@ -52,6 +49,9 @@ def decide_step(watch: Watch, *, now: float, tunables: Tunables) -> tuple[Step, 
             return step, 0.0
         if due is not None:
             moments.append(due - now)
+    # After the deadlines: a notice that cannot be written never delays them.
+    if watch.cancel_deadline is not None and not watch.is_cancellation_shown:
+        return Step.SHOW_CANCELLATION, 0.0
     return Step.WAIT, min(moments)
 
 

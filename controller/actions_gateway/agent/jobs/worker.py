@@ -1,36 +1,23 @@
 """The Kubernetes side of one job: the calls that make, inform, look up and remove its pod."""
 
-from typing import Any, Protocol
+from typing import Any
 
+from actions_gateway.agent.basics import Group
 from actions_gateway.agent.jobs.acquirer import ClaimedJob
 from actions_gateway.agent.jobs.outcome import PodView, view_of
-from actions_gateway.agent.jobs.pod import SLOT_UID, WorkerOrder, build_worker_pod, deadline_text
+from actions_gateway.agent.jobs.pod import WorkerOrder, build_worker_pod, deadline_text
 from actions_gateway.agent.jobs.services import JobServices
+from actions_gateway.agent.writing import delete_own
 from actions_gateway.api import labels
 from actions_gateway.api.names import worker_pod_name
-from actions_gateway.api.runnergroup import GroupSettings
 from actions_gateway.kube.errors import AlreadyExists, Conflict, NotFound
 from actions_gateway.kube.resources import PODS
-
-
-class JobGroup(Protocol):
-    """What a job needs to know of its RunnerGroup; the spec is read anew at every use, since it may change."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def uid(self) -> str: ...
-    @property
-    def settings(self) -> GroupSettings: ...
-    @property
-    def manifest(self) -> dict[str, Any]:
-        """The object, for events."""
 
 
 class Worker:
     """The pod of one job. Every call raises KubeError when it is to be tried again."""
 
-    def __init__(self, claimed: ClaimedJob, group: JobGroup, services: JobServices) -> None:
+    def __init__(self, claimed: ClaimedJob, group: Group, services: JobServices) -> None:
         self._claimed = claimed
         self._group = group
         self._services = services
@@ -58,10 +45,23 @@ class Worker:
         except AlreadyExists:
             # Ours when the answer to an earlier try was lost; else another agent runs this job.
             pod = await services.client.get(PODS, self.name, self._namespace)
-            if (pod["metadata"].get("annotations") or {}).get(SLOT_UID) != claimed.slot.uid:
+            if not self._is_ours(pod):
                 return False
         self.uid = str(pod["metadata"]["uid"])
         return True
+
+    def _is_ours(self, pod: dict[str, Any]) -> bool:
+        return (pod["metadata"].get("annotations") or {}).get(labels.SLOT_UID) == self._claimed.slot.uid
+
+    async def withdraw(self) -> None:
+        """Deletes a pod whose creation seemed to fail and succeeded all the same."""
+        try:
+            pod = await self._services.client.get(PODS, self.name, self._namespace)
+        except NotFound:
+            return
+        if self._is_ours(pod):
+            self.uid = str(pod["metadata"]["uid"])
+            await self.delete()
 
     def _order(self) -> WorkerOrder:
         claimed = self._claimed
@@ -87,10 +87,7 @@ class Worker:
 
     async def delete(self) -> None:
         """Asks for the pod's end; its containers get their grace period."""
-        try:
-            await self._services.client.delete(PODS, self.name, namespace=self._namespace, uid=self.uid)
-        except (NotFound, Conflict):
-            pass
+        await delete_own(self._services.client, PODS, self.name, namespace=self._namespace, uid=self.uid)
 
     async def look(self) -> PodView:
         """The pod as the API server has it now."""

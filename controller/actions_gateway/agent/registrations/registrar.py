@@ -15,7 +15,6 @@ from actions_gateway.api.names import runner_name
 from actions_gateway.github.errors import (
     Forbidden,
     GitHubError,
-    NameTaken,
     NotFound,
     RegistrationUnusable,
     RunnerBusy,
@@ -26,8 +25,6 @@ from actions_gateway.github.restmodels import Registration
 from actions_gateway.github.secrets import Secret
 
 log = structlog.get_logger(__name__)
-
-_NAME_ATTEMPTS = 3
 
 
 class Registrar:
@@ -41,9 +38,10 @@ class Registrar:
 
     async def register(self, group: str, group_uid: str, labels: Sequence[str], token: Secret) -> Registration:
         """A new runner; raises GitHubError."""
+        name = runner_name(group, group_uid, f"{self._rng.getrandbits(32):08x}")
         async with self._gate:
             try:
-                registration = await self._register(group, group_uid, labels, token)
+                registration = await self._rest.generate_jit_config(token, name, labels)
             except Unauthorized:
                 self._tokens.reject(token)
                 raise
@@ -56,17 +54,6 @@ class Registrar:
                 raise
         self._tokens.registration_accepted()
         return registration
-
-    async def _register(self, group: str, group_uid: str, labels: Sequence[str], token: Secret) -> Registration:
-        for _ in range(_NAME_ATTEMPTS - 1):
-            try:
-                return await self._rest.generate_jit_config(token, self._new_name(group, group_uid), labels)
-            except NameTaken:
-                log.warning("runner name taken", runner_group=group)
-        return await self._rest.generate_jit_config(token, self._new_name(group, group_uid), labels)
-
-    def _new_name(self, group: str, group_uid: str) -> str:
-        return runner_name(group, group_uid, f"{self._rng.getrandbits(32):08x}")
 
     async def remove(self, registration: Registration) -> None:
         """Removes an unused runner, best effort."""

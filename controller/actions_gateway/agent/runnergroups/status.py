@@ -1,10 +1,27 @@
 """The status of a RunnerGroup: decided from facts, compared with what the object says, written only when it differs."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from actions_gateway.agent.runnergroups.facts import GroupFacts
+from actions_gateway.agent.tokens.verdict import Verdict
 from actions_gateway.api.conditions import Condition, ConditionStatus, ConditionType, Reason, set_conditions
+
+
+@dataclass(frozen=True, slots=True)
+class GroupFacts:
+    """What the agent knows of one group at a moment."""
+
+    is_suspended: bool
+    spec_problem: str
+    """Why its spec cannot be used; empty when it can."""
+    active_sessions: int
+    busy_sessions: int
+    active_jobs: int
+    pending_jobs: int
+    session_problem: str
+    verdict: Verdict
+    credential: dict[str, Any] | None
 
 
 def decide_ready(facts: GroupFacts) -> Condition:

@@ -1,7 +1,7 @@
 """One RunnerGroup at work: its admission, its acquirer and its jobs, bound to the object's current spec."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -12,6 +12,7 @@ from actions_gateway.agent.jobs.admission import Admission
 from actions_gateway.agent.jobs.job import Job
 from actions_gateway.agent.jobs.outcome import PodView
 from actions_gateway.agent.jobs.services import JobServices
+from actions_gateway.agent.jobs.template import template_problem
 from actions_gateway.agent.sessions.parts import SessionParts
 from actions_gateway.agent.sessions.pool import SessionPool
 from actions_gateway.api.runnergroup import GroupSettings, RunnerGroupSpec
@@ -49,6 +50,10 @@ class GroupUnit:
         self._on_change = on_change
         self._jobs: dict[str, Job] = {}
         """By the name of their pods."""
+        self._is_idle = asyncio.Event()
+        self._is_idle.set()
+        self.is_reported = False
+        """Its status was written, or needed no writing, since the credential was judged."""
         self._labels = parts.basics.labels_of(self.name)
         services.basics.metrics.open(**self._labels)
         services.basics.metrics.set(LAST_POLL_TIMESTAMP, services.basics.clock.now().timestamp(), **self._labels)
@@ -63,10 +68,12 @@ class GroupUnit:
         """Takes the object's current state; an unusable spec stops claims and keeps running jobs as they are."""
         self.manifest = manifest
         try:
-            self._spec = RunnerGroupSpec.model_validate(manifest.get("spec") or {})
-            self.spec_problem = ""
+            spec = RunnerGroupSpec.model_validate(manifest.get("spec") or {})
+            self.spec_problem = template_problem(spec.pod_template or {})
+            self._spec = self._spec if self.spec_problem else spec
         except ValidationError as problem:
             self.spec_problem = _first_problem(problem)
+        if self.spec_problem:
             log.warning("runner group has an unusable spec", runner_group=self.name, problem=self.spec_problem)
         settings, is_deleting = self.settings, bool(manifest["metadata"].get("deletionTimestamp"))
         # The acquirer looks at everything anew when its places may have moved.
@@ -82,21 +89,12 @@ class GroupUnit:
         """The last usable spec."""
         return self._spec or _CLOSED
 
-    @property
-    def labels(self) -> Sequence[str]:
-        """What its runners are registered with."""
-        return self.settings.runner_labels
-
-    @property
-    def max_listeners(self) -> int:
-        """Bound on the sessions that wait."""
-        return self.settings.max_listeners
-
     # -- jobs ----------------------------------------------------------------------------------------------------
 
     def _accept(self, claimed: ClaimedJob) -> None:
         job = Job(claimed, self, self._services, on_change=self.changed)
         self._jobs[job.worker.name] = job
+        self._is_idle.clear()
         self._tasks.create_task(self._run(job), name=f"job {job.worker.name}")
         self.changed()
 
@@ -106,6 +104,8 @@ class GroupUnit:
         finally:
             self._jobs.pop(job.worker.name, None)
             self.changed()
+            if not self._jobs:
+                self._is_idle.set()
 
     def pod_changed(self, view: PodView) -> None:
         """One of the group's pods changed."""
@@ -163,6 +163,11 @@ class GroupUnit:
     async def close(self) -> None:
         """Claims nothing more and closes the sessions; jobs go on."""
         await self._acquirer.close()
+
+    async def wind_down(self) -> None:
+        """Closes and returns when the last job has ended."""
+        await self.close()
+        await self._is_idle.wait()
 
 
 _CLOSED = GroupSettings.model_construct(runner_labels=["none"], suspended=True)

@@ -10,8 +10,7 @@ import structlog
 
 from actions_gateway.agent.jobs.outcome import PodView
 from actions_gateway.agent.jobs.services import JobServices
-from actions_gateway.agent.runnergroups.facts import GroupFacts
-from actions_gateway.agent.runnergroups.status import decide_status
+from actions_gateway.agent.runnergroups.status import GroupFacts, decide_status
 from actions_gateway.agent.runnergroups.unit import GroupUnit
 from actions_gateway.agent.sessions.parts import SessionParts
 from actions_gateway.api.names import AGENT_STATUS_FIELDS
@@ -55,7 +54,9 @@ class GroupUnits:
         self._units: dict[str, GroupUnit] = {}
         self._retiring: set[GroupUnit] = set()
         self._queue: WorkQueue[str] = WorkQueue(clock=self._clock, rng=basics.rng)
-        self.is_synced = False
+        self._is_synced = False
+        self._are_reported = False
+        self._is_closing = False
         basics.metrics.open(controller=CONTROLLER)
         basics.metrics.open(controller=CONTROLLER, resource=RUNNERGROUPS.plural)
         services.pods.listen(self._pod_changed)
@@ -70,8 +71,8 @@ class GroupUnits:
         changes = list_watch(self._client, RUNNERGROUPS, basics.namespace, clock=basics.clock, rng=basics.rng)
         async for change in changes:
             if change.type is ChangeType.SYNCED:
-                self.is_synced = True
-            else:
+                self._is_synced = True
+            elif not self._is_closing:
                 self._take(change)
 
     def _take(self, change: Change) -> None:
@@ -104,9 +105,9 @@ class GroupUnits:
         self._tasks.create_task(self._wind_down(unit), name=f"wind down {unit.name}")
 
     async def _wind_down(self, unit: GroupUnit) -> None:
-        await unit.close()
+        await unit.wind_down()
         self._retiring.discard(unit)
-        if unit.name not in self._units:
+        if all(other.name != unit.name for other in self.all()):
             self._basics.metrics.close(namespace=self._basics.namespace, runner_group=unit.name)
 
     def _pod_changed(self, view: PodView) -> None:
@@ -121,7 +122,23 @@ class GroupUnits:
 
     def all(self) -> list[GroupUnit]:
         """Every unit, those of deleted groups included."""
-        return [*self._units.values(), *self._retiring]
+        return [*self._retiring, *self._units.values()]
+
+    async def close(self) -> None:
+        """Claims nothing more, closes every session, and returns when what was claimed has its pod."""
+        self._is_closing = True
+        async with asyncio.TaskGroup() as tasks:
+            for unit in self.all():
+                tasks.create_task(unit.close(), name=f"close {unit.name}")
+        for job in [job for unit in self.all() for job in unit.jobs]:
+            await job.placed.wait()
+
+    @property
+    def are_reported(self) -> bool:
+        """Whether no status rests on an earlier agent's report: each was written since the credential was judged."""
+        is_known = self._is_synced and self._parts.tokens.verdict.is_known
+        self._are_reported |= is_known and all(unit.is_reported for unit in self._units.values())
+        return self._are_reported
 
     # -- status --------------------------------------------------------------------------------------------------
 
@@ -140,9 +157,11 @@ class GroupUnits:
     async def _reconcile(self, name: str) -> float | None:
         started = self._clock.monotonic()
         if (unit := self._units.get(name)) is not None:
-            patch = decide_status(unit.manifest, self._facts(unit), now=self._clock.now())
+            facts = self._facts(unit)
+            patch = decide_status(unit.manifest, facts, now=self._clock.now())
             if patch is not None:
                 await self._write(unit, patch)
+            unit.is_reported = facts.verdict.is_known
         self._measure(started)
         return None
 

@@ -4,18 +4,18 @@ The slot's Secret exists before GitHub gives the job away, so that an agent that
 that knows of it. A claim is never cut in half: whoever starts one lets it end.
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
 from structlog.typing import FilteringBoundLogger
 
+from actions_gateway.agent.basics import Group
 from actions_gateway.agent.jobs.acquirer import ClaimedJob
 from actions_gateway.agent.jobs.admission import Reservation
 from actions_gateway.agent.jobs.slots import ResumeState, Slot
-from actions_gateway.agent.sessions.connection import Connection
+from actions_gateway.agent.sessions.connection import Connection, RegistrationSpent
 from actions_gateway.agent.sessions.deliveries import Waiting
-from actions_gateway.agent.sessions.parts import SessionGroup, SessionParts
+from actions_gateway.agent.sessions.parts import SessionParts
 from actions_gateway.api import labels
 from actions_gateway.github.errors import (
     AlreadyClaimed,
@@ -33,24 +33,6 @@ from actions_gateway.metrics.catalog import JOB_ACQUISITION_ERRORS, JOBS_ACQUIRE
 log = structlog.get_logger(__name__)
 
 _RETRY_PAUSE_SECONDS = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A claim that succeeded."""
-
-    job: ClaimedJob
-    job_id: str
-    """What a cancellation of this job names."""
-
-
-@dataclass(frozen=True, slots=True)
-class NoClaim:
-    """A claim that failed."""
-
-    was_tried: bool
-    """GitHub was asked. The registration may be used up even by a claim that was refused, and a delivery that was
-    acknowledged and not claimed keeps its session from other jobs: neither may wait for another one."""
 
 
 class ClassicJobService:
@@ -71,7 +53,7 @@ class ClassicJobService:
 class Claimer:
     """Claims what is delivered to one connection."""
 
-    def __init__(self, connection: Connection, group: SessionGroup, parts: SessionParts) -> None:
+    def __init__(self, connection: Connection, group: Group, parts: SessionParts) -> None:
         self._connection = connection
         self._group = group
         self._parts = parts
@@ -79,26 +61,29 @@ class Claimer:
         basics = self._basics = parts.basics
         self._labels = basics.labels_of(group.name)
 
-    async def claim(self, request: JobRequest, reservation: Reservation, waiting: Waiting) -> Claim | NoClaim:
-        """Claims the job for the place that `reservation` holds; a claim that fails frees it."""
+    async def claim(self, request: JobRequest, reservation: Reservation, waiting: Waiting) -> ClaimedJob | None:
+        """Claims the job for the place that `reservation` holds; None when that has to wait.
+
+        Raises RegistrationSpent when GitHub was asked in vain: the registration may be used up even by a refused claim,
+        and a delivery that was acknowledged and not claimed keeps its session from other jobs.
+        """
         parts, bound = self._parts, log.bind(**self._labels, runner=self._runner.name, request_id=request.request_id)
         try:
             slot = await parts.slots.take(self._resume_state(request, waiting))
         except KubeError as problem:
-            reservation.release()
             self._count_failure("other")
             bound.warning("job not claimed: no slot", problem=problem.message)
-            return NoClaim(was_tried=False)
+            return None
         acquired = await self._acquire(request, bound)
-        if acquired is not None and parts.plans.claim(acquired.plan_id):
+        if acquired is not None and acquired.plan_id not in parts.plans:
+            parts.plans.add(acquired.plan_id)
             self._basics.metrics.inc(JOBS_ACQUIRED, 1, **self._labels)
             bound.info("job claimed", plan_id=acquired.plan_id, slot=slot.name)
-            return Claim(self._claimed(acquired, reservation, waiting, slot), acquired.job_id)
-        reservation.release()
+            return self._claimed(acquired, reservation, waiting, slot)
         await parts.slots.release(slot)
         if acquired is not None:
             bound.warning("job delivered twice: it runs already", plan_id=acquired.plan_id)
-        return NoClaim(was_tried=True)
+        raise RegistrationSpent("its claim failed")
 
     async def _acquire(self, request: JobRequest, bound: FilteringBoundLogger) -> AcquiredJob | None:
         """Repeats the same request id after an answer that leaves open whether the job is ours."""
@@ -139,6 +124,7 @@ class Claimer:
         now, identity, jit = self._basics.clock.monotonic(), job.identity, self._runner.jit
         return ClaimedJob(
             plan_id=job.plan_id,
+            job_id=job.job_id,
             request_id=job.request_id,
             runner_name=self._runner.name,
             annotations={

@@ -17,6 +17,10 @@ _CLOSE_ATTEMPTS = 3
 _CLOSE_PAUSE_SECONDS = 0.25
 
 
+class RegistrationSpent(Exception):
+    """Nothing more comes through this registration."""
+
+
 class Connection:
     """Every method but `close` raises GitHubError."""
 

@@ -1,12 +1,9 @@
 """What every session of the agent works with; composed once, in `agent.run`."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from actions_gateway.agent.basics import Basics
 from actions_gateway.agent.health import Health
-from actions_gateway.agent.jobs.plans import PlanClaims
 from actions_gateway.agent.jobs.slots import Slots
 from actions_gateway.agent.registrations.registrar import Registrar
 from actions_gateway.agent.tokens.installation import InstallationTokens
@@ -26,18 +23,5 @@ class SessionParts:
     tokens: InstallationTokens
     registrar: Registrar
     slots: Slots
-    plans: PlanClaims
+    plans: set[str]
     health: Health
-
-
-class SessionGroup(Protocol):
-    """What sessions need to know of their RunnerGroup; the values may change."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def uid(self) -> str: ...
-    @property
-    def labels(self) -> Sequence[str]: ...
-    @property
-    def max_listeners(self) -> int: ...

@@ -9,7 +9,7 @@ import asyncio
 
 import structlog
 
-from actions_gateway.agent.sessions.connection import Connection
+from actions_gateway.agent.sessions.connection import Connection, RegistrationSpent
 from actions_gateway.agent.sessions.parts import SessionParts
 from actions_gateway.github.broker import RunnerStatus
 from actions_gateway.github.errors import (
@@ -36,10 +36,6 @@ _LONGEST_RATE_LIMIT_SECONDS = 300.0
 
 DEAD_SESSION = (Unauthorized, Forbidden, NotFound, SessionExpired)
 """Answers after which a new token and a new session may help."""
-
-
-class RegistrationSpent(Exception):
-    """Nothing more comes through this registration."""
 
 
 class Poller:

@@ -10,10 +10,11 @@ from collections.abc import Callable
 
 import structlog
 
+from actions_gateway.agent.basics import Group
 from actions_gateway.agent.jobs.acquirer import AcquirerState, ClaimedJob
 from actions_gateway.agent.jobs.admission import Admission
 from actions_gateway.agent.sessions.deliveries import Deliveries
-from actions_gateway.agent.sessions.parts import SessionGroup, SessionParts
+from actions_gateway.agent.sessions.parts import SessionParts
 from actions_gateway.agent.sessions.session import End, RunnerSession, SessionState
 from actions_gateway.agent.sessions.sizing import Growth, wanted_sessions
 from actions_gateway.agent.signals import Signal, first_of
@@ -42,7 +43,7 @@ class SessionPool:
 
     def __init__(
         self,
-        group: SessionGroup,
+        group: Group,
         admission: Admission,
         parts: SessionParts,
         *,
@@ -124,14 +125,15 @@ class SessionPool:
 
     def may_drain(self) -> bool:
         """Whether a waiting session more than the last one waits; the caller closes then."""
-        if len(self._waiting()) <= 1:
+        # One that is still being opened cannot stand in: it may never get there.
+        if self.state.active <= 1:
             return False
         self._growth = self._growth.drained()
         return True
 
     def accept(self, claimed: ClaimedJob) -> None:
         """Hands a claimed job on; its session's registration is used up."""
-        self._growth = self._growth.delivered(self._group.max_listeners)
+        self._growth = self._growth.delivered(self._group.settings.max_listeners)
         self._basics.metrics.inc(AGENT_RECYCLES, 1, **self._labels, trigger="post_job")
         self._accept(claimed)
 
@@ -142,12 +144,12 @@ class SessionPool:
 
     def _adjust(self, tasks: asyncio.TaskGroup) -> None:
         for session in self._waiting():
-            if session.labels != tuple(self._group.labels):
+            if session.labels != tuple(self._group.settings.runner_labels):
                 session.close()
         waiting = self._waiting()
         wanted = wanted_sessions(
             self._growth,
-            max_listeners=self._group.max_listeners,
+            max_listeners=self._group.settings.max_listeners,
             free_places=self._admission.free,
             is_open=self._admission.is_open and not self._is_closing,
         )

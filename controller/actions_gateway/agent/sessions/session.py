@@ -14,14 +14,15 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 
+from actions_gateway.agent.basics import Group
 from actions_gateway.agent.jobs.acquirer import ClaimedJob
 from actions_gateway.agent.jobs.admission import Admission, Reservation
-from actions_gateway.agent.sessions.claiming import Claim, Claimer
-from actions_gateway.agent.sessions.connection import Connection
+from actions_gateway.agent.sessions.claiming import Claimer
+from actions_gateway.agent.sessions.connection import Connection, RegistrationSpent
 from actions_gateway.agent.sessions.deliveries import Deliveries, Waiting
 from actions_gateway.agent.sessions.holding import Hold, after_poll
-from actions_gateway.agent.sessions.parts import SessionGroup, SessionParts
-from actions_gateway.agent.sessions.polling import DEAD_SESSION, Conversation, Poller, RegistrationSpent
+from actions_gateway.agent.sessions.parts import SessionParts
+from actions_gateway.agent.sessions.polling import DEAD_SESSION, Conversation, Poller
 from actions_gateway.agent.signals import first_of, within
 from actions_gateway.github.broker import RunnerStatus
 from actions_gateway.github.errors import GitHubError, RegistrationLost
@@ -91,7 +92,7 @@ class RunnerSession:
     def __init__(
         self,
         owner: SessionOwner,
-        group: SessionGroup,
+        group: Group,
         admission: Admission,
         deliveries: Deliveries,
         parts: SessionParts,
@@ -108,7 +109,7 @@ class RunnerSession:
         self._registration: Registration | None = None
         self._connection: Connection | None = None
         self._conversation: Conversation | None = None
-        self.labels = tuple(group.labels)
+        self.labels = tuple(group.settings.runner_labels)
         """What its runner is registered with."""
         self._is_used = False
         """The registration has had its job: GitHub removes it."""
@@ -183,10 +184,10 @@ class RunnerSession:
             match message:
                 case JobRequest() as request:
                     empty_polls = 0
-                    claim = await self._serve(request, conversation, claimer)
-                    if claim is not None:
-                        self._owner.accept(claim.job)
-                        await self._accompany(claim, conversation)
+                    job = await self._serve(request, conversation, claimer)
+                    if job is not None:
+                        self._owner.accept(job)
+                        await self._accompany(job, conversation)
                         return End.JOB_ENDED
                 case ForceTokenRefresh():
                     self._forget_token()
@@ -197,7 +198,7 @@ class RunnerSession:
                 case _:
                     log.debug("message ignored", runner_group=self._group.name, message=type(message).__name__)
 
-    async def _serve(self, request: JobRequest, conversation: Conversation, claimer: Claimer) -> Claim | None:
+    async def _serve(self, request: JobRequest, conversation: Conversation, claimer: Claimer) -> ClaimedJob | None:
         """Claims the delivered job, at once or when a place is free; None when it is not to be ours."""
         waiting = self._deliveries.seen(request.request_id, self._clock.monotonic())
         if waiting.is_claiming:
@@ -249,41 +250,42 @@ class RunnerSession:
 
     async def _claim(
         self, request: JobRequest, waiting: Waiting, reservation: Reservation, claimer: Claimer
-    ) -> Claim | None:
+    ) -> ClaimedJob | None:
         waiting.is_claiming = True
         self._to(SessionState.CLAIMING)
+        job = None
         try:
-            result = await claimer.claim(request, reservation, waiting)
+            job = await claimer.claim(request, reservation, waiting)
         finally:
             waiting.is_claiming = False
-        if isinstance(result, Claim):
-            self._is_used = True
-            self._deliveries.claimed(request.request_id)
-            self._to(SessionState.BUSY)
-            return result
-        if result.was_tried:
-            raise RegistrationSpent("its claim failed")
-        self._to(SessionState.LISTENING)
-        await self._pause()
-        return None
+            if job is None:
+                reservation.release()
+        if job is None:
+            self._to(SessionState.LISTENING)
+            await self._pause()
+            return None
+        self._is_used = True
+        self._deliveries.claimed(request.request_id)
+        self._to(SessionState.BUSY)
+        return job
 
     async def _pause(self) -> None:
         await self._unless_closing(self._clock.sleep(self._tunables.refused_claim_pause_seconds))
 
     # -- busy ----------------------------------------------------------------------------------------------------
 
-    async def _accompany(self, claim: Claim, conversation: Conversation) -> None:
+    async def _accompany(self, job: ClaimedJob, conversation: Conversation) -> None:
         """Listens for a cancellation until the job's worker has ended."""
-        line, is_connected = claim.job.line, True
+        line, is_connected = job.line, True
         while not line.ended.is_set() and not self._close_requested.is_set():
             waits: list[Coroutine[Any, Any, object]] = [line.ended.wait(), self._close_requested.wait()]
             if is_connected:
                 waits.append(conversation.arrived(RunnerStatus.BUSY))
             await first_of(*waits)
             if is_connected and conversation.has_arrived:
-                is_connected = self._hear(claim, conversation)
+                is_connected = self._hear(job, conversation)
 
-    def _hear(self, claim: Claim, conversation: Conversation) -> bool:
+    def _hear(self, job: ClaimedJob, conversation: Conversation) -> bool:
         """Takes a busy session's message; False when it hears no more, which a worker that has reported causes, too."""
         try:
             message = conversation.take()
@@ -291,8 +293,8 @@ class RunnerSession:
             log.info("busy session lost", runner_group=self._group.name, reason=str(problem))
             return False
         match message:
-            case JobCancellation(job_id=job_id, timeout_seconds=timeout) if job_id.lower() == claim.job_id.lower():
-                claim.job.line.cancel(self._clock.now() + timedelta(seconds=timeout - _KILL_LEAD_SECONDS))
+            case JobCancellation(job_id=job_id, timeout_seconds=timeout) if job_id.lower() == job.job_id.lower():
+                job.line.cancel(self._clock.now() + timedelta(seconds=timeout - _KILL_LEAD_SECONDS))
             case ForceTokenRefresh():
                 self._forget_token()
             case _:

@@ -75,6 +75,10 @@ class InstallationTokens:
             changed = self._changed.next
             if (token := self.peek()) is not None:
                 return token
+            if self._minted is not None and not self._is_outdated:
+                # The wall clock has passed its end before the renewal was due: the machine slept, or time was set.
+                self._is_outdated = True
+                self._changed.notify()
             await changed.wait()
 
     def peek(self) -> Secret | None:

@@ -38,6 +38,11 @@ class Verdict:
         return self.reason is Reason.CREDENTIAL_AVAILABLE
 
     @property
+    def is_known(self) -> bool:
+        """Whether the credential was tried."""
+        return self.reason is not Reason.CREDENTIAL_UNKNOWN
+
+    @property
     def condition(self) -> Condition:
         """The condition that says it."""
         status = _STATUS.get(self.reason, ConditionStatus.TRUE)

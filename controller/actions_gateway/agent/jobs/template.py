@@ -1,0 +1,29 @@
+"""Whether a tenant's pod template has the shape that building a worker needs; the API server judges the rest."""
+
+_CONTAINER = {"env": [{}], "volumeMounts": [{}], "resources": {}, "securityContext": {"capabilities": {}}}
+_TEMPLATE = {
+    "metadata": {"annotations": {}},
+    "spec": {
+        "containers": [_CONTAINER],
+        "initContainers": [_CONTAINER],
+        "volumes": [{}],
+        "securityContext": {},
+        "terminationGracePeriodSeconds": 0,
+    },
+}
+"""An example of each field that is read; a list's first item stands for all of them."""
+
+_KINDS = {dict: "an object", list: "a list", int: "a number"}
+
+
+def template_problem(value: object, example: object = _TEMPLATE, path: str = "spec.podTemplate") -> str:
+    """The first field of another type than a pod's, with its path; empty when there is none. Null fields are absent."""
+    children: list[tuple[object, object, str]] = []
+    if not isinstance(value, type(example)):
+        return f"{path}: must be {_KINDS[type(example)]}"
+    if isinstance(value, dict) and isinstance(example, dict):
+        known = ((name, inner) for name, inner in example.items() if value.get(name) is not None)
+        children = [(value[name], inner, f"{path}.{name}") for name, inner in known]
+    elif isinstance(value, list) and isinstance(example, list):
+        children = [(item, example[0], f"{path}[{number}]") for number, item in enumerate(value)]
+    return next(filter(None, (template_problem(*child) for child in children)), "")
