@@ -296,6 +296,14 @@ def test_what_cannot_run_is_refused_before_it_is_queued(site: Site, tmp_path: Pa
     assert site.run_count == before
 
 
+def test_a_private_key_named_by_mistake_is_not_shown(site: Site) -> None:
+    path = site.servers.key_file
+    answer = site("run", str(path))
+    assert answer.code == 2
+    assert f"{path} is no workflow file" in answer.err
+    assert [line for line in path.read_text().splitlines() if line in answer.err] == []
+
+
 def test_labels_that_no_group_serves_are_named_with_the_groups_that_exist(site: Site, tmp_path: Path) -> None:
     path = tmp_path / "gpu.yml"
     path.write_text("on: push\njobs:\n  train:\n    runs-on: [self-hosted, gpu]\n    steps: [{run: 'true'}]\n")

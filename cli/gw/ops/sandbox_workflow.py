@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from gateway_sandbox.runner.workflow import WorkflowError, parse_workflow, plan_jobs
 from gw.errors import Refused
 from gw.ops.sandbox_run import JobLabels
@@ -32,6 +34,7 @@ def read_workflow(path: Path, source: Path | None, repository: str) -> WorkflowF
         raise Refused(f"{path} cannot be read: {problem.strerror}", "Name a workflow file.") from problem
     except UnicodeDecodeError as problem:
         raise Refused(f"{path} is no text file", "Name a workflow file.") from problem
+    _refuse_other_text(path, text)
     if source is not None and not source.is_dir():
         raise Refused(f"the folder {source} does not exist", "Name the tree to check out with --source.")
     try:
@@ -47,6 +50,18 @@ def read_workflow(path: Path, source: Path | None, repository: str) -> WorkflowF
         job_labels=tuple((job.name, job.labels) for job in jobs),
         source=(source or _tree_of(path)).expanduser().absolute(),
     )
+
+
+def _refuse_other_text(path: Path, text: str) -> None:
+    """Raises Refused without a word of the content: a file named by mistake may be a private key."""
+    try:
+        is_other = not isinstance(yaml.safe_load(text), dict | None)
+    except (yaml.YAMLError, ValueError):
+        return  # the parser names the line
+    if is_other:
+        raise Refused(
+            f"{path} is no workflow file: it is no mapping with `jobs:`", "Name a workflow file; nothing was queued."
+        )
 
 
 def _tree_of(path: Path) -> Path:

@@ -26,13 +26,13 @@ def parse_quantity(value: str | int | float) -> Fraction:
     return result
 
 
-def format_quantity(amount: Fraction) -> str:
-    """The shortest form that Kubernetes writes for counts, milli units and binary sizes."""
+def format_quantity(amount: Fraction, *, is_size: bool = False) -> str:
+    """A count or CPU amount in units or thousandths, a size (memory, storage) in the largest whole binary unit."""
     if amount.denominator != 1:
         milli = amount * 1000
         return f"{int(milli)}m" if milli.denominator == 1 else f"{int(amount * 10**9)}n"
     whole = int(amount)
     for suffix, power in reversed(_BINARY.items()):
-        if whole and whole % (2**power) == 0:
+        if is_size and whole and whole % (2**power) == 0:
             return f"{whole >> power}{suffix}"
     return str(whole)

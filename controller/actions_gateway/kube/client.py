@@ -23,8 +23,8 @@ from kubernetes.aio.client.rest import RESTClientObject
 
 from actions_gateway.kube.errors import (
     ConfigurationError,
-    Gone,
     KubeError,
+    ServerError,
     Unreachable,
     error_from_response,
 )
@@ -305,10 +305,7 @@ class KubeClient:
         async with self._open(
             method, path, body=body, query=query, content_type=content_type, timeout=timeout
         ) as response:
-            answer = json.loads(await response.read() or b"{}")
-            if not isinstance(answer, dict):
-                raise KubeError(f"{method} {path} answered with something that is no object", status=response.status)
-            return answer
+            return _object(await response.read() or b"{}", f"{method} {path}")
 
     @asynccontextmanager
     async def _open(
@@ -383,22 +380,22 @@ async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
             raise KubeError("a watch event exceeds 8 MiB")
 
 
+def _object(body: bytes, what: str) -> Manifest:
+    """The decoded JSON object; raises ServerError, since something between us and the API server must have answered."""
+    try:
+        value = json.loads(body)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise ServerError(f"{what} is answered with something that is no JSON object")
+    return value
+
+
 def _watch_event(line: bytes) -> WatchEvent:
-    event = json.loads(line)
+    event = _object(line, "a watch")
+    status = event.get("object")
+    if not isinstance(status, dict) or event.get("type") not in (*WatchType, "ERROR"):
+        raise ServerError("a watch is answered with something that is no event")
     if event["type"] == "ERROR":
-        status = event.get("object") or {}
         raise error_from_response(int(status.get("code") or 500), status)
-    return WatchEvent(WatchType(event["type"]), event["object"])
-
-
-__all__ = [
-    "Gone",
-    "KubeClient",
-    "Manifest",
-    "ObjectList",
-    "PatchType",
-    "WatchEvent",
-    "WatchType",
-    "connect",
-    "load_configuration",
-]
+    return WatchEvent(WatchType(event["type"]), status)

@@ -2,7 +2,7 @@
 
 Ours instead of the client's helper, which retries an expired resource version with the same version and then gives up.
 A watch that ends resumes from the last version seen (bookmarks move it on); 410 lists anew, and what vanished
-meanwhile is reported as DELETED. Any other failure backs off and resumes.
+meanwhile is reported as DELETED. Any other failure, and a watch that ends too soon, backs off and resumes.
 """
 
 import random
@@ -19,6 +19,8 @@ from actions_gateway.kube.errors import Gone, KubeError
 from actions_gateway.kube.resources import Resource
 
 log = structlog.get_logger(__name__)
+
+_LASTED_SECONDS = 5.0
 
 Key = tuple[str, str]
 """(namespace, name); the namespace of a cluster-scoped object is empty."""
@@ -59,30 +61,37 @@ async def list_watch(
     backoff: Backoff | None = None,
 ) -> AsyncIterator[Change]:
     """Yields changes for ever; ends by cancellation only."""
-    loop = _ListWatch(client, resource, namespace, label_selector, field_selector)
+    position = _ListWatch(client, resource, namespace, label_selector, field_selector)
     pause = backoff or Backoff(base_seconds=1.0, cap_seconds=30.0)
     failures = 0
-    synced = False
+    synced = must_list = False
     while True:
+        began = clock.monotonic()
+        problem = "the watch ended at once"
         try:
-            async for change in loop.relist():
-                yield change
-            if not synced:
-                synced = True
-                yield Change(ChangeType.SYNCED, {})
-            while True:
-                async for change in loop.follow():
-                    failures = 0
+            if not synced or must_list:
+                async for change in position.relist():
                     yield change
+                must_list = False
+                if not synced:
+                    synced = True
+                    yield Change(ChangeType.SYNCED, {})
+            async for change in position.follow():
+                failures = 0
+                yield change
         except Gone:
+            must_list = True
+            problem = "the resource version expired"
+        except KubeError as error:
+            problem = error.message
+        # A watch that lasted ends in due course and is resumed at once; anything quicker must not become a hot loop.
+        if clock.monotonic() - began >= _LASTED_SECONDS:
+            failures = 0
             continue
-        except KubeError as problem:
-            failures += 1
-            delay = pause.delay_seconds(failures, rng)
-            log.warning(
-                "watch interrupted", kind=resource.kind, problem=problem.message, retry_in_seconds=round(delay, 1)
-            )
-            await clock.sleep(delay)
+        failures += 1
+        delay = pause.delay_seconds(failures, rng)
+        log.warning("watch interrupted", kind=resource.kind, problem=problem, retry_in_seconds=delay)
+        await clock.sleep(delay)
 
 
 class _ListWatch:

@@ -77,7 +77,7 @@ class QuotaAdmission:
 
     def _refresh(self, key: Key, quota: Record) -> None:
         used = self._used[key[0]]
-        shown = {name: format_quantity(used[name]) for name in sorted(_hard(quota))}
+        shown = {name: _written(name, used[name]) for name in sorted(_hard(quota))}
         status = {"hard": quota.obj["spec"].get("hard") or {}, "used": shown}
         if quota.obj.get("status") != status:
             self._store.put(QUOTAS, key, quota.copy() | {"status": status})
@@ -105,4 +105,8 @@ def _hard(quota: Record) -> Usage:
 
 
 def _shown(amounts: Mapping[str, Fraction], names: list[str]) -> str:
-    return ",".join(f"{name}={format_quantity(amounts[name])}" for name in names)
+    return ",".join(f"{name}={_written(name, amounts[name])}" for name in names)
+
+
+def _written(name: str, amount: Fraction) -> str:
+    return format_quantity(amount, is_size="memory" in name or "storage" in name)

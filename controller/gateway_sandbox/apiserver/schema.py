@@ -144,8 +144,8 @@ def _conform_scalar(node: Node, value: Any, report: Report, path: Path) -> Any:
     try:
         match node.format:
             case "quantity":
-                # Plain numbers stay as they are: a real server writes 1024 in base units, not as 1Ki.
-                return str(value) if str(value).isdecimal() else format_quantity(parse_quantity(value))
+                # A real server keeps the family of the unit: 1024Mi becomes 1Gi, and 1024 stays as it is.
+                return format_quantity(parse_quantity(value), is_size=str(value).endswith("i"))
             case "byte":
                 base64.b64decode(value, validate=True)
             case "date-time" if value:

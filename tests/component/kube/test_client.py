@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
+from kubernetes.aio.client.configuration import Configuration
 
 from actions_gateway.engine.clock import SystemClock
 from actions_gateway.kube import errors
@@ -228,3 +230,30 @@ def test_a_repeated_event_becomes_a_series() -> None:
             await settle()
 
     run(body())
+
+
+@pytest.mark.parametrize("body", ["<html>a proxy's page</html>", "[]", "", '"text"'])
+def test_an_answer_that_is_no_object_is_a_server_error_without_its_text(body: str) -> None:
+    async def scenario() -> None:
+        async def answer(_: web.Request) -> web.Response:
+            return web.Response(text=body)
+
+        application = web.Application()
+        application.add_routes([web.get("/{path:.*}", answer)])
+        runner = web.AppRunner(application, access_log=None)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            configuration = Configuration()
+            configuration.host = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            async with KubeClient(configuration) as client:
+                if body:
+                    with pytest.raises(errors.ServerError) as caught:
+                        await client.get(r.CONFIGMAPS, "a", "default")
+                    assert "proxy" not in str(caught.value)
+                else:
+                    assert await client.get(r.CONFIGMAPS, "a", "default") == {}
+        finally:
+            await runner.cleanup()
+
+    run(scenario())

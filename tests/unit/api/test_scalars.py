@@ -52,3 +52,17 @@ def test_what_is_no_quantity_is_refused(text: str) -> None:
 def test_a_milli_quantity_survives_writing_and_reading(milli: int) -> None:
     amount = Fraction(milli, 1000)
     assert parse_quantity(format_quantity(amount)) == amount
+
+
+@pytest.mark.parametrize(
+    ("amount", "is_size", "text"),
+    [
+        (Fraction(1024), False, "1024"),
+        (Fraction(1024), True, "1Ki"),
+        (Fraction(3 * 2**29), True, "1536Mi"),
+        (Fraction(1, 2), False, "500m"),
+        (Fraction(0), True, "0"),
+    ],
+)
+def test_counts_are_written_plainly_and_sizes_in_binary_units(amount: Fraction, is_size: bool, text: str) -> None:
+    assert format_quantity(amount, is_size=is_size) == text

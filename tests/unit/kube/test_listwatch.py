@@ -1,0 +1,105 @@
+"""The list-watch loop against a scripted API: it resumes, relists after 410, and never becomes a hot loop."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from typing import Any, cast
+
+from actions_gateway.kube import resources as r
+from actions_gateway.kube.client import KubeClient, ObjectList, WatchEvent, WatchType
+from actions_gateway.kube.errors import Gone, Unreachable
+from actions_gateway.kube.listwatch import Change, list_watch
+from support.aio import run
+from support.clock import ManualClock, settle
+
+
+def pod(name: str, version: int) -> dict[str, Any]:
+    return {"metadata": {"name": name, "namespace": "team-a", "resourceVersion": str(version)}}
+
+
+class ScriptedApi:
+    """Answers lists and watches from a script; an exception in it is raised, a missing watch hangs."""
+
+    def __init__(
+        self, lists: list[list[dict[str, Any]] | Exception], watches: list[list[WatchEvent] | Exception]
+    ) -> None:
+        self._lists = lists
+        self._watches = watches
+        self.watched_from: list[str] = []
+        self.list_count = 0
+
+    async def list(self, *_: object, **__: object) -> ObjectList:
+        answer = self._lists[min(self.list_count, len(self._lists) - 1)]
+        self.list_count += 1
+        if isinstance(answer, Exception):
+            raise answer
+        return ObjectList(answer, str(100 * self.list_count))
+
+    async def watch(self, *_: object, resource_version: str, **__: object) -> AsyncIterator[WatchEvent]:
+        self.watched_from.append(resource_version)
+        if not self._watches:
+            await asyncio.Event().wait()
+        answer = self._watches.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        for event in answer:
+            yield event
+
+
+def play(api: ScriptedApi, scenario: Callable[[ManualClock, list[Change]], Any]) -> list[tuple[str, str]]:
+    seen: list[Change] = []
+
+    async def body() -> None:
+        clock = ManualClock()
+
+        async def follow() -> None:
+            stream = list_watch(cast("KubeClient", api), r.PODS, "team-a", clock=clock, rng=random.Random(1))
+            async for change in stream:
+                seen.append(change)
+
+        task = asyncio.ensure_future(follow())
+        await settle()
+        await scenario(clock, seen)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    run(body())
+    return [(change.type.value, change.object.get("metadata", {}).get("name", "")) for change in seen]
+
+
+async def ten_seconds(clock: ManualClock, _: list[Change]) -> None:
+    await clock.advance(10)
+
+
+def test_what_vanished_while_the_watch_was_expired_is_told_as_deleted() -> None:
+    api = ScriptedApi([[pod("a", 1), pod("b", 2)], [pod("b", 2), pod("c", 5)]], [Gone("too old")])
+    assert play(api, ten_seconds) == [
+        ("ADDED", "a"),
+        ("ADDED", "b"),
+        ("SYNCED", ""),
+        ("DELETED", "a"),
+        ("ADDED", "c"),
+    ]
+
+
+def test_a_watch_that_ends_resumes_from_the_last_version_seen_without_listing_again() -> None:
+    events = [WatchEvent(WatchType.MODIFIED, pod("a", 7)), WatchEvent(WatchType.BOOKMARK, pod("", 9))]
+    api = ScriptedApi([[pod("a", 1)]], [events])
+    assert play(api, ten_seconds) == [("ADDED", "a"), ("SYNCED", ""), ("MODIFIED", "a")]
+    assert api.watched_from == ["100", "9"]
+    assert api.list_count == 1
+
+
+def test_a_server_that_ends_every_watch_at_once_is_asked_ever_more_rarely() -> None:
+    api = ScriptedApi([[]], [[] for _ in range(1000)])
+
+    async def an_hour(clock: ManualClock, _: list[Change]) -> None:
+        await clock.advance(3600)
+
+    play(api, an_hour)
+    assert len(api.watched_from) < 300
+
+
+def test_a_failed_first_list_is_tried_again_and_synced_comes_once() -> None:
+    api = ScriptedApi([Unreachable("no answer"), [pod("a", 1)]], [[], []])
+    assert play(api, ten_seconds) == [("ADDED", "a"), ("SYNCED", "")]
