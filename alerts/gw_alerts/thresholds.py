@@ -52,6 +52,15 @@ NO_ACTIVE_SESSION = Threshold(
     source="actions_gateway_active_sessions | = 0 for a RunnerGroup | Page | "
     "No listener polling; jobs queue indefinitely",
 )
+WORKER_REFUSED_SECONDS = Threshold(
+    subject="time for which claimed jobs wait because their pods are not admitted",
+    comparison=">",
+    value=60,
+    unit="seconds",
+    severity=Severity.PAGE,
+    source="actions_gateway_pod_creation_latency_seconds p99 | > 60s | Page | "
+    "Indicates scheduling stall or quota exhaustion",
+)
 AGENT_OOM_KILLED = Threshold(
     subject="containers of an agent's pod that were OOMKilled",
     comparison=">",

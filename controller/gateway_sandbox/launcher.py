@@ -123,7 +123,7 @@ def stop(folder: Path, *, timeout_seconds: float = 30.0) -> bool:
         return False
     if not _terminate(info.pid, timeout_seconds=timeout_seconds):
         raise OutOfTime(
-            f"the sandbox process {info.pid} did not end within {timeout_seconds:.0f} s",
+            f"the sandbox process {info.pid} did not end within {timeout_seconds:g} s",
             f"Look at {folder / LOG_FILE}, then end it with: kill -9 {info.pid}.",
         )
     return True
@@ -170,7 +170,7 @@ def _await_ready(folder: Path, guardian: "subprocess.Popen[bytes]", timeout_seco
             raise StartFailed("the sandbox ended while it started", f"Read {folder / LOG_FILE}.", _tail(folder))
         time.sleep(_POLL_SECONDS)
     raise OutOfTime(
-        f"the sandbox was not ready within {timeout_seconds:.0f} s", "Give it longer with --timeout.", _tail(folder)
+        f"the sandbox was not ready within {timeout_seconds:g} s", "Give it longer with --timeout.", _tail(folder)
     )
 
 

@@ -77,6 +77,12 @@ class Reason(StrEnum):
     RECONCILED = "ReconcileSucceeded"
     """The last pass completed."""
 
+    # RunnerGroup, Degraded
+    WORKERS_REFUSED = "WorkersRefused"
+    """Claimed jobs wait, since the API server does not admit their pods; the message holds its words."""
+    WORKERS_ADMITTED = "WorkersAdmitted"
+    """No claimed job waits for its pod to be admitted."""
+
     # RunnerGroup, Ready
     LISTENER_ACTIVE = "ListenerActive"
     """At least one session is open."""

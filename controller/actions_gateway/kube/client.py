@@ -8,6 +8,7 @@ and turn every manifest into a second vocabulary. Each call has a deadline; noth
 import asyncio
 import json
 import os
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -90,6 +91,8 @@ async def load_configuration(kubeconfig: str | Path | None = None, context: str 
     """The connection settings; see `connect` for the order of the sources."""
     configuration = Configuration()
     path = str(kubeconfig) if kubeconfig else os.environ.get("KUBECONFIG", "")
+    if path and os.pathsep not in path and not _exists(path):
+        raise ConfigurationError(f"the kubeconfig {path} does not exist")
     try:
         if not path and not context and os.environ.get("KUBERNETES_SERVICE_HOST"):
             config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
@@ -101,6 +104,10 @@ async def load_configuration(kubeconfig: str | Path | None = None, context: str 
         source = path or "~/.kube/config"
         raise ConfigurationError(f"cannot use the kubeconfig {source}: {_first_line(problem)}") from problem
     return configuration
+
+
+def _exists(path: str) -> bool:
+    return Path(path).expanduser().is_file()
 
 
 def _first_line(problem: Exception) -> str:
@@ -339,8 +346,8 @@ class KubeClient:
                     raise await _error(response)
                 yield response
         except (aiohttp.ClientError, OSError, TimeoutError, asyncio.IncompleteReadError) as problem:
-            text = str(problem) or type(problem).__name__
-            raise Unreachable(f"the Kubernetes API server at {self.host} gives no answer: {text}") from problem
+            message = f"the Kubernetes API server at {self.host} gives no answer: {_connection_problem(problem)}"
+            raise Unreachable(message) from problem
 
     async def _authorization(self) -> dict[str, str]:
         settings = await self._configuration.auth_settings()
@@ -355,6 +362,19 @@ def _selectors(label_selector: str | None, field_selector: str | None) -> dict[s
 
 def _dry_run(dry_run: bool) -> dict[str, str]:
     return {"dryRun": "All"} if dry_run else {}
+
+
+def _connection_problem(problem: Exception) -> str:
+    """The cause in plain words; the library's own text names its internals."""
+    if isinstance(problem, TimeoutError):
+        return "it took too long"
+    cause = getattr(problem, "os_error", problem)
+    if isinstance(cause, ssl.SSLError):
+        return f"its certificate is not trusted ({cause.reason})"
+    if isinstance(cause, OSError) and cause.strerror:
+        # asyncio puts its own sentence where the system's belongs.
+        return os.strerror(cause.errno).lower() if cause.errno and cause.errno > 0 else cause.strerror
+    return str(problem) or type(problem).__name__
 
 
 async def _error(response: aiohttp.ClientResponse) -> KubeError:

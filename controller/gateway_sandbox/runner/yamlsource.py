@@ -76,7 +76,13 @@ class Node:
     def kind(self) -> str:
         if isinstance(self.value, dict):
             return "a mapping"
-        return "a list" if isinstance(self.value, tuple) else "empty" if self.value is None else repr(self.value)
+        if isinstance(self.value, tuple):
+            return "a list"
+        # The value itself is not repeated: a file named by mistake may be a key.
+        return "empty" if self.value is None else _SCALAR_KINDS.get(type(self.value), "a value")
+
+
+_SCALAR_KINDS = {str: "a text", bool: "true or false", int: "a number", float: "a number"}
 
 
 def scalar_text(value: Scalar) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from actions_gateway.agent.runnergroups.status import GroupFacts, decide_ready, decide_status
+from actions_gateway.agent.runnergroups.status import GroupFacts, decide_degraded, decide_ready, decide_status
 from actions_gateway.agent.tokens.verdict import AVAILABLE, UNKNOWN, Verdict
 from actions_gateway.api.conditions import ConditionStatus, Reason
 
@@ -61,6 +61,7 @@ def test_a_first_status_says_everything() -> None:
     assert {entry["type"]: entry["status"] for entry in status["conditions"]} == {
         "Ready": "True",
         "CredentialUnavailable": "False",
+        "Degraded": "False",
     }
     assert status["observedGeneration"] == 3
     assert status["activeSessions"] == 1
@@ -87,7 +88,44 @@ def test_a_condition_s_time_moves_with_its_status_only() -> None:
     second = decide_status(group(first["status"]), FACTS, now=later)
     assert second is not None
     times = {entry["type"]: entry["lastTransitionTime"] for entry in second["status"]["conditions"]}
-    assert times == {"Ready": "2026-01-05T09:00:00Z", "CredentialUnavailable": "2026-01-05T09:05:00Z"}
+    assert times == {
+        "Ready": "2026-01-05T09:00:00Z",
+        "CredentialUnavailable": "2026-01-05T09:05:00Z",
+        "Degraded": "2026-01-05T09:00:00Z",
+    }
+
+
+def test_pods_that_are_not_admitted_degrade_the_group_in_the_servers_words() -> None:
+    facts = replace(FACTS, refusals=("exceeded quota: q, requested: pods=1", "exceeded quota: q, requested: pods=1"))
+    condition = decide_degraded(facts)
+    assert (condition.status, condition.reason) == (ConditionStatus.TRUE, Reason.WORKERS_REFUSED)
+    assert "not admitted: 2; the API server says: exceeded quota: q" in condition.message
+    assert decide_degraded(FACTS).status is ConditionStatus.FALSE
+
+
+def test_what_is_no_longer_known_of_the_credential_is_taken_back() -> None:
+    told = {"appId": "12", "tokenExpiresAt": "2026-01-05T10:00:00Z", "permissions": {"actions": "write", "old": "read"}}
+    before = decide_status(group(), replace(FACTS, credential=told), now=NOW)
+    assert before is not None
+    rejected = replace(FACTS, verdict=REJECTED, credential={"appId": "12", "permissions": {"actions": "write"}})
+    patch = decide_status(group(before["status"]), rejected, now=NOW)
+    assert patch is not None
+    assert patch["status"]["credential"] == {
+        "appId": "12",
+        "tokenExpiresAt": None,
+        "permissions": {"actions": "write", "old": None},
+    }
+    gone = decide_status(group(before["status"]), replace(FACTS, verdict=REJECTED, credential=None), now=NOW)
+    assert gone is not None
+    assert gone["status"]["credential"] is None
+
+
+def test_an_agent_that_knows_nothing_yet_leaves_the_credential_as_told() -> None:
+    patch = decide_status(
+        group({"credential": {"appId": "12"}}), replace(FACTS, verdict=UNKNOWN, credential=None), now=NOW
+    )
+    assert patch is not None
+    assert "credential" not in patch["status"]
 
 
 def test_conditions_of_others_stay() -> None:

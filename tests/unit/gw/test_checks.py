@@ -107,6 +107,12 @@ def worker(*, container: dict[str, Any] | None = None, **changes: Any) -> dict[s
 
 NOT_READY = condition(ConditionType.READY, "False", Reason.AGC_NOT_READY)
 
+
+def refused(seconds: float) -> dict[str, Any]:
+    entry = condition(ConditionType.DEGRADED, "True", Reason.WORKERS_REFUSED, seconds_ago=seconds)
+    return {"groups": Known((replace(GROUP, conditions=(*GROUP.conditions, entry)),))}
+
+
 FAILING: list[tuple[str, str, dict[str, Any]]] = [
     ("api.crds-served", "one type is missing", {"served": Known(ServedTypes("x", frozenset({"runnergroups"})))}),
     ("api.crds-served", "the group is missing", {"served": Known(ServedTypes("x", frozenset()))}),
@@ -123,6 +129,7 @@ FAILING: list[tuple[str, str, dict[str, Any]]] = [
     ("agent.available", "it died after its manager", {"pods": Known((WORKER,))}),
     ("agent.available", "its pod is not ready", {"pods": Known((replace(AGENT, is_ready=False),))}),
     ("agent.available", "only another tenant's is ready", {"pods": Known((replace(AGENT, namespace="team-b"),))}),
+    ("worker.admitted", "pods are refused for over a minute", refused(61)),
     (
         "credential.available",
         "the key is rejected",
@@ -148,6 +155,7 @@ PASSING: list[tuple[str, str, dict[str, Any]]] = [
     ("agent.stable", "it restarted for another reason", agent(restart_count=1, last_reason="Error")),
     ("worker.starting", "Pending for 600 s", worker(phase="Pending", created_at=ago(600))),
     ("worker.starting", "running for a day", worker(created_at=ago(86400))),
+    ("worker.admitted", "pods are refused for a minute", refused(60)),
     ("worker.image", "it waits for something else", worker(container={"waiting_reason": "ContainerCreating"})),
     ("worker.stable", "its job failed", worker(phase="Failed", container={"terminated_reason": "Error"})),
 ]

@@ -3,11 +3,18 @@
 from collections.abc import Iterator
 
 from actions_gateway.api import names
+from actions_gateway.api.conditions import ConditionType
 from gw.checks.model import Check, Finding, Scope, ok, problem
 from gw.checks.wording import counted, lasting, seconds_since
 from gw.sources.facts import Facts, Need
 from gw.sources.pods import CRASH_LOOP, OOM_KILLED, ContainerFact, PodFact, PodRole
-from gw_alerts.thresholds import AGENT_OOM_KILLED, WORKER_DYING, WORKER_IMAGE_FAILING, WORKER_PENDING_SECONDS
+from gw_alerts.thresholds import (
+    AGENT_OOM_KILLED,
+    WORKER_DYING,
+    WORKER_IMAGE_FAILING,
+    WORKER_PENDING_SECONDS,
+    WORKER_REFUSED_SECONDS,
+)
 
 IMAGE_REASONS = frozenset(
     {
@@ -26,6 +33,25 @@ def _agent_stable(facts: Facts) -> Iterator[Finding]:
     for pod in _pods(facts, PodRole.AGENT):
         logs = f"kubectl logs -n {pod.namespace} deploy/{names.AGENT} --previous --tail=100"
         yield from _deaths(pod, f"; no session is open while {names.AGENT} restarts", next_step=logs)
+
+
+def _worker_admitted(facts: Facts) -> Iterator[Finding]:
+    for group in facts.groups.value:
+        subject = f"{group.namespace}/{group.name}"
+        refused = group.condition(ConditionType.DEGRADED)
+        waited_seconds = seconds_since(refused.since, facts.now) if refused is not None and refused.is_true else None
+        if refused is None or waited_seconds is None:
+            yield ok(subject, "no claimed job waits for its pod to be admitted")
+        elif waited_seconds > WORKER_REFUSED_SECONDS.value:
+            yield problem(
+                subject,
+                f"claimed jobs wait, since their pods are not admitted for {lasting(waited_seconds)}",
+                since=refused.since,
+                evidence=(refused.message,),
+                next_step=f"kubectl describe resourcequota -n {group.namespace}",
+            )
+        else:
+            yield ok(subject, f"claimed jobs wait for admission for {lasting(waited_seconds)}")
 
 
 def _worker_starting(facts: Facts) -> Iterator[Finding]:
@@ -124,6 +150,14 @@ CHECKS: tuple[Check, ...] = (
         Scope.TENANT,
         _PODS,
         _agent_stable,
+    ),
+    Check(
+        "worker.admitted",
+        "No claimed job waits for its pod to be admitted",
+        WORKER_REFUSED_SECONDS.severity,
+        Scope.TENANT,
+        frozenset({Need.GROUPS}),
+        _worker_admitted,
     ),
     Check(
         "worker.starting",

@@ -50,6 +50,8 @@ class Job:
         self.is_running = False
         """The worker has started."""
         self.has_ended = False
+        self.refusal = ""
+        """Why the API server does not admit its pod; empty when it does."""
         self.placed = asyncio.Event()
         """The pod exists, or will not be made: nothing is half-done."""
         self._is_scheduled = False
@@ -114,15 +116,22 @@ class Job:
                 is_ours = await self.worker.start()
             except KubeError as problem:
                 failures += 1
+                self._refused(problem.message)
                 await self._tell("WorkerPodCreateFailed", f"pod {self.worker.name} is not created: {problem.message}")
             else:
                 self._log.info("worker created" if is_ours else "job runs in another pod", slot=self._claimed.slot.name)
+                self._refused("")
                 self.placed.set()
                 return is_ours
             if self._clock.monotonic() >= deadline or self.renewal.loss or self._claimed.line.cancel_deadline:
                 return False
             pause = basics.tunables.write_backoff.delay_seconds(failures, basics.rng)
             await first_of(changed.wait(), self._clock.sleep(pause))
+
+    def _refused(self, refusal: str) -> None:
+        if refusal != self.refusal:
+            self.refusal = refusal
+            self._on_change()
 
     def _unstarted(self) -> Outcome:
         if self._claimed.line.cancel_deadline is None:

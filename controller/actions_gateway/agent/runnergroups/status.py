@@ -22,6 +22,8 @@ class GroupFacts:
     session_problem: str
     verdict: Verdict
     credential: dict[str, Any] | None
+    refusals: tuple[str, ...] = ()
+    """What the API server says of the pods that it does not admit, one of each claimed job that waits for it."""
 
 
 def decide_ready(facts: GroupFacts) -> Condition:
@@ -46,11 +48,20 @@ def decide_ready(facts: GroupFacts) -> Condition:
     return ready(ConditionStatus.FALSE, Reason.NO_ACTIVE_SESSIONS, f"No session is open: {cause.rstrip('.')}.")
 
 
+def decide_degraded(facts: GroupFacts) -> Condition:
+    """The condition Degraded: whether claimed jobs wait because their pods are not admitted."""
+    if not facts.refusals:
+        text = "No claimed job waits for its pod to be admitted."
+        return Condition(ConditionType.DEGRADED, ConditionStatus.FALSE, Reason.WORKERS_ADMITTED, text)
+    text = f"Claimed jobs whose pods are not admitted: {len(facts.refusals)}; the API server says: {facts.refusals[0]}"
+    return Condition(ConditionType.DEGRADED, ConditionStatus.TRUE, Reason.WORKERS_REFUSED, text)
+
+
 def decide_status(manifest: dict[str, Any], facts: GroupFacts, *, now: datetime) -> dict[str, Any] | None:
     """The merge patch for the status subresource, None when the object says it all already."""
     current = manifest.get("status") or {}
     generation = int(manifest["metadata"].get("generation") or 0)
-    decided = (decide_ready(facts), facts.verdict.condition)
+    decided = (decide_ready(facts), facts.verdict.condition, decide_degraded(facts))
     wanted: dict[str, Any] = {
         "conditions": set_conditions(current.get("conditions") or [], decided, generation=generation, now=now),
         "activeSessions": facts.active_sessions,
@@ -58,7 +69,16 @@ def decide_status(manifest: dict[str, Any], facts: GroupFacts, *, now: datetime)
         "pendingJobs": facts.pending_jobs,
         "observedGeneration": generation,
     }
-    if facts.credential is not None:
-        wanted["credential"] = facts.credential
     changed = {key: value for key, value in wanted.items() if current.get(key) != value}
+    if facts.verdict.reason is not Reason.CREDENTIAL_UNKNOWN and current.get("credential") != facts.credential:
+        changed["credential"] = _replacement(current.get("credential"), facts.credential)
     return {"status": changed} if changed else None
+
+
+def _replacement(before: Any, after: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The part of a merge patch that leaves exactly `after`: what is no longer said is nulled (RFC 7386)."""
+    if after is None or not isinstance(before, dict):
+        return after
+    return dict.fromkeys(before.keys() - after.keys()) | {
+        key: _replacement(before.get(key), value) if isinstance(value, dict) else value for key, value in after.items()
+    }

@@ -177,6 +177,7 @@ class GroupUnits:
             session_problem=acquirer.problem,
             verdict=tokens.verdict,
             credential=tokens.status,
+            refusals=tuple(job.refusal for job in unit.jobs if job.refusal and not job.has_ended),
         )
 
     async def _write(self, unit: GroupUnit, patch: dict[str, object]) -> None:

@@ -70,7 +70,7 @@ def from_refusal(problem: GitHubError, app_id: str, installation_id: int) -> Ver
     match problem:
         case Unauthorized():
             reason = Reason.KEY_REJECTED
-            advice = f"GitHub does not accept the key privateKey for the App {app_id} (appId)"
+            advice = f"GitHub does not accept privateKey as a key of the App {app_id} (appId)"
         case NotFound():
             reason = Reason.INSTALLATION_NOT_FOUND
             advice = f"the App {app_id} has no installation {installation_id} (installationId)"
