@@ -87,11 +87,37 @@ def test_the_steps_real_output_can_be_read(sandbox: Any, tmp_path: Path) -> None
     assert "not actions/setup-node" in answer.out
 
 
-def test_after_the_jobs_the_gateway_is_healthy_and_rests_with_one_session_per_group(sandbox: Any) -> None:
-    health = sandbox.gw("health", "team-a")
+def test_after_its_jobs_the_gateway_is_healthy_with_sessions_open_and_nothing_in_flight(sandbox: Any) -> None:
+    health = sandbox.gw("health", "team-a", "--wait", "60s")
     assert health.code == 0, health
-    groups = json.loads(sandbox.gw("runner-group", "list", "-n", "team-a", "--output", "json").out)
-    assert "cpu-runners" in json.dumps(groups)
+    groups = json.loads(sandbox.gw("runner-group", "list", "-n", "team-a", "--output", "json").out)["items"]
+    assert sorted(group["name"] for group in groups) == ["team-a-cpu-runners", "team-a-gpu-runners"]
+    for group in groups:
+        assert group["active_sessions"] >= 1, group
+        assert (group["active_jobs"], group["pending_jobs"]) == (0, 0), group
+
+
+def test_a_quota_that_admits_no_worker_is_told_and_raising_it_starts_the_job(sandbox: Any, tmp_path: Path) -> None:
+    workflow = tmp_path / "blocked.yml"
+    workflow.write_text("on: push\njobs:\n  a:\n    runs-on: [self-hosted, linux]\n    steps: [{run: 'true'}]\n")
+    made = sandbox.kubectl("create", "quota", "tight", "-n", "team-a", "--hard=pods=1")
+    assert made.code == 0, made
+    try:
+        blocked = sandbox.gw("sandbox", "run", str(workflow), "--timeout", "5s")
+        assert blocked.code == 5, blocked
+        told = sandbox.kubectl(
+            "wait", "--for=condition=Degraded", "runnergroup", "--all", "-n", "team-a", "--timeout=1s"
+        )
+        assert "team-a-cpu-runners condition met" in told.out, told
+        described = sandbox.kubectl("describe", "runnergroup", "-n", "team-a", "team-a-cpu-runners")
+        assert "exceeded quota: tight" in described.out
+    finally:
+        sandbox.kubectl("delete", "quota", "tight", "-n", "team-a")
+    healed = sandbox.kubectl(
+        *("wait", "--for=condition=Degraded=false", "runnergroup", "--all", "-n", "team-a", "--timeout=60s"),
+        timeout_seconds=90,
+    )
+    assert healed.code == 0, healed
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Real components that tests use where they are found: skipped with one line elsewhere, a failure in CI."""
 
+import functools
 import json
 import os
 import re
@@ -12,6 +13,7 @@ import pytest
 KUBECTL_MINIMUM = (1, 30)
 
 
+@functools.cache
 def require_kubectl() -> str:
     """The path of a kubectl of version 1.30 or newer; skips, or under CI=true fails, without one."""
     path = shutil.which("kubectl")

@@ -193,6 +193,7 @@ class Agent:
     def _count_answer(self, api: Api, status: int | None) -> None:
         metrics, namespace = self._basics.metrics, self._basics.namespace
         metrics.inc(GITHUB_REQUESTS, namespace=namespace, api=api.value, code_class=code_class(status))
+        log.debug("github answered", api=api.value, status=status)
         if (budget := self._rest.rate_limit) is not None:
             metrics.set(GITHUB_RATE_LIMIT_LIMIT, budget.limit, namespace=namespace)
             metrics.set(GITHUB_RATE_LIMIT_REMAINING, budget.remaining, namespace=namespace)

@@ -2,11 +2,7 @@
 
 import asyncio
 import contextlib
-import json
 import os
-import re
-import shutil
-import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,20 +26,12 @@ from support.apiserver import (
     widget,
     widget_crd,
 )
-
-KUBECTL = shutil.which("kubectl") or ""
-
-
-def _minor_version() -> int:
-    if not KUBECTL:
-        return 0
-    answer = subprocess.run([KUBECTL, "version", "--client", "-o", "json"], capture_output=True, text=True, check=False)
-    if answer.returncode:
-        return 0
-    return int(re.sub(r"\D", "", json.loads(answer.stdout)["clientVersion"]["minor"]))
+from support.components import require_kubectl
 
 
-pytestmark = pytest.mark.skipif(_minor_version() < 30, reason="needs kubectl 1.30 or newer")
+@pytest.fixture(autouse=True)
+def _kubectl_is_there() -> None:
+    require_kubectl()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +57,7 @@ class Kubectl:
 
     async def start(self, *arguments: str, **environment: str) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
-            KUBECTL,
+            require_kubectl(),
             "--namespace",
             self._namespace,
             *arguments,

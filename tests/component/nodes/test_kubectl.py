@@ -2,25 +2,26 @@
 
 import asyncio
 import os
-import shutil
 from pathlib import Path
 
 import pytest
 
 from actions_gateway.kube import resources as r
+from support.components import require_kubectl
 
 from .test_workloads import OBEDIENT, deployment
 from .world import World, play
 
-KUBECTL = shutil.which("kubectl")
-pytestmark = pytest.mark.skipif(KUBECTL is None, reason="this machine has no kubectl")
+
+@pytest.fixture(autouse=True)
+def _kubectl_is_there() -> None:
+    require_kubectl()
 
 
 async def kubectl(world: World, *words: str) -> str:
     """Standard output; a failure shows the standard error."""
-    assert KUBECTL is not None
     process = await asyncio.create_subprocess_exec(
-        KUBECTL,
+        require_kubectl(),
         *words,
         env={"PATH": os.environ["PATH"], "HOME": str(world.folder), "KUBECONFIG": str(world.kubeconfig)},
         stdout=asyncio.subprocess.PIPE,

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from datetime import datetime
 
+import structlog
+
 from actions_gateway.engine.clock import Clock
 from actions_gateway.kube.client import KubeClient
 from actions_gateway.kube.events import EventRecorder
@@ -16,6 +18,8 @@ from actions_gateway.manager.gateway.mirror import Mirrors
 from actions_gateway.manager.gateway.snapshot import Failure, Key, Plan, Snapshot
 from actions_gateway.manager.gateway.status import build_status, decide_announcements
 from actions_gateway.settings import ManagerSettings
+
+log = structlog.get_logger(__name__)
 
 
 class ProvisioningIncomplete(RuntimeError):
@@ -56,6 +60,7 @@ class GatewayReconciler:
         if snapshot is None or plan is None:
             self._fleet.forget(key)
             return None
+        log.debug("gateway planned", namespace=key[0], name=key[1], stages=[len(stage) for stage in plan.stages])
         failures = await self._writer.apply_plan(plan, namespace=key[0])
         now = self._clock.now()
         after = self._after_writes(snapshot, key)
