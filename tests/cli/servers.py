@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from actions_gateway.engine.clock import SystemClock
 from actions_gateway.kube import resources as r
-from actions_gateway.kube.client import KubeClient, load_configuration
+from actions_gateway.kube.client import KubeClient
+from actions_gateway.kube.configuration import load_configuration
 from actions_gateway.manager.installation import crd_manifests
 from gateway_sandbox.apiserver.server import LEFT_OUT, ApiServer
 from gateway_sandbox.certificates import SandboxCertificates

@@ -21,7 +21,8 @@ from actions_gateway.engine.backoff import Backoff
 from actions_gateway.engine.clock import SystemClock
 from actions_gateway.engine.supervision import cancel_and_wait
 from actions_gateway.github.http import GitHubHttp
-from actions_gateway.kube.client import KubeClient, load_configuration
+from actions_gateway.kube.client import KubeClient
+from actions_gateway.kube.configuration import load_configuration
 from actions_gateway.kube.resources import (
     CRDS,
     EVENTS,

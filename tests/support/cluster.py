@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from actions_gateway.engine.clock import Clock, SystemClock
-from actions_gateway.kube.client import KubeClient, load_configuration
+from actions_gateway.kube.client import KubeClient
+from actions_gateway.kube.configuration import load_configuration
 from gateway_sandbox.apiserver.server import ApiServer
 
 TOKEN = "component-test-token"

@@ -11,7 +11,8 @@ import aiohttp
 
 from actions_gateway.api.names import AGENT
 from actions_gateway.engine.clock import Clock, SystemClock
-from actions_gateway.kube.client import KubeClient, load_configuration
+from actions_gateway.kube.client import KubeClient
+from actions_gateway.kube.configuration import load_configuration
 from actions_gateway.kube.errors import Forbidden, NotFound
 from actions_gateway.kube.resources import (
     ACTIONSGATEWAYS,
