@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import sys
 from pathlib import Path
 
 import pytest
@@ -116,7 +115,7 @@ def test_a_pod_of_two_containers_waits_for_both(tmp_path: Path) -> None:
 
 def test_deletion_gives_the_grace_and_then_takes_everything(tmp_path: Path) -> None:
     """The main process ignores SIGTERM, and a daemon has left its session."""
-    daemon = f"{sys.executable} -c 'import os,time; os.setsid(); print(\"up\", flush=True); time.sleep(600)' &"
+    daemon = "setsid sh -c 'echo up; exec sleep 600' &"
 
     async def scenario(world: World) -> None:
         pod = await world.create_pod("p", f"trap 'echo asked' TERM; {daemon} while :; do sleep 0.05; done")
