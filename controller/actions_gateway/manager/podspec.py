@@ -47,7 +47,7 @@ def probes() -> dict[str, Any]:
     return {
         "startupProbe": _probe("/healthz", period_seconds=1, failures=120),
         "livenessProbe": _probe("/healthz", period_seconds=20, failures=3),
-        "readinessProbe": _probe("/readyz", period_seconds=5, failures=2),
+        "readinessProbe": _probe("/readyz", period_seconds=2, failures=5),
     }
 
 
