@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from .onboarding import KEY, Onboarding, manager_makes_ready
 from .rig import Gw, environment
 from .servers import Servers, running_servers
 
@@ -37,3 +38,11 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """An API server and a GitHub simulator for the tests of one file."""
     with running_servers(tmp_path_factory.mktemp("servers")) as running:
         yield running
+
+
+@pytest.fixture
+def add(tmp_path: Path) -> Onboarding:
+    onboarding = Onboarding(Gw(), tmp_path)
+    onboarding.key_file.write_text(KEY)
+    onboarding.cluster.on_create = manager_makes_ready(onboarding.cluster)
+    return onboarding
