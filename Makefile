@@ -37,8 +37,11 @@ format: $(READY) ## Rewrite the code in the house format
 	@$(BIN)/ruff check --fix .
 
 generate: $(READY) ## Rebuild everything that is generated and committed
-	@$(BIN)/python -m actions_gateway.manager.generate
+	@$(BIN)/python -m actions_gateway.installation.generate
 	@$(BIN)/python -m gw.checks.index
+
+controlplane: $(READY) ## Build the real Kubernetes control plane (needs Go; once per machine, outside this folder)
+	@$(BIN)/python -m gateway_sandbox.controlplane build $(ARGS)
 
 bench: $(READY) ## Measure what the documentation claims; never part of the tests
 	@$(BIN)/python tests/bench $(ARGS)
@@ -64,4 +67,4 @@ $(PINNED): requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $(PINNED)
 
-.PHONY: help demo test lint types format generate bench requirements clean
+.PHONY: help demo test lint types format generate controlplane bench requirements clean

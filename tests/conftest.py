@@ -1,7 +1,28 @@
 """What every test shares."""
 
+import asyncio
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import settings
+
+from gateway_sandbox.certificates import SandboxCertificates
+from gateway_sandbox.controlplane.server import ControlPlane
+from support.components import require_control_plane
 
 # A shared machine may stall any single example; how long code takes is the benchmark's business.
 settings.register_profile("project", deadline=None)
 settings.load_profile("project")
+
+
+@pytest.fixture(scope="session")
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """The one real control plane of the test session; each test takes namespaces of its own."""
+    require_control_plane()
+    folder = tmp_path_factory.mktemp("controlplane")
+    plane = ControlPlane(folder / "data", SandboxCertificates.create(folder / "certificates"))
+    asyncio.run(plane.start(timeout_seconds=120.0))
+    try:
+        yield plane
+    finally:
+        plane.stop()

@@ -1,4 +1,4 @@
-"""The sandbox's own certificate authority and server certificate, made anew for each sandbox.
+"""The sandbox's own certificate authorities and what they sign, made anew for each sandbox.
 
 HTTPS on loopback is needed, since kubectl sends no bearer token over plain HTTP and the gateway accepts only https
 URLs of GitHub. The extensions are those that Python's strict X.509 verification asks for.
@@ -21,42 +21,90 @@ _ADDRESSES = ("127.0.0.1",)
 
 
 @dataclass(frozen=True, slots=True)
-class SandboxCertificates:
-    """Paths of the authority, the server certificate and its key, all in PEM."""
+class KeyPair:
+    """Paths of a certificate and its key, both in PEM."""
 
-    ca_path: Path
     certificate_path: Path
     key_path: Path
 
+
+class CertificateAuthority:
+    """An authority whose key lives in this process only."""
+
+    def __init__(self, folder: Path, *, stem: str, common_name: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._certificate = _authority(self._key, common_name)
+        self.path = folder / f"{stem}.crt"
+        """Its certificate."""
+        self.path.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
+
+    def issue_server(self, stem: str, common_name: str, *, names: tuple[str, ...] = ()) -> KeyPair:
+        """A certificate for a listener on loopback, reachable under further DNS `names`."""
+        alternatives: list[x509.GeneralName] = [x509.DNSName(name) for name in (*_HOST_NAMES, *names)]
+        alternatives += [x509.IPAddress(ipaddress.ip_address(address)) for address in _ADDRESSES]
+        return self._issue(self._folder / stem, _name(common_name), ExtendedKeyUsageOID.SERVER_AUTH, alternatives)
+
+    def issue_client(
+        self, stem: str, user: str, groups: tuple[str, ...] = (), *, folder: Path | None = None
+    ) -> KeyPair:
+        """A certificate that the Kubernetes API takes for `user` in `groups` (Kubernetes, "Authenticating").
+
+        It is written to `folder`, else beside the authority's.
+        """
+        attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
+        subject = x509.Name([*attributes, x509.NameAttribute(NameOID.COMMON_NAME, user)])
+        return self._issue((folder or self._folder) / stem, subject, ExtendedKeyUsageOID.CLIENT_AUTH, [])
+
+    def _issue(
+        self, place: Path, subject: x509.Name, usage: x509.ObjectIdentifier, alternatives: list[x509.GeneralName]
+    ) -> KeyPair:
+        key = ec.generate_private_key(ec.SECP256R1())
+        builder = (
+            _builder(subject, self._certificate.subject, key)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_key_usage(signs_certificates=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
+        )
+        if alternatives:
+            builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+        certificate = builder.sign(self._key, hashes.SHA256())
+        pair = KeyPair(place.with_name(f"{place.name}.crt"), place.with_name(f"{place.name}.key"))
+        pair.certificate_path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        write_private_key(pair.key_path, key)
+        return pair
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxCertificates:
+    """The sandbox's authority and the server certificate that its listeners share."""
+
+    authority: CertificateAuthority
+    server: KeyPair
+
+    @property
+    def ca_path(self) -> Path:
+        """The authority's certificate."""
+        return self.authority.path
+
     @property
     def ca_pem(self) -> str:
-        """The authority's certificate."""
+        """The authority's certificate as text."""
         return self.ca_path.read_text()
 
     @classmethod
     def create(cls, folder: Path) -> "SandboxCertificates":
-        """Makes an authority (whose key is thrown away) and one server certificate for loopback."""
-        folder.mkdir(parents=True, exist_ok=True)
-        now = datetime.now(UTC)
-        ca_key = ec.generate_private_key(ec.SECP256R1())
-        ca = _authority(ca_key, now)
-        key = ec.generate_private_key(ec.SECP256R1())
-        certificate = _server_certificate(key, ca, ca_key, now)
-        paths = cls(folder / "ca.crt", folder / "server.crt", folder / "server.key")
-        paths.ca_path.write_bytes(ca.public_bytes(serialization.Encoding.PEM))
-        paths.certificate_path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        paths.key_path.touch(mode=0o600)
-        paths.key_path.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-        )
-        return paths
+        """Makes an authority and one server certificate for loopback."""
+        authority = CertificateAuthority(folder, stem="ca", common_name="Actions Gateway sandbox CA")
+        return cls(authority, authority.issue_server("server", "Actions Gateway sandbox"))
 
     def server_context(self) -> ssl.SSLContext:
         """For a listener."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.certificate_path, self.key_path)
+        context.load_cert_chain(self.server.certificate_path, self.server.key_path)
         return context
 
     def client_context(self) -> ssl.SSLContext:
@@ -64,10 +112,18 @@ class SandboxCertificates:
         return ssl.create_default_context(cafile=str(self.ca_path))
 
 
-def _authority(key: ec.EllipticCurvePrivateKey, now: datetime) -> x509.Certificate:
-    name = _name("Actions Gateway sandbox CA")
+def write_private_key(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
+    """The key in PEM, readable by its owner only."""
+    path.touch(mode=0o600)
+    path.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+
+
+def _authority(key: ec.EllipticCurvePrivateKey, common_name: str) -> x509.Certificate:
+    name = _name(common_name)
     return (
-        _builder(name, name, key, now)
+        _builder(name, name, key)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_key_usage(signs_certificates=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
@@ -75,26 +131,8 @@ def _authority(key: ec.EllipticCurvePrivateKey, now: datetime) -> x509.Certifica
     )
 
 
-def _server_certificate(
-    key: ec.EllipticCurvePrivateKey, ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey, now: datetime
-) -> x509.Certificate:
-    names: list[x509.GeneralName] = [x509.DNSName(name) for name in _HOST_NAMES]
-    names += [x509.IPAddress(ipaddress.ip_address(address)) for address in _ADDRESSES]
-    return (
-        _builder(_name("Actions Gateway sandbox"), ca.subject, key, now)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_key_usage(signs_certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
-        .sign(ca_key, hashes.SHA256())
-    )
-
-
-def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, now: datetime
-) -> x509.CertificateBuilder:
+def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+    now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)

@@ -5,7 +5,6 @@ into it is what a real cluster gets: the same CRDs, roles and manager Deployment
 """
 
 import asyncio
-import json
 import os
 import random
 import secrets
@@ -23,14 +22,15 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from actions_gateway.api.runnergroup import RUNNER_IMAGE
 from actions_gateway.engine.clock import Clock, SystemClock
 from actions_gateway.engine.supervision import cancel_and_wait, run_forever
+from actions_gateway.installation.manifests import installation_manifests
 from actions_gateway.kube.client import KubeClient, connect
 from actions_gateway.kube.resources import PRIORITYCLASSES, resource_of
 from actions_gateway.logs import configure_logging
-from actions_gateway.manager.installation import installation_manifests
 from gateway_sandbox.apiserver import LEFT_OUT, ApiServer
 from gateway_sandbox.certificates import SandboxCertificates
 from gateway_sandbox.controllers.run import run_controllers
 from gateway_sandbox.github.simulator import GitHubSimulator
+from gateway_sandbox.kubeconfigs import write_kubeconfig
 from gateway_sandbox.launcher import SandboxInfo
 from gateway_sandbox.nodes.images import Image, ImageTable, repository_of
 from gateway_sandbox.nodes.node import Node
@@ -178,7 +178,7 @@ class Cluster:
     def _write_credentials(self) -> None:
         admin_token = secrets.token_urlsafe(24)
         self.api.add_token(admin_token, "sandbox-admin", ("system:masters",))
-        _write_private(self._paths.kubeconfig, _kubeconfig(self.api.url, self._paths.ca, admin_token))
+        write_kubeconfig(self._paths.kubeconfig, url=self.api.url, ca_path=self._paths.ca, user={"token": admin_token})
         _write_private(self._paths.control_token, self._control_token)
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         pem = key.private_bytes(
@@ -237,21 +237,6 @@ def _runner_root(folder: Path, python: Path) -> Path:
     root = folder / "home" / "runner"
     install_runner_root(root, python=python)
     return root
-
-
-def _kubeconfig(url: str, ca_path: Path, token: str) -> str:
-    name = "gateway-sandbox"
-    return json.dumps(
-        {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": name, "cluster": {"server": url, "certificate-authority": str(ca_path)}}],
-            "users": [{"name": name, "user": {"token": token}}],
-            "contexts": [{"name": name, "context": {"cluster": name, "user": name, "namespace": "default"}}],
-            "current-context": name,
-        },
-        indent=1,
-    )
 
 
 def _write_private(path: Path, text: str) -> None:

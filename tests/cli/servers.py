@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from actions_gateway.engine.clock import SystemClock
+from actions_gateway.installation.manifests import crd_manifests
 from actions_gateway.kube import resources as r
 from actions_gateway.kube.client import KubeClient
 from actions_gateway.kube.configuration import load_configuration
-from actions_gateway.manager.installation import crd_manifests
 from gateway_sandbox.apiserver.server import LEFT_OUT, ApiServer
 from gateway_sandbox.certificates import SandboxCertificates
 from gateway_sandbox.github.settings import SimulatorSettings

@@ -10,15 +10,19 @@ from typing import NoReturn
 
 import pytest
 
+from gateway_sandbox.controlplane.assets import CONTROL_PLANE, ProgramsMissing, find_program, require_programs
+from gateway_sandbox.controlplane.programs import KUBECTL, Program
+
 KUBECTL_MINIMUM = (1, 30)
 
 
 @functools.cache
 def require_kubectl() -> str:
     """The path of a kubectl of version 1.30 or newer; skips, or under CI=true fails, without one."""
-    path = shutil.which("kubectl")
+    built = find_program(KUBECTL)
+    path = str(built) if built else shutil.which("kubectl")
     if path is None:
-        _lacks("kubectl is not installed: version 1.30 or newer, from your Kubernetes vendor, brings this test")
+        _lacks("kubectl is not installed: `make controlplane`, or version 1.30 or newer from your Kubernetes vendor")
     version = subprocess.run(
         [path, "version", "--client", "--output=json"], capture_output=True, text=True, check=True
     ).stdout
@@ -27,6 +31,14 @@ def require_kubectl() -> str:
     if found < KUBECTL_MINIMUM:
         _lacks(f"kubectl {client['gitVersion']} is too old: version 1.30 or newer brings this test")
     return path
+
+
+def require_control_plane(*others: Program) -> None:
+    """Skips, or under CI=true fails, where the programs of a real control plane (and `others`) are not there."""
+    try:
+        require_programs(*CONTROL_PLANE, *others)
+    except ProgramsMissing as problem:
+        _lacks(str(problem))
 
 
 def _lacks(reason: str) -> NoReturn:

@@ -11,6 +11,7 @@ import aiohttp
 
 from actions_gateway.api.names import AGENT
 from actions_gateway.engine.clock import Clock, SystemClock
+from actions_gateway.installation.manifests import crd_manifests
 from actions_gateway.kube.client import KubeClient
 from actions_gateway.kube.configuration import load_configuration
 from actions_gateway.kube.errors import Forbidden, NotFound
@@ -25,7 +26,6 @@ from actions_gateway.kube.resources import (
 )
 from actions_gateway.manager.gateway.children import CHILD_KINDS
 from actions_gateway.manager.gateway.controller import CONTROLLER, GatewayController
-from actions_gateway.manager.installation import crd_manifests
 from actions_gateway.metrics.catalog import RECONCILE_TOTAL, Component
 from actions_gateway.metrics.registry import Metrics
 from actions_gateway.settings import ManagerSettings

@@ -8,10 +8,10 @@ import yaml
 
 from actions_gateway.api import labels
 from actions_gateway.api.names import MANAGER, MANAGER_NAMESPACE
+from actions_gateway.installation import generate
+from actions_gateway.installation.generate import COMMAND, FOLDER, outdated, render_files
+from actions_gateway.installation.manifests import installation_manifests
 from actions_gateway.kube.resources import ALL
-from actions_gateway.manager import generate
-from actions_gateway.manager.generate import COMMAND, FOLDER, outdated, render_files
-from actions_gateway.manager.installation import installation_manifests
 from actions_gateway.settings import ManagerSettings
 
 Manifest = dict[str, Any]

@@ -8,9 +8,9 @@ import pytest
 
 from actions_gateway import agent
 from actions_gateway.api.names import AGENT_CLUSTER_ROLE, job_slot_name
+from actions_gateway.installation.rights import build_agent_role, build_manager_role, rbac_manifests
 from actions_gateway.kube import events, resources
 from actions_gateway.kube.resources import Resource
-from actions_gateway.manager.installation import build_agent_role, build_manager_role, rbac_manifests
 from support.rights import Right, is_allowed
 
 _VERBS = {

@@ -12,6 +12,7 @@ import aiohttp
 from actions_gateway.api.names import AGENT, MANAGER_LEASE, WORKLOAD_POLICY
 from actions_gateway.engine.clock import SystemClock
 from actions_gateway.engine.supervision import cancel_and_wait
+from actions_gateway.installation.rights import build_leader_role, build_manager_role
 from actions_gateway.kube.client import KubeClient
 from actions_gateway.kube.resources import (
     ACTIONSGATEWAYS,
@@ -21,7 +22,6 @@ from actions_gateway.kube.resources import (
     ROLEBINDINGS,
     RUNNERGROUPS,
 )
-from actions_gateway.manager.installation import build_leader_role, build_manager_role
 from actions_gateway.manager.run import run_manager
 from support.aio import run
 from support.manager_objects import SETTINGS, condition, gateway

@@ -12,8 +12,8 @@ from actions_gateway.api.names import AGENT, AGENT_CONTAINER, WORKER
 from actions_gateway.api.quantities import parse_quantity
 from actions_gateway.kube.client import Manifest
 from actions_gateway.kube.resources import DEPLOYMENTS
-from actions_gateway.manager import podspec
 from actions_gateway.manager.gateway.ownership import build_child, child_labels
+from actions_gateway.manifests import podspec
 
 GITHUB_APP_PATH = "/etc/actions-gateway/github-app"
 GITHUB_APP_KEYS = ("appId", "installationId", "privateKey")

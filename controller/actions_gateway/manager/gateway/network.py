@@ -12,7 +12,7 @@ from actions_gateway.api.names import AGENT, WORKLOAD_POLICY
 from actions_gateway.kube.client import Manifest
 from actions_gateway.kube.resources import NETWORKPOLICIES
 from actions_gateway.manager.gateway.ownership import build_child
-from actions_gateway.manager.netpolicy import from_monitoring, policy_spec, tcp, to_api_server, to_dns
+from actions_gateway.manifests.netpolicy import from_monitoring, policy_spec, tcp, to_api_server, to_dns
 
 HTTPS_PORT = 443
 PRIVATE_IPV4 = ("10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16")

@@ -7,7 +7,7 @@ NetworkPolicySpec).
 from typing import Any
 
 from actions_gateway.api import labels
-from actions_gateway.manager.podspec import METRICS_PORT
+from actions_gateway.manifests.podspec import METRICS_PORT
 
 Rule = dict[str, Any]
 

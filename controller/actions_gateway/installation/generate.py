@@ -8,18 +8,13 @@ from typing import Any
 import yaml
 
 from actions_gateway.api.runnergroup import RUNNER_IMAGE
-from actions_gateway.manager.installation import (
-    CONTROLLER_IMAGE,
-    REPLICAS,
-    Manifest,
-    build_namespace,
-    crd_manifests,
-    manager_manifests,
-    rbac_manifests,
-)
+from actions_gateway.installation.manager import REPLICAS, build_namespace, manager_manifests
+from actions_gateway.installation.manifests import CONTROLLER_IMAGE, crd_manifests
+from actions_gateway.installation.metadata import Manifest
+from actions_gateway.installation.rights import rbac_manifests
 from actions_gateway.settings import TenantNamespaces
 
-COMMAND = "python -m actions_gateway.manager.generate"
+COMMAND = "python -m actions_gateway.installation.generate"
 FOLDER = Path(__file__).parents[2] / "deploy"
 """Only in a checkout."""
 

@@ -1,0 +1,102 @@
+"""The manager's own workload: namespace, Deployment, disruption budget, network policy."""
+
+from actions_gateway.api import labels
+from actions_gateway.api.names import MANAGER, MANAGER_NAMESPACE
+from actions_gateway.installation.metadata import Manifest, metadata
+from actions_gateway.manifests import podspec
+from actions_gateway.manifests.netpolicy import from_monitoring, policy_spec, to_api_server, to_dns
+from actions_gateway.settings import TenantNamespaces
+
+REPLICAS = 2
+_SELECTOR = {"control-plane": "controller-manager", labels.APP_NAME: "gmc"}
+_TERMINATION_GRACE_SECONDS = 10
+"""The manager holds no state: it needs this only to release its lease."""
+
+
+def manager_manifests(
+    *, image: str, replicas: int, worker_image: str, tenant_namespaces: TenantNamespaces, log_level: str
+) -> list[Manifest]:
+    """The manager's Deployment and what surrounds it."""
+    environment = {
+        "HEALTH_PORT": str(podspec.HEALTH_PORT),
+        "METRICS_PORT": str(podspec.METRICS_PORT),
+        "CONTROLLER_IMAGE": image,
+        "WORKER_IMAGE": worker_image,
+        "TENANT_NAMESPACES": tenant_namespaces.value,
+        "LOG_LEVEL": log_level,
+    }
+    return [_network_policy(), _disruption_budget(), _deployment(image, replicas, environment)]
+
+
+def build_namespace() -> Manifest:
+    """The manager's namespace, at the strictest Pod Security level."""
+    levels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn", "audit")}
+    return {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": MANAGER_NAMESPACE, "labels": {labels.APP_PART_OF: labels.PART_OF, **levels}},
+    }
+
+
+def _deployment(image: str, replicas: int, environment: dict[str, str]) -> Manifest:
+    container = {
+        "name": "manager",
+        "image": image,
+        "args": ["manager"],
+        "env": podspec.identity() + podspec.plain(environment),
+        "ports": podspec.ports(),
+        **podspec.probes(),
+        "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"cpu": "1", "memory": "512Mi"}},
+        "securityContext": podspec.container_security(),
+    }
+    spread = {
+        "maxSkew": 1,
+        "topologyKey": "kubernetes.io/hostname",
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {"matchLabels": dict(_SELECTOR)},
+    }
+    about = metadata(MANAGER, namespaced=True)
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": about,
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": dict(_SELECTOR)},
+            "template": {
+                "metadata": {"labels": {**about["labels"], **_SELECTOR}},
+                "spec": {
+                    "serviceAccountName": MANAGER,
+                    "enableServiceLinks": False,
+                    "terminationGracePeriodSeconds": _TERMINATION_GRACE_SECONDS,
+                    "securityContext": podspec.pod_security(),
+                    "topologySpreadConstraints": [spread],
+                    "containers": [container],
+                },
+            },
+        },
+    }
+
+
+def _disruption_budget() -> Manifest:
+    """One replica may always go, so that no drain waits, a single replica's included."""
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": metadata(MANAGER, namespaced=True),
+        "spec": {
+            "maxUnavailable": 1,
+            "selector": {"matchLabels": dict(_SELECTOR)},
+            "unhealthyPodEvictionPolicy": "AlwaysAllow",
+        },
+    }
+
+
+def _network_policy() -> Manifest:
+    """The manager is scraped from namespaces that watch, and speaks to nothing but DNS and the API server."""
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": metadata(MANAGER, namespaced=True),
+        "spec": policy_spec(_SELECTOR, ingress=[from_monitoring()], egress=[to_dns(), to_api_server()]),
+    }

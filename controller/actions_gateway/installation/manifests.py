@@ -1,0 +1,40 @@
+"""The whole installation in order; `controller/deploy/` and the sandbox apply it as it stands."""
+
+from actions_gateway import __version__
+from actions_gateway.api.crd import gateway_crd, runner_group_crd
+from actions_gateway.api.runnergroup import RUNNER_IMAGE
+from actions_gateway.installation.manager import REPLICAS, build_namespace, manager_manifests
+from actions_gateway.installation.metadata import Manifest
+from actions_gateway.installation.rights import rbac_manifests
+from actions_gateway.settings import TenantNamespaces
+
+CONTROLLER_IMAGE = f"actions-gateway/controller:{__version__}"
+"""The image of manager, agent and the worker's wrapper; an installation replaces it by one that its nodes can pull."""
+
+
+def installation_manifests(
+    *,
+    image: str = CONTROLLER_IMAGE,
+    replicas: int = REPLICAS,
+    worker_image: str = RUNNER_IMAGE,
+    tenant_namespaces: TenantNamespaces = TenantNamespaces.ANY,
+    log_level: str = "info",
+) -> list[Manifest]:
+    """Everything that an installation applies, in an order in which each object's needs stand before it."""
+    return [
+        *crd_manifests(),
+        build_namespace(),
+        *rbac_manifests(),
+        *manager_manifests(
+            image=image,
+            replicas=replicas,
+            worker_image=worker_image,
+            tenant_namespaces=tenant_namespaces,
+            log_level=log_level,
+        ),
+    ]
+
+
+def crd_manifests() -> list[Manifest]:
+    """The CustomResourceDefinitions."""
+    return [gateway_crd(), runner_group_crd()]

@@ -1,0 +1,106 @@
+"""Rights of the components: agent, manager and the manager's leader lease.
+
+The agent's rights are one fixed ClusterRole, bound per namespace; the manager holds `bind` on that single name, so that
+it can grant nothing else, and no right on Secrets.
+"""
+
+from actions_gateway.api.names import (
+    AGENT_CLUSTER_ROLE,
+    API_GROUP,
+    JOB_SLOTS,
+    MANAGER,
+    MANAGER_CLUSTER_ROLE,
+    MANAGER_LEASE,
+    MANAGER_NAMESPACE,
+    job_slot_name,
+)
+from actions_gateway.installation.metadata import RBAC_GROUP, Manifest, cluster_role, metadata, rule
+
+_LEADER_ROLE = "gmc-leader-election"
+
+
+def rbac_manifests() -> list[Manifest]:
+    """Rights of agents and manager; the manager's namespace has to exist."""
+    return [
+        build_agent_role(),
+        build_manager_role(),
+        build_leader_role(),
+        _service_account(),
+        _binding("ClusterRoleBinding", MANAGER_CLUSTER_ROLE, "ClusterRole"),
+        _binding("RoleBinding", _LEADER_ROLE, "Role"),
+    ]
+
+
+def build_agent_role() -> Manifest:
+    """What an agent may do in its own namespace.
+
+    It may read, change and delete only the job Secrets, whose names are a bounded set; so it cannot read any other
+    Secret of the tenant, and it can list none.
+    """
+    slots = [job_slot_name(slot) for slot in range(1, JOB_SLOTS + 1)]
+    return cluster_role(
+        AGENT_CLUSTER_ROLE,
+        [
+            rule("", ["pods"], ["get", "list", "watch", "create", "patch", "delete"]),
+            rule("", ["secrets"], ["create"]),
+            rule("", ["secrets"], ["get", "patch", "delete"], names=slots),
+            rule(API_GROUP, ["runnergroups"], ["get", "list", "watch"]),
+            rule(API_GROUP, ["runnergroups/status"], ["get", "patch"]),
+            *_event_rules(),
+        ],
+    )
+
+
+def build_manager_role() -> Manifest:
+    """What the manager may do in every namespace. Its reads are lists and watches; its writes are mostly applies."""
+    kept = ["list", "watch", "create", "patch", "delete"]
+    return cluster_role(
+        MANAGER_CLUSTER_ROLE,
+        [
+            rule(API_GROUP, ["actionsgateways"], ["list", "watch"]),
+            rule(API_GROUP, ["actionsgateways/status"], ["patch"]),
+            # Without it, admission may refuse an owner reference that blocks the owner's deletion.
+            rule(API_GROUP, ["actionsgateways/finalizers"], ["update"]),
+            rule(API_GROUP, ["runnergroups"], kept),
+            rule("", ["namespaces"], ["list", "watch", "patch"]),
+            rule("", ["serviceaccounts"], kept),
+            rule("apps", ["deployments"], kept),
+            rule("networking.k8s.io", ["networkpolicies"], kept),
+            rule(RBAC_GROUP, ["rolebindings"], kept),
+            rule(RBAC_GROUP, ["clusterroles"], ["bind"], names=[AGENT_CLUSTER_ROLE]),
+            *_event_rules(),
+        ],
+    )
+
+
+def build_leader_role() -> Manifest:
+    """The leader lease, in the manager's own namespace; creation cannot be confined to a name."""
+    lease = "coordination.k8s.io"
+    return {
+        "apiVersion": f"{RBAC_GROUP}/v1",
+        "kind": "Role",
+        "metadata": metadata(_LEADER_ROLE, namespaced=True),
+        "rules": [
+            rule(lease, ["leases"], ["create"]),
+            rule(lease, ["leases"], ["get", "update"], names=[MANAGER_LEASE]),
+        ],
+    }
+
+
+def _service_account() -> Manifest:
+    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata(MANAGER, namespaced=True)}
+
+
+def _binding(kind: str, name: str, role_kind: str) -> Manifest:
+    return {
+        "apiVersion": f"{RBAC_GROUP}/v1",
+        "kind": kind,
+        "metadata": metadata(name, namespaced=kind == "RoleBinding"),
+        "roleRef": {"apiGroup": RBAC_GROUP, "kind": role_kind, "name": name},
+        "subjects": [{"kind": "ServiceAccount", "name": MANAGER, "namespace": MANAGER_NAMESPACE}],
+    }
+
+
+def _event_rules() -> list[Manifest]:
+    """Both groups: which one a client writes is its own business, and one is not served by the other's right."""
+    return [rule(group, ["events"], ["create", "patch"]) for group in ("", "events.k8s.io")]

@@ -1,0 +1,1 @@
+"""Parts of manifests that manager and tenants' pods have in common: pod specs and rules of network policies."""

@@ -1,0 +1,120 @@
+"""The real control plane itself: it starts, knows its callers, records them, and ends whatever happens."""
+
+import json
+import os
+import random
+import select
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from actions_gateway.engine.clock import SystemClock
+from actions_gateway.kube.client import connect
+from actions_gateway.kube.errors import Forbidden
+from actions_gateway.kube.listwatch import list_watch
+from actions_gateway.kube.resources import CONFIGMAPS, NAMESPACES
+from gateway_sandbox.controlplane.assets import ASSETS_VARIABLE, ProgramsMissing, find_program, require_programs
+from gateway_sandbox.controlplane.programs import API_SERVER, ETCD, KUBERNETES_VERSION, KWOK, cache_folder
+from gateway_sandbox.controlplane.server import ControlPlane
+from support.aio import run
+from support.components import require_control_plane
+
+START_AND_HANG = """
+import asyncio, sys
+from pathlib import Path
+from gateway_sandbox.certificates import SandboxCertificates
+from gateway_sandbox.controlplane.server import ControlPlane, Options
+folder = Path(sys.argv[1])
+plane = ControlPlane(folder / "data", SandboxCertificates.create(folder / "pki"), Options(False, False))
+asyncio.run(plane.start())
+print(*plane.pids.values(), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_it_serves_the_pinned_version_to_its_administrator(control_plane: ControlPlane) -> None:
+    async def scenario() -> str:
+        async with connect(control_plane.kubeconfig) as client:
+            return str((await client.request("GET", "/version"))["gitVersion"])
+
+    assert run(scenario()) == KUBERNETES_VERSION
+
+
+def test_a_user_without_rights_is_refused_and_the_audit_log_says_who(control_plane: ControlPlane) -> None:
+    async def scenario() -> None:
+        async with connect(control_plane.kubeconfig_for("nobody-in-particular", ("strangers",))) as client:
+            with pytest.raises(Forbidden):
+                await client.list(CONFIGMAPS, "kube-system")
+
+    run(scenario())
+    events = [json.loads(line) for line in control_plane.audit_log.read_text().splitlines()]
+    (event,) = [event for event in events if event["user"]["username"] == "nobody-in-particular"]
+    assert (event["verb"], event["objectRef"]["resource"], event["responseStatus"]["code"]) == (
+        "list",
+        "configmaps",
+        403,
+    )
+    assert "requestObject" not in event
+
+
+def test_a_new_namespace_gets_its_account_from_the_real_controllers(control_plane: ControlPlane) -> None:
+    async def scenario() -> str:
+        async with connect(control_plane.kubeconfig) as client:
+            made = await client.create(NAMESPACES, {"metadata": {"generateName": "fresh-"}})
+            name = str(made["metadata"]["name"])
+            changes = list_watch(client, CONFIGMAPS, name, clock=SystemClock(), rng=random.Random(1))
+            async for change in changes:
+                if change.object and change.object["metadata"]["name"] == "kube-root-ca.crt":
+                    break
+            return name
+
+    assert run(scenario()).startswith("fresh-")
+
+
+def test_nothing_outlives_a_parent_that_is_killed(tmp_path: Path) -> None:
+    require_control_plane()
+    parent = subprocess.Popen(
+        [sys.executable, "-c", START_AND_HANG, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert parent.stdout is not None
+    assert parent.stdin is not None
+    try:
+        handles = [os.pidfd_open(int(pid)) for pid in parent.stdout.readline().split()]
+    finally:
+        os.kill(parent.pid, signal.SIGKILL)
+        parent.wait()
+        parent.stdin.close()
+        parent.stdout.close()
+    assert len(handles) == 2
+    for handle in handles:
+        # A process's handle becomes readable when it ends.
+        ended, _, _ = select.select([handle], [], [], 10.0)
+        os.close(handle)
+        assert ended
+
+
+def test_the_named_assets_come_before_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = tmp_path / ETCD.name
+    mine.write_text("#!/bin/sh\n")
+    mine.chmod(0o755)
+    monkeypatch.setenv(ASSETS_VARIABLE, str(tmp_path))
+    assert find_program(ETCD) == mine
+
+
+def test_what_is_missing_is_named_with_the_target_that_builds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv(ASSETS_VARIABLE, raising=False)
+    with pytest.raises(ProgramsMissing, match=r"etcd, kube-apiserver not found .*`make controlplane"):
+        require_programs(ETCD, API_SERVER)
+
+
+def test_modules_that_differ_have_caches_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder(ETCD) == cache_folder(API_SERVER)
+    assert cache_folder(ETCD) != cache_folder(KWOK)
+    assert tmp_path in cache_folder(ETCD).parents
