@@ -45,6 +45,9 @@ INSTALLATION_ID = 1
 PRIORITY_CLASSES = MappingProxyType({"runner-critical": 1000, "runner-standard": 100})
 """Those of the getting-started example, with their priority values."""
 
+NOT_SERVED_GROUPS = frozenset({"admissionregistration.k8s.io"})
+"""API groups of the installation that the embedded API server does not serve (`LEFT_OUT` says so to its users)."""
+
 _FIELD_MANAGER = "gw-sandbox"
 _STATE_FOLDER = "state"
 
@@ -193,6 +196,8 @@ class Cluster:
 
     async def _install(self, client: KubeClient) -> None:
         for manifest in installation_manifests(image=CONTROLLER_IMAGE, replicas=1):
+            if manifest["apiVersion"].partition("/")[0] in NOT_SERVED_GROUPS:
+                continue
             resource = resource_of(manifest["apiVersion"], manifest["kind"])
             if resource is None:
                 raise RuntimeError(f"the installation holds a {manifest['kind']}, which the sandbox cannot apply")
