@@ -8,6 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from actions_gateway import __version__
+from actions_gateway.api import labels
 from actions_gateway.api.gateway import NAME_RULES, ActionsGatewaySpec, ActionsGatewayStatus
 from actions_gateway.api.names import API_GROUP, API_VERSION
 from actions_gateway.api.runnergroup import RunnerGroupSpec, RunnerGroupStatus
@@ -85,7 +87,11 @@ def _crd(
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.{API_GROUP}"},
+        "metadata": {
+            "name": f"{plural}.{API_GROUP}",
+            "labels": {labels.APP_PART_OF: labels.PART_OF},
+            "annotations": {labels.SCHEMA_VERSION: __version__},
+        },
         "spec": {
             "group": API_GROUP,
             "scope": "Namespaced",

@@ -24,6 +24,8 @@ BY_MANAGER = "actions-gateway-gmc"
 BY_AGENT = "actions-gateway-controller"
 
 # -- annotations
+SCHEMA_VERSION = f"{API_GROUP}/schema-version"
+"""On the custom resource definitions: the release whose schema they hold, so that an older one never replaces it."""
 CREDENTIAL_SECRET = "actions-gateway/github-app-secret"
 RUN_ID = f"{API_GROUP}/run-id"
 RUN_ATTEMPT = f"{API_GROUP}/run-attempt"

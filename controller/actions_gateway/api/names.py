@@ -10,6 +10,7 @@ API_VERSION = "v1alpha1"
 MANAGER_NAMESPACE = "gmc-system"
 MANAGER = "gmc-controller-manager"
 MANAGER_LEASE = "actions-gateway-gmc-leader"
+MANAGER_METRICS = f"{MANAGER}-metrics"
 MANAGER_CLUSTER_ROLE = "gmc-manager-role"
 AGENT_CLUSTER_ROLE = "agc-tenant-role"
 RESERVED_NAMESPACES = frozenset({"default", "kube-system", "kube-public", "kube-node-lease", MANAGER_NAMESPACE})
@@ -25,6 +26,7 @@ RUNNER_CONTAINER = "runner"
 MANAGER_FIELDS = "actions-gateway-gmc"
 MANAGER_STATUS_FIELDS = "actions-gateway-gmc-status"
 AGENT_STATUS_FIELDS = "actions-gateway-agc-status"
+INSTALL_FIELDS = "gw-install"
 
 # -- job Secrets: a bounded set of slots, so that RBAC can name each of them
 JOB_SLOTS = 1024

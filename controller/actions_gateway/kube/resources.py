@@ -54,6 +54,22 @@ HPAS = Resource("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodA
 PDBS = Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
 PRIORITYCLASSES = Resource("scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", namespaced=False)
 CRDS = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False)
+_ADMISSION = "admissionregistration.k8s.io"
+ADMISSIONPOLICIES = Resource(
+    _ADMISSION, "v1", "validatingadmissionpolicies", "ValidatingAdmissionPolicy", namespaced=False
+)
+ADMISSIONPOLICYBINDINGS = Resource(
+    _ADMISSION, "v1", "validatingadmissionpolicybindings", "ValidatingAdmissionPolicyBinding", namespaced=False
+)
+VALIDATINGWEBHOOKS = Resource(
+    _ADMISSION, "v1", "validatingwebhookconfigurations", "ValidatingWebhookConfiguration", namespaced=False
+)
+DAEMONSETS = Resource("apps", "v1", "daemonsets", "DaemonSet")
+_MONITORING = "monitoring.coreos.com"
+SERVICEMONITORS = Resource(_MONITORING, "v1", "servicemonitors", "ServiceMonitor")
+PODMONITORS = Resource(_MONITORING, "v1", "podmonitors", "PodMonitor")
+PROMETHEUSRULES = Resource(_MONITORING, "v1", "prometheusrules", "PrometheusRule")
+GRAFANADASHBOARDS = Resource("grafana.integreatly.org", "v1beta1", "grafanadashboards", "GrafanaDashboard")
 ACTIONSGATEWAYS = Resource(API_GROUP, API_VERSION, "actionsgateways", "ActionsGateway")
 RUNNERGROUPS = Resource(API_GROUP, API_VERSION, "runnergroups", "RunnerGroup")
 
