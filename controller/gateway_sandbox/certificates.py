@@ -101,10 +101,17 @@ class SandboxCertificates:
         authority = CertificateAuthority(folder, stem="ca", common_name="Actions Gateway sandbox CA")
         return cls(authority, authority.issue_server("server", "Actions Gateway sandbox"))
 
-    def server_context(self) -> ssl.SSLContext:
-        """For a listener."""
+    def server_context(self, pair: KeyPair | None = None, *, clients: Path | None = None) -> ssl.SSLContext:
+        """For a listener, with `pair` in place of the shared certificate.
+
+        With `clients`, the path of an authority, callers have to present a certificate of it.
+        """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.server.certificate_path, self.server.key_path)
+        own = pair or self.server
+        context.load_cert_chain(own.certificate_path, own.key_path)
+        if clients is not None:
+            context.load_verify_locations(cafile=str(clients))
+            context.verify_mode = ssl.CERT_REQUIRED
         return context
 
     def client_context(self) -> ssl.SSLContext:

@@ -32,12 +32,17 @@ def unsupported_feature(pod: dict[str, Any]) -> str | None:
 def wants_api_access(pod: dict[str, Any], service_account: dict[str, Any] | None) -> bool:
     """Whether the ServiceAccount admission plugin would mount a token: the pod's word goes before the account's."""
     spec = pod["spec"]
-    if any(mount["mountPath"] == SERVICE_ACCOUNT_PATH for mount in all_mounts(pod)):
+    if mounts_api_access(pod):
         return False
     for owner in (spec, service_account or {}):
         if owner.get("automountServiceAccountToken") is not None:
             return bool(owner["automountServiceAccountToken"])
     return service_account is not None
+
+
+def mounts_api_access(pod: dict[str, Any]) -> bool:
+    """Whether the pod already says what it mounts there: by its author's wish or by the API server's admission."""
+    return any(mount["mountPath"] == SERVICE_ACCOUNT_PATH for mount in all_mounts(pod))
 
 
 def with_api_access(pod: dict[str, Any]) -> dict[str, Any]:

@@ -51,6 +51,11 @@ class Container:
         """Whether a process of it may be alive."""
         return self._process is not None
 
+    @property
+    def pid(self) -> int | None:
+        """The main process while it runs; it leads a session of its own."""
+        return self._process.pid if self._process is not None else None
+
     async def run(self) -> None:
         """Runs the container until it has ended for good."""
         delay_seconds: float | None = None

@@ -8,6 +8,7 @@ from typing import Any
 from actions_gateway.engine.clock import Clock
 from actions_gateway.kube.client import KubeClient
 from actions_gateway.kube.events import EventRecorder
+from gateway_sandbox.nodes.addresses import PodAddresses
 from gateway_sandbox.nodes.images import ImageTable
 from gateway_sandbox.nodes.ports import PortAllocator
 from gateway_sandbox.nodes.sources import ApiAccess
@@ -44,6 +45,9 @@ class Host:
     folder: Path
     """Holds one folder per pod, named by its uid."""
     address: str
+    """Where the pods' processes listen."""
+    pod_addresses: PodAddresses
+    """What the pods' status shows."""
     api: ApiAccess
     ports: PortAllocator
     events: PodEvents

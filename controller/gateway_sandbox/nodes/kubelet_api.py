@@ -1,11 +1,14 @@
 """The part of the kubelet's HTTPS API that the API server uses for `kubectl logs`.
 
+What else the API server would ask of a kubelet (exec, attach, port-forward) is refused with a sentence that says so.
 Source of paths, parameters and refusals: kubernetes pkg/kubelet/server/server.go (getContainerLogs) and
 pkg/kubelet/kubelet_pods.go (validateContainerLogStatus).
 """
 
+import ssl
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -15,22 +18,37 @@ from gateway_sandbox.nodes.logs import ContainerLog, LogOptions
 from gateway_sandbox.nodes.pods import PodWorker
 from gateway_sandbox.nodes.records import Running, Waiting
 
+if TYPE_CHECKING:
+    from aiohttp.typedefs import Handler
+
 FindPod = Callable[[str, str], PodWorker | None]
 
 
 class KubeletApi:
-    """Request handlers over the node's pods."""
+    """Request handlers over the node's pods; `client` is the only common name that may call, None lets everybody."""
 
-    def __init__(self, find_pod: FindPod, clock: Clock) -> None:
+    def __init__(self, find_pod: FindPod, clock: Clock, *, client: str | None = None) -> None:
         self._find_pod = find_pod
         self._clock = clock
+        self._client = client
 
     def application(self) -> web.Application:
         """The routes."""
-        app = web.Application()
+        app = web.Application(middlewares=[self._only_the_client])
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", self._container_logs)
+        app.router.add_route("*", "/{path:.*}", self._left_out)
         return app
+
+    @web.middleware
+    async def _only_the_client(self, request: web.Request, handler: "Handler") -> web.StreamResponse:
+        if self._client is not None and peer_name(request) != self._client:
+            return web.Response(status=403, text="Forbidden: only the API server may ask this kubelet\n")
+        return await handler(request)
+
+    async def _left_out(self, request: web.Request) -> web.Response:
+        what = request.path.strip("/").partition("/")[0]
+        return web.Response(status=501, text=f"the sandbox's node runs processes, and does not serve {what!r}\n")
 
     async def _healthz(self, _: web.Request) -> web.Response:
         return web.Response(text="ok")
@@ -55,6 +73,14 @@ class KubeletApi:
         async for chunk in found.read(options):
             await response.write(chunk)
         return response
+
+
+def peer_name(request: web.Request) -> str | None:
+    """The common name of the caller's certificate, which the TLS listener has verified; None without one."""
+    connection = request.transport.get_extra_info("ssl_object") if request.transport else None
+    certificate = connection.getpeercert() if isinstance(connection, ssl.SSLObject) else None
+    subject = dict(pair for part in (certificate or {}).get("subject", ()) for pair in part)
+    return subject.get("commonName")
 
 
 def parse_options(query: Mapping[str, str], now: datetime) -> LogOptions:

@@ -19,12 +19,13 @@ from actions_gateway.kube.client import KubeClient
 from actions_gateway.kube.events import EventRecorder
 from actions_gateway.kube.listwatch import ChangeType, list_watch
 from actions_gateway.kube.resources import Resource
+from gateway_sandbox.nodes.addresses import PodAddresses
 from gateway_sandbox.nodes.host import Host, PodEvents
 from gateway_sandbox.nodes.images import ImageTable
 from gateway_sandbox.nodes.kubelet_api import KubeletApi
 from gateway_sandbox.nodes.pods import PodWorker
 from gateway_sandbox.nodes.ports import PortAllocator
-from gateway_sandbox.nodes.registration import Registration
+from gateway_sandbox.nodes.registration import Registration, Room
 from gateway_sandbox.nodes.sources import ApiAccess
 
 log = structlog.get_logger(__name__)
@@ -42,16 +43,22 @@ class Node:
         images: ImageTable,
         clock: Clock,
         ssl_context: ssl.SSLContext | None,
+        kubelet_client: str | None = None,
         api_url: str,
         api_ca_path: Path,
         host: str = "127.0.0.1",
         rng: random.Random | None = None,
-        pod_capacity: int = 250,
+        room: Room | None = None,
         labels: dict[str, str] | None = None,
         stop_grace_seconds: float = 5.0,
     ) -> None:
+        """`ssl_context` is the kubelet API's; with `kubelet_client` it asks for certificates and takes that name only.
+
+        `room` is what the node offers to the scheduler, by default what the machine has.
+        """
         self._client = client
         self._name = name
+        self._kubelet_client = kubelet_client
         self._clock = clock
         self._ssl_context = ssl_context
         self._rng = rng or random.Random()  # noqa: S311 - ports and jitter, no secrets
@@ -62,13 +69,14 @@ class Node:
             images=images,
             folder=folder,
             address=host,
+            pod_addresses=PodAddresses(),
             api=ApiAccess(api_url, api_ca_path),
             ports=PortAllocator(host, self._rng),
             events=self._events,
             stop_grace_seconds=stop_grace_seconds,
         )
         self._registration = Registration(
-            client, clock, name=name, address=host, pod_capacity=pod_capacity, labels=labels or {}
+            client, clock, name=name, address=host, room=room or Room.of_this_machine(), labels=labels or {}
         )
         self._workers: dict[str, PodWorker] = {}
         self.ready = asyncio.Event()
@@ -86,6 +94,16 @@ class Node:
                 run_forever(tasks, self._watch_pods(tasks), name="pod watch")
         finally:
             await asyncio.to_thread(shutil.rmtree, self._host.folder, ignore_errors=True)
+
+    @property
+    def name(self) -> str:
+        """The node's name."""
+        return self._name
+
+    @property
+    def pods(self) -> tuple[PodWorker, ...]:
+        """Every pod that is bound to this node."""
+        return tuple(self._workers.values())
 
     def find_pod(self, namespace: str, name: str) -> PodWorker | None:
         """The newest pod of that name on this node."""
@@ -147,7 +165,7 @@ class Node:
 
     @asynccontextmanager
     async def _serve_kubelet_api(self) -> AsyncIterator[int]:
-        app = KubeletApi(self.find_pod, self._clock).application()
+        app = KubeletApi(self.find_pod, self._clock, client=self._kubelet_client).application()
         # A reader that leaves cancels its handler: nobody follows a log for nobody.
         runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1.0)
         await runner.setup()

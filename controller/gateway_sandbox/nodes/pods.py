@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from actions_gateway.engine.supervision import cancel_and_wait
-from gateway_sandbox.nodes.admission import unsupported_feature, wants_api_access, with_api_access
+from gateway_sandbox.nodes.admission import mounts_api_access, unsupported_feature, wants_api_access, with_api_access
 from gateway_sandbox.nodes.containers import Container
 from gateway_sandbox.nodes.host import Host
 from gateway_sandbox.nodes.mounting import keep_volumes
@@ -46,6 +46,8 @@ class PodWorker:
         self._folder = host.folder / self.uid
         self._volumes: list[dict[str, Any]] = []
         self._ports = PodPorts()
+        self._address = str((pod.get("status") or {}).get("podIP") or "")
+        self._holds_address = False
         self._requests = PodRequests(host.client, host.clock, pod)
         self._news = Pulse()
         self._records_changed = Pulse()
@@ -58,7 +60,7 @@ class PodWorker:
 
     @property
     def pod(self) -> dict[str, Any]:
-        """The newest manifest, with the addresses that the status is about to show."""
+        """The newest manifest, with addresses that the pod's processes can listen on."""
         addresses = {"podIP": self._host.address, "hostIP": self._host.address}
         return self._pod | {"status": (self._pod.get("status") or {}) | addresses}
 
@@ -94,6 +96,7 @@ class PodWorker:
                     reporter.cancel()
         finally:
             self._host.ports.release(self._ports)
+            self._release_address()
             await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
     # -- life ----------------------------------------------------------------------------------------------------
@@ -106,6 +109,8 @@ class PodWorker:
             if self._can_run():
                 await self._run_until_stopped(scope)
             await self._report()
+            # Like a pod's sandbox, its address goes with its last container; the status keeps showing it.
+            self._release_address()
         while not self._is_leaving:
             await self._wait_for_news()
         await self._remove()
@@ -163,6 +168,7 @@ class PodWorker:
     async def _create_containers(self, tasks: asyncio.TaskGroup) -> PodScope:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._ports = self._host.ports.allocate(self._pod)
+        self._address, self._holds_address = self._host.pod_addresses.take(self._address), True
         wants_token = wants_api_access(self._pod, await self._service_account())
         spec = (with_api_access(self._pod) if wants_token else self._pod)["spec"]
         scope = PodScope(
@@ -211,12 +217,17 @@ class PodWorker:
 
     async def _service_account(self) -> dict[str, Any] | None:
         """The pod's service account, or None; not asked for when the pod has settled the question itself."""
-        if self._pod["spec"].get("automountServiceAccountToken") is False:
+        if self._pod["spec"].get("automountServiceAccountToken") is False or mounts_api_access(self._pod):
             return None
         name = self._pod["spec"].get("serviceAccountName") or "default"
         return await self._requests.service_account(name)
 
     # -- end -----------------------------------------------------------------------------------------------------
+
+    def _release_address(self) -> None:
+        if self._holds_address:
+            self._host.pod_addresses.give_back(self._address)
+            self._holds_address = False
 
     def _forget_files(self) -> None:
         """An ended pod keeps its logs only: its Secrets leave the disk with it."""
@@ -287,6 +298,7 @@ class PodWorker:
                 self._pod,
                 [container.record for container in self.containers],
                 host=self._host.address,
+                address=self._address,
                 started_at=self._started_at,
                 verdict=self._verdict,
                 before=self._status,

@@ -81,6 +81,11 @@ class ContainerProcess:
             os.close(write_end)
         return cls(process, output, drained, launch.env[CONTAINER])
 
+    @property
+    def pid(self) -> int:
+        """The main process."""
+        return self._process.pid
+
     async def supervise(self, on_end: Callable[[int], None]) -> None:
         """Waits for the end, kills what was left behind, then reports the exit code (128 + n for signal n)."""
         try:

@@ -7,6 +7,7 @@ import asyncio
 import os
 import platform
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -27,17 +28,32 @@ _BEATS_PER_STATUS = 30
 _RETRY_SECONDS = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a node offers to the scheduler, as quantities of the Kubernetes API."""
+
+    cpu: str
+    memory: str
+    pods: int = 250
+
+    @classmethod
+    def of_this_machine(cls, *, pods: int = 250) -> "Room":
+        """What the machine really has."""
+        memory_kib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1024
+        return cls(str(os.cpu_count() or 1), f"{memory_kib}Ki", pods)
+
+
 class Registration:
     """Keeps the API server informed that the node is there."""
 
     def __init__(
-        self, client: KubeClient, clock: Clock, *, name: str, address: str, pod_capacity: int, labels: Mapping[str, str]
+        self, client: KubeClient, clock: Clock, *, name: str, address: str, room: Room, labels: Mapping[str, str]
     ) -> None:
         self._client = client
         self._clock = clock
         self._name = name
         self._address = address
-        self._pod_capacity = pod_capacity
+        self._room = room
         self._labels = labels
         self._started_at = timestamp(clock.now())
 
@@ -70,8 +86,7 @@ class Registration:
         await self._client.patch(r.NODES, self._name, status, kind=PatchType.STRATEGIC, subresource="status")
 
     def _status(self, kubelet_port: int) -> dict[str, Any]:
-        memory_kib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1024
-        room = {"cpu": str(os.cpu_count() or 1), "memory": f"{memory_kib}Ki", "pods": str(self._pod_capacity)}
+        room = {"cpu": self._room.cpu, "memory": self._room.memory, "pods": str(self._room.pods)}
         ready = {
             "type": "Ready",
             "status": "True",

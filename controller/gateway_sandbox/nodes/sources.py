@@ -36,6 +36,12 @@ class Sources:
         self._api = api
         self._namespace = str(pod["metadata"]["namespace"])
         self._service_account = str(pod["spec"].get("serviceAccountName") or "default")
+        self._pod_reference = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "name": pod["metadata"]["name"],
+            "uid": pod["metadata"]["uid"],
+        }
         self._token: bytes | None = None
 
     async def secret(self, name: str) -> dict[str, bytes] | None:
@@ -52,12 +58,16 @@ class Sources:
         return text | _decoded(found.get("binaryData"))
 
     async def token(self) -> bytes:
-        """The pod's service account token; raises KubeError."""
+        """The pod's service account token, which is worth nothing without the pod; raises KubeError."""
         if self._token is None:
-            token = await self._client.create_token(
-                self._service_account, self._namespace, expiration_seconds=TOKEN_SECONDS
-            )
-            self._token = token.encode()
+            path = r.SERVICEACCOUNTS.path(self._namespace, self._service_account, "token")
+            body = {
+                "apiVersion": "authentication.k8s.io/v1",
+                "kind": "TokenRequest",
+                "spec": {"expirationSeconds": TOKEN_SECONDS, "boundObjectRef": self._pod_reference},
+            }
+            answer = await self._client.request("POST", path, body=body)
+            self._token = str(answer["status"]["token"]).encode()
         return self._token
 
     async def _read(self, resource: Resource, name: str) -> dict[str, Any] | None:

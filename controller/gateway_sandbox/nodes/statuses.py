@@ -32,12 +32,16 @@ def build_status(
     records: Sequence[ContainerRecord],
     *,
     host: str,
+    address: str,
     started_at: datetime,
     verdict: Verdict | None,
     before: Status,
     now: datetime,
 ) -> Status:
-    """The status fields that the node owns; `before` is the status as it was last known."""
+    """The status fields that the node owns: `host` and `address` are the node's and the pod's own.
+
+    `before` is the status as it was last known.
+    """
     inits = [record for record in records if record.is_init]
     mains = [record for record in records if not record.is_init]
     policy = RestartPolicy(pod["spec"].get("restartPolicy") or "Always")
@@ -46,8 +50,8 @@ def build_status(
         "phase": phase,
         "hostIP": host,
         "hostIPs": [{"ip": host}],
-        "podIP": host,
-        "podIPs": [{"ip": host}],
+        "podIP": address,
+        "podIPs": [{"ip": address}],
         "startTime": timestamp(started_at),
         "conditions": _conditions(phase, inits, mains, before, now),
         "containerStatuses": [_container_status(record) for record in mains],

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from actions_gateway.kube import resources as r
+from gateway_sandbox.nodes.registration import Room
 
 from .world import NAMESPACE, Manifest, World, play
 
@@ -229,7 +230,7 @@ def test_a_full_node_keeps_pods_pending_until_there_is_room(tmp_path: Path) -> N
         await world.client.delete(r.PODS, "first", namespace=NAMESPACE, grace_period_seconds=0)
         await world.until_phase("second", "Succeeded")
 
-    play(tmp_path, scenario, pod_capacity=1)
+    play(tmp_path, scenario, room=Room.of_this_machine(pods=1))
 
 
 def test_a_pod_waits_for_a_node_that_matches_its_selector(tmp_path: Path) -> None:

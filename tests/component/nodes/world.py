@@ -21,6 +21,7 @@ from gateway_sandbox.certificates import SandboxCertificates
 from gateway_sandbox.controllers.run import run_controllers
 from gateway_sandbox.nodes.images import Image, ImageTable
 from gateway_sandbox.nodes.node import Node
+from gateway_sandbox.nodes.registration import Room
 from support.aio import run
 from support.clock import ManualClock
 
@@ -143,7 +144,7 @@ async def cluster(
     *,
     images: Mapping[str, Image] | None = None,
     node_clock: Clock | None = None,
-    pod_capacity: int = 250,
+    room: Room | None = None,
 ) -> AsyncIterator[World]:
     """A running cluster with the namespace team-a."""
     certificates = SandboxCertificates.create(folder / "certificates")
@@ -170,7 +171,7 @@ async def cluster(
                     ssl_context=certificates.server_context(),
                     api_url=server.url,
                     api_ca_path=certificates.ca_path,
-                    pod_capacity=pod_capacity,
+                    room=room,
                 )
                 return node, run_forever(tasks, node.run(), name=name)
 

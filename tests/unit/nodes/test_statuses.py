@@ -56,7 +56,14 @@ def test_the_phase_follows_from_the_containers(policy: str, inits: list[State], 
 def status_of(records: list[ContainerRecord], verdict: Verdict | None = None, **before: Any) -> dict[str, Any]:
     pod = {"spec": {"restartPolicy": "Never"}}
     return build_status(
-        pod, records, host="127.0.0.1", started_at=NOW, verdict=verdict, before=before, now=NOW + timedelta(minutes=1)
+        pod,
+        records,
+        host="127.0.0.1",
+        address="10.244.0.2",
+        started_at=NOW,
+        verdict=verdict,
+        before=before,
+        now=NOW + timedelta(minutes=1),
     )
 
 
