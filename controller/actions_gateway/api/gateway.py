@@ -27,7 +27,11 @@ CIDR_PATTERN = r"^([0-9]{1,3}(\.[0-9]{1,3}){3}/[0-9]{1,2}|[0-9a-fA-F:]+/[0-9]{1,
 MAX_RUNNER_GROUPS = 32
 """An agent exports about 125 series per group; more groups would leave the budget of 5,000 series per target."""
 
-_REPLICAS = Rule("self.minReplicas <= self.maxReplicas", "minReplicas must not exceed maxReplicas")
+_REPLICAS = Rule(
+    # The API server also asks it of the empty default, before the fields' own defaults are there.
+    "!has(self.minReplicas) || !has(self.maxReplicas) || self.minReplicas <= self.maxReplicas",
+    "minReplicas must not exceed maxReplicas",
+)
 _NAMES = Rule(
     f"!has(self.spec.runnerGroups) || "
     f"self.spec.runnerGroups.all(g, size(self.metadata.name) + size(g.name) <= {MAX_NAME_LENGTH})",
