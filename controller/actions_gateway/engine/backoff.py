@@ -3,6 +3,9 @@
 import random
 from dataclasses import dataclass
 
+_ASKED_CAP_SECONDS = 300.0
+"""A server that asks for more is taken at five minutes' word: an absurd wish must not stop the work for a day."""
+
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
@@ -14,7 +17,10 @@ class Backoff:
     base_seconds: float = 1.0
     cap_seconds: float = 300.0
 
-    def delay_seconds(self, failures: int, rng: random.Random) -> float:
-        """The delay after `failures` failures in a row (1 for the first)."""
+    def delay_seconds(self, failures: int, rng: random.Random, *, asked_seconds: float | None = None) -> float:
+        """The delay after `failures` failures in a row (1 for the first).
+
+        `asked_seconds` is what the other side asked for (Retry-After): it wins when it is longer, up to 5 min.
+        """
         step = min(self.cap_seconds, self.base_seconds * 2.0 ** min(max(failures, 1) - 1, 62))
-        return rng.uniform(step / 2, step)
+        return max(rng.uniform(step / 2, step), min(asked_seconds or 0.0, _ASKED_CAP_SECONDS))

@@ -56,10 +56,13 @@ class WorkQueue(Generic[Key]):
             self._due[key] = due
             self._changed.set()
 
-    def retry(self, key: Key) -> float:
-        """Counts a failure of `key` and asks for another try after its back-off; returns the delay in seconds."""
+    def retry(self, key: Key, *, asked_seconds: float | None = None) -> float:
+        """Counts a failure of `key` and asks for another try after its back-off; returns the delay in seconds.
+
+        `asked_seconds` is the least that the other side asked for.
+        """
         self._failures[key] = self._failures.get(key, 0) + 1
-        delay = self._backoff.delay_seconds(self._failures[key], self._rng)
+        delay = self._backoff.delay_seconds(self._failures[key], self._rng, asked_seconds=asked_seconds)
         self.add_after(key, delay)
         return delay
 
@@ -113,15 +116,17 @@ async def work(
 ) -> None:
     """Works keys of `queue` for ever, one at a time; run several of these tasks for parallel keys.
 
-    `handle` returns the seconds until the key wants another look, or None. An exception backs the key off;
-    `on_failure` gets the key, the exception and the delay in seconds, and is the only place that reports it.
+    `handle` returns the seconds until the key wants another look, or None. An exception backs the key off, for at
+    least its `retry_after_seconds` when it has such an attribute; `on_failure` gets the key, the exception and the
+    delay in seconds, and is the only place that reports it.
     """
     while True:
         key = await queue.get()
         try:
             again_after_seconds = await handle(key)
         except Exception as failure:
-            on_failure(key, failure, queue.retry(key))
+            asked_seconds = getattr(failure, "retry_after_seconds", None)
+            on_failure(key, failure, queue.retry(key, asked_seconds=asked_seconds))
         else:
             queue.forget(key)
             if again_after_seconds is not None:

@@ -7,8 +7,6 @@ and turn every manifest into a second vocabulary. Each call has a deadline; noth
 
 import asyncio
 import json
-import os
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -21,19 +19,30 @@ from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.client.rest import RESTClientObject
 
 from actions_gateway.kube.configuration import load_configuration
-from actions_gateway.kube.errors import (
-    KubeError,
-    ServerError,
-    Unreachable,
-    error_from_response,
+from actions_gateway.kube.decoding import (
+    Manifest,
+    WatchEvent,
+    WatchType,
+    connection_problem,
+    error_of,
+    lines_of,
+    object_of,
+    watch_event_of,
 )
+from actions_gateway.kube.errors import Gone, KubeError, Unauthorized, Unreachable
 from actions_gateway.kube.resources import SERVICEACCOUNTS, Resource
+from actions_gateway.kube.tokenfile import TokenFile
 
-Manifest = dict[str, Any]
+__all__ = ["KubeClient", "Manifest", "ObjectList", "Patch", "PatchType", "WatchEvent", "WatchType", "connect"]
+
 Patch = Manifest | list[Manifest]
 
 _CONNECTIONS = 64
-_WATCH_LINE_LIMIT_BYTES = 8 * 1024 * 1024
+_CONNECT_SECONDS = 10.0
+_WATCH_SILENCE_SECONDS = 150.0
+"""An API server tells every watch about once a minute how far it has got (Kubernetes API concepts, "Watch bookmarks");
+two and a half minutes without a word are a connection that is dead and does not know it."""
+_PAGE_SIZE = "500"
 
 
 class PatchType(StrEnum):
@@ -45,23 +54,6 @@ class PatchType(StrEnum):
 
 
 _APPLY = "application/apply-patch+yaml"
-
-
-class WatchType(StrEnum):
-    """The kinds of watch events."""
-
-    ADDED = "ADDED"
-    MODIFIED = "MODIFIED"
-    DELETED = "DELETED"
-    BOOKMARK = "BOOKMARK"
-
-
-@dataclass(frozen=True, slots=True)
-class WatchEvent:
-    """One line of a watch."""
-
-    type: WatchType
-    object: Manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +80,17 @@ async def connect(
 class KubeClient:
     """Requests against one API server; use as an async context manager."""
 
-    def __init__(self, configuration: Configuration, *, timeout_seconds: float = 30.0) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        *,
+        timeout_seconds: float = 30.0,
+        watch_silence_seconds: float = _WATCH_SILENCE_SECONDS,
+    ) -> None:
         self._configuration = configuration
+        self._token_file: TokenFile | None = getattr(configuration, "token_file", None)
         self._timeout_seconds = timeout_seconds
+        self._watch_silence_seconds = watch_silence_seconds
         self._session: aiohttp.ClientSession | None = None
 
     @property
@@ -122,8 +122,14 @@ class KubeClient:
         label_selector: str | None = None,
         field_selector: str | None = None,
     ) -> ObjectList:
-        """All objects, page after page."""
-        query = _selectors(label_selector, field_selector) | {"limit": "500"}
+        """All objects, page after page; in one piece when the pages expire before they are read."""
+        query = _selectors(label_selector, field_selector)
+        try:
+            return await self._list(resource, namespace, query | {"limit": _PAGE_SIZE})
+        except Gone:
+            return await self._list(resource, namespace, query)
+
+    async def _list(self, resource: Resource, namespace: str | None, query: dict[str, str]) -> ObjectList:
         items: list[Manifest] = []
         while True:
             page = await self.request("GET", resource.path(namespace), query=query)
@@ -133,7 +139,7 @@ class KubeClient:
             metadata = page.get("metadata") or {}
             if not metadata.get("continue"):
                 return ObjectList(items, str(metadata.get("resourceVersion") or ""))
-            query["continue"] = metadata["continue"]
+            query = query | {"continue": metadata["continue"]}
 
     async def watch(
         self,
@@ -147,8 +153,8 @@ class KubeClient:
     ) -> AsyncIterator[WatchEvent]:
         """Events after `resource_version` until the server ends the watch; raises Gone when it is too old.
 
-        The read deadline lies a little over the server's own, so a half-open connection ends as Unreachable instead of
-        a watch that hears nothing for ever.
+        A watch that is silent for longer than a living one can be ends, too, so that a half-open connection is not
+        listened to for ever.
         """
         query = _selectors(label_selector, field_selector) | {
             "watch": "true",
@@ -156,10 +162,10 @@ class KubeClient:
             "resourceVersion": resource_version,
             "timeoutSeconds": str(int(timeout_seconds)),
         }
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=10.0, sock_read=timeout_seconds + 30.0)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS)
         async with self._open("GET", resource.path(namespace), query=query, timeout=timeout) as response:
-            async for line in _lines(response):
-                yield _watch_event(line)
+            async for line in lines_of(response, self._watch_silence_seconds):
+                yield watch_event_of(line)
 
     async def pod_logs(
         self,
@@ -180,7 +186,7 @@ class KubeClient:
             )
             if value is not None
         }
-        timeout = aiohttp.ClientTimeout(total=None if follow else self._timeout_seconds, sock_connect=10.0)
+        timeout = aiohttp.ClientTimeout(total=None if follow else self._timeout_seconds, sock_connect=_CONNECT_SECONDS)
         path = f"/api/v1/namespaces/{namespace}/pods/{name}/log"
         async with self._open("GET", path, query=query, timeout=timeout) as response:
             async for chunk in response.content.iter_any():
@@ -278,11 +284,11 @@ class KubeClient:
         content_type: str = "application/json",
     ) -> Manifest:
         """One request and its decoded JSON answer; raises a KubeError."""
-        timeout = aiohttp.ClientTimeout(total=self._timeout_seconds, sock_connect=10.0)
+        timeout = aiohttp.ClientTimeout(total=self._timeout_seconds, sock_connect=_CONNECT_SECONDS)
         async with self._open(
             method, path, body=body, query=query, content_type=content_type, timeout=timeout
         ) as response:
-            return _object(await response.read() or b"{}", f"{method} {path}")
+            return object_of(await response.read() or b"{}", f"{method} {path}")
 
     @asynccontextmanager
     async def _open(
@@ -303,26 +309,41 @@ class KubeClient:
             headers["Content-Type"] = content_type
             data = json.dumps(body, separators=(",", ":")).encode()
         try:
-            async with self._session.request(
-                method,
-                self.host + path,
-                params=query or None,
-                data=data,
-                headers=headers,
-                timeout=timeout,
-                proxy=self._configuration.proxy,
-            ) as response:
+            # A stream has no total deadline, its beginning has one.
+            async with asyncio.timeout(self._timeout_seconds):
+                response = await self._session.request(
+                    method,
+                    self.host + path,
+                    params=query or None,
+                    data=data,
+                    headers=headers,
+                    timeout=timeout,
+                    proxy=self._configuration.proxy,
+                )
+            async with response:
                 if response.status >= 300:
-                    raise await _error(response)
+                    raise self._named(await error_of(response))
                 yield response
         except (aiohttp.ClientError, OSError, TimeoutError, asyncio.IncompleteReadError) as problem:
-            message = f"the Kubernetes API server at {self.host} gives no answer: {_connection_problem(problem)}"
-            raise Unreachable(message) from problem
+            cause = connection_problem(problem, self._timeout_seconds)
+            raise Unreachable(f"the Kubernetes API server at {self.host} gives no answer: {cause}") from problem
 
     async def _authorization(self) -> dict[str, str]:
+        if self._token_file is not None:
+            return {"Authorization": f"Bearer {self._token_file.read()}"}
         settings = await self._configuration.auth_settings()
         token = settings.get("BearerToken")
         return {"Authorization": str(token["value"])} if token else {}
+
+    def _named(self, problem: KubeError) -> KubeError:
+        """A rejected credential is told with its source: the server's own text is the bare word Unauthorized."""
+        if not isinstance(problem, Unauthorized):
+            return problem
+        what = f"the token in {self._token_file.path}" if self._token_file else "our credentials"
+        text = (
+            f"the Kubernetes API server at {self.host} does not accept {what}: expired, revoked or of another cluster"
+        )
+        return Unauthorized(text, status=problem.status, reason=problem.reason)
 
 
 def _selectors(label_selector: str | None, field_selector: str | None) -> dict[str, str]:
@@ -332,60 +353,3 @@ def _selectors(label_selector: str | None, field_selector: str | None) -> dict[s
 
 def _dry_run(dry_run: bool) -> dict[str, str]:
     return {"dryRun": "All"} if dry_run else {}
-
-
-def _connection_problem(problem: Exception) -> str:
-    """The cause in plain words; the library's own text names its internals."""
-    if isinstance(problem, TimeoutError):
-        return "it took too long"
-    cause = getattr(problem, "os_error", problem)
-    if isinstance(cause, ssl.SSLError):
-        return f"its certificate is not trusted ({cause.reason})"
-    if isinstance(cause, OSError) and cause.strerror:
-        # asyncio puts its own sentence where the system's belongs.
-        return os.strerror(cause.errno).lower() if cause.errno and cause.errno > 0 else cause.strerror
-    return str(problem) or type(problem).__name__
-
-
-async def _error(response: aiohttp.ClientResponse) -> KubeError:
-    text = (await response.read()).decode("utf-8", "replace")
-    try:
-        body: Any = json.loads(text)
-    except ValueError:
-        body = text
-    return error_from_response(response.status, body, retry_after=response.headers.get("Retry-After"))
-
-
-async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    """The lines of a streamed body; an object may be larger than the reader's own line limit."""
-    pending = bytearray()
-    async for chunk in response.content.iter_any():
-        pending += chunk
-        while (end := pending.find(b"\n")) >= 0:
-            line = bytes(pending[:end])
-            del pending[: end + 1]
-            if line.strip():
-                yield line
-        if len(pending) > _WATCH_LINE_LIMIT_BYTES:
-            raise KubeError("a watch event exceeds 8 MiB")
-
-
-def _object(body: bytes, what: str) -> Manifest:
-    """The decoded JSON object; raises ServerError, since something between us and the API server must have answered."""
-    try:
-        value = json.loads(body)
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        raise ServerError(f"{what} is answered with something that is no JSON object")
-    return value
-
-
-def _watch_event(line: bytes) -> WatchEvent:
-    event = _object(line, "a watch")
-    status = event.get("object")
-    if not isinstance(status, dict) or event.get("type") not in (*WatchType, "ERROR"):
-        raise ServerError("a watch is answered with something that is no event")
-    if event["type"] == "ERROR":
-        raise error_from_response(int(status.get("code") or 500), status)
-    return WatchEvent(WatchType(event["type"]), status)

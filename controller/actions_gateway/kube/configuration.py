@@ -1,32 +1,67 @@
-"""How to reach the API server: a kubeconfig, or the pod that we run in, as the kubernetes client reads them."""
+"""How to reach the API server: a kubeconfig, or the pod that we run in, as the kubernetes client reads them.
+
+What the client library reads once and we read anew is the file of a token.
+"""
 
 import os
 from pathlib import Path
+from typing import Any
 
 import yaml
 from kubernetes.aio import config
 from kubernetes.aio.client.configuration import Configuration
+from kubernetes.aio.config import incluster_config
 
 from actions_gateway.kube.errors import ConfigurationError
+from actions_gateway.kube.tokenfile import TokenFile
 
 
-async def load_configuration(kubeconfig: str | Path | None = None, context: str | None = None) -> Configuration:
+class ConnectionSettings(Configuration):
+    """The client library's settings, and where the token comes from."""
+
+    token_file: TokenFile | None = None
+    """None when the token stands in the settings, or there is none."""
+
+
+async def load_configuration(kubeconfig: str | Path | None = None, context: str | None = None) -> ConnectionSettings:
     """The connection settings; see `connect` for the order of the sources."""
-    configuration = Configuration()
+    configuration = ConnectionSettings()
     path = str(kubeconfig) if kubeconfig else os.environ.get("KUBECONFIG", "")
     if path and os.pathsep not in path and not _exists(path):
         raise ConfigurationError(f"the kubeconfig {path} does not exist")
     try:
         if not path and not context and os.environ.get("KUBERNETES_SERVICE_HOST"):
-            config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+            config.load_incluster_config(  # type: ignore[no-untyped-call]
+                client_configuration=configuration, try_refresh_token=False
+            )
+            configuration.token_file = TokenFile(Path(incluster_config.SERVICE_TOKEN_FILENAME))
         else:
             await config.load_kube_config(  # type: ignore[no-untyped-call]
                 config_file=path or None, context=context, client_configuration=configuration, persist_config=False
             )
+            configuration.token_file = _token_file(path, context)
     except (config.ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, KeyError) as problem:
         source = path or "~/.kube/config"
         raise ConfigurationError(f"cannot use the kubeconfig {source}: {_first_line(problem)}") from problem
     return configuration
+
+
+def _token_file(path: str, context: str | None) -> TokenFile | None:
+    """The `tokenFile` of the context's user in a kubeconfig that has loaded; relative to the kubeconfig's folder."""
+    source = Path(path or "~/.kube/config").expanduser()
+    if not source.is_file():
+        return None  # several files merged: the library's single reading has to do
+    document = yaml.safe_load(source.read_text(encoding="utf-8"))
+    chosen = _named(document, "context", context or document["current-context"])
+    name = _named(document, "user", chosen.get("user")).get("tokenFile")
+    return TokenFile(source.parent / name) if name else None
+
+
+def _named(document: dict[str, Any], kind: str, name: str | None) -> dict[str, Any]:
+    """The entry `name` of a kubeconfig's list of contexts or users; empty when there is none."""
+    entries = document.get(f"{kind}s") or []
+    found: dict[str, Any] = next((entry for entry in entries if entry["name"] == name), {})
+    return found.get(kind) or {}
 
 
 def _exists(path: str) -> bool:

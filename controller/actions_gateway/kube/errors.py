@@ -4,7 +4,8 @@ KubeError                 the base; carries HTTP status, `reason`, the server's 
 ├── Unreachable           no answer: refused, reset, timed out, TLS, name resolution
 ├── Unauthorized          401: the credentials are missing or rejected
 ├── Forbidden             403: known caller, missing right or refused by admission
-│   └── QuotaExceeded     403: the namespace's ResourceQuota does not admit the object now
+│   ├── QuotaExceeded     403: the namespace's ResourceQuota does not admit the object now
+│   └── NamespaceTerminating  403: the namespace is being deleted and takes nothing new any more
 ├── NotFound              404
 ├── AlreadyExists         409 on create
 ├── Conflict              409 on write: the object moved on, or another field manager owns a field
@@ -19,6 +20,7 @@ lands in a log.
 """
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 _MESSAGE_LIMIT = 500
@@ -57,6 +59,10 @@ class QuotaExceeded(Forbidden):
     """The namespace's ResourceQuota refuses the object for now."""
 
 
+class NamespaceTerminating(Forbidden):
+    """The namespace is being deleted: what is to be made in it will never be."""
+
+
 class NotFound(KubeError):
     """The object or the resource type does not exist."""
 
@@ -85,6 +91,9 @@ class ServerError(KubeError):
     """The server failed."""
 
 
+SERVER_WIDE: tuple[type[KubeError], ...] = (Unreachable, Unauthorized, TooManyRequests)
+"""Refusals that the next request would meet as well, whatever it asks for."""
+
 _BY_STATUS: Mapping[int, type[KubeError]] = {
     400: Invalid,
     401: Unauthorized,
@@ -97,11 +106,17 @@ _BY_STATUS: Mapping[int, type[KubeError]] = {
 }
 
 
+_NAMESPACE_TERMINATING = "NamespaceTerminating"
+"""The cause that Kubernetes gives (k8s.io/api/core/v1, `NamespaceTerminatingCause`)."""
+
+
 def error_from_response(status: int, body: Any, *, retry_after: str | None = None) -> KubeError:
     """The typed error of an unsuccessful response; `body` is the decoded JSON or the text."""
-    reason, message = "", f"HTTP {status}"
+    reason, message = "", f"the API server answers {_status_text(status)}"
+    causes: list[str] = []
     if isinstance(body, dict) and body.get("kind") == "Status":
         reason, message = str(body.get("reason") or ""), str(body.get("message") or message)
+        causes = [str(cause.get("reason")) for cause in (body.get("details") or {}).get("causes") or []]
     elif isinstance(body, str) and body.strip():
         message = body.strip()
     kind: type[KubeError] = _BY_STATUS.get(status, ServerError if status >= 500 else KubeError)
@@ -110,5 +125,15 @@ def error_from_response(status: int, body: Any, *, retry_after: str | None = Non
     elif kind is Forbidden and "exceeded quota" in message:
         # Kubernetes gives a quota refusal no reason of its own; the wording is that of its quota admission plugin.
         kind = QuotaExceeded
+    elif kind is Forbidden and _NAMESPACE_TERMINATING in causes:
+        kind = NamespaceTerminating
     seconds = float(retry_after) if retry_after and retry_after.isdigit() else None
     return kind(message[:_MESSAGE_LIMIT], status=status, reason=reason, retry_after_seconds=seconds)
+
+
+def _status_text(status: int) -> str:
+    """As in "503 Service Unavailable"; the number alone when it has no name."""
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)

@@ -12,7 +12,7 @@ import structlog
 
 from actions_gateway.engine.clock import Clock
 from actions_gateway.kube.client import KubeClient, Manifest
-from actions_gateway.kube.errors import KubeError, NotFound
+from actions_gateway.kube.errors import KubeError, NamespaceTerminating, NotFound
 from actions_gateway.kube.resources import EVENTS
 
 log = structlog.get_logger(__name__)
@@ -58,6 +58,8 @@ class EventRecorder:
         except NotFound:
             # The event expired at the server; the next occurrence starts a new one.
             self._series.pop(identity, None)
+        except NamespaceTerminating:
+            log.debug("event not written: its namespace is being deleted", reason=reason)
         except KubeError as problem:
             log.warning("event not written", reason=reason, problem=problem.message)
 

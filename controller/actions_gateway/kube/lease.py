@@ -64,6 +64,9 @@ class LeaderLease:
         self._times = times or LeaseTimes()
         self._seen: Manifest | None = None
         self._seen_at = 0.0
+        self._held_since = 0.0
+        self._problem = ""
+        """Why the last attempt did not hold the lease."""
 
     async def run_while_leading(self, work: Callable[[], Awaitable[None]]) -> None:
         """Waits for the lease, then runs `work` while renewing it; releases the lease when `work` is cancelled.
@@ -75,28 +78,45 @@ class LeaderLease:
         log.info("leading", lease=self._name, identity=self._identity)
         try:
             async with asyncio.TaskGroup() as group:
-                renewal = group.create_task(self._keep(), name="lease renewal")
+                tasks = [
+                    group.create_task(self._keep(), name="lease renewal"),
+                    group.create_task(self._expire(), name="lease deadline"),
+                ]
                 await work()
-                renewal.cancel()
+                for task in tasks:
+                    task.cancel()
         finally:
             await self._release()
 
     async def _keep(self) -> None:
-        renewed_at = self._clock.monotonic()
         while True:
             await self._clock.sleep(self._times.retry_seconds)
-            if await self._try_to_hold():
-                renewed_at = self._clock.monotonic()
-            elif self._clock.monotonic() - renewed_at > self._times.renew_deadline_seconds:
-                raise LeadershipLost(f"lease {self._namespace}/{self._name} was not renewed in time")
+            await self._try_to_hold()
+
+    async def _expire(self) -> None:
+        """Raises LeadershipLost when the lease is not renewed in time, whatever a renewal in progress waits for."""
+        while (left := self._held_since + self._times.renew_deadline_seconds - self._clock.monotonic()) > 0:
+            await self._clock.sleep(left)
+        raise LeadershipLost(
+            f"lease {self._namespace}/{self._name} was not renewed within "
+            f"{self._times.renew_deadline_seconds:g} s: {self._problem or 'the API server gives no answer'}"
+        )
 
     async def _try_to_hold(self) -> bool:
+        began, self._problem = self._clock.monotonic(), ""
         try:
             async with asyncio.timeout(self._times.renew_deadline_seconds):
-                return await self._acquire_or_renew()
+                is_held = await self._acquire_or_renew()
         except (KubeError, TimeoutError) as problem:
-            log.warning("lease not renewed", lease=self._name, problem=str(problem))
+            self._problem = str(problem) or "the API server takes too long"
+            log.warning("lease not renewed", lease=self._name, problem=self._problem)
             return False
+        if is_held:
+            # Others count from when the API server stored it: not before this, however late the answer came.
+            self._held_since = began
+        else:
+            self._problem = "another replica holds it"
+        return is_held
 
     async def _acquire_or_renew(self) -> bool:
         try:

@@ -2,7 +2,8 @@
 
 Ours instead of the client's helper, which retries an expired resource version with the same version and then gives up.
 A watch that ends resumes from the last version seen (bookmarks move it on); 410 lists anew, and what vanished
-meanwhile is reported as DELETED. Any other failure, and a watch that ends too soon, backs off and resumes.
+meanwhile is reported as DELETED. Any other failure, and a watch that ends too soon, backs off and resumes; a server
+that asks for a longer pause gets it.
 """
 
 import random
@@ -66,8 +67,8 @@ async def list_watch(
     failures = 0
     synced = must_list = False
     while True:
-        began = clock.monotonic()
-        problem = "the watch ended at once"
+        problem: KubeError | None = None
+        began: float | None = None
         try:
             if not synced or must_list:
                 async for change in position.relist():
@@ -76,21 +77,23 @@ async def list_watch(
                 if not synced:
                     synced = True
                     yield Change(ChangeType.SYNCED, {})
+            began = clock.monotonic()
             async for change in position.follow():
                 failures = 0
                 yield change
-        except Gone:
-            must_list = True
-            problem = "the resource version expired"
         except KubeError as error:
-            problem = error.message
-        # A watch that lasted ends in due course and is resumed at once; anything quicker must not become a hot loop.
-        if clock.monotonic() - began >= _LASTED_SECONDS:
-            failures = 0
+            problem = error
+            must_list = must_list or isinstance(error, Gone)
+        # A watch that lasted ends in due course and is resumed at once; anything else must not become a hot loop.
+        has_lasted = began is not None and clock.monotonic() - began >= _LASTED_SECONDS
+        failures = 0 if has_lasted else failures
+        if problem is None and has_lasted:
             continue
         failures += 1
-        delay = pause.delay_seconds(failures, rng)
-        log.warning("watch interrupted", kind=resource.kind, problem=problem, retry_in_seconds=delay)
+        asked = problem.retry_after_seconds if problem else None
+        delay = pause.delay_seconds(failures, rng, asked_seconds=asked)
+        cause = problem.message if problem else "the watch ended at once"
+        log.warning("watch interrupted", kind=resource.kind, problem=cause, retry_in_seconds=round(delay, 1))
         await clock.sleep(delay)
 
 

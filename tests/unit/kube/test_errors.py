@@ -42,4 +42,22 @@ def test_a_text_that_is_no_status_is_cut() -> None:
 
 def test_an_object_that_is_no_status_is_not_repeated() -> None:
     error = errors.error_from_response(500, {"kind": "Secret", "data": {"privateKey": "cGxhbnRlZA=="}})
-    assert str(error) == "HTTP 500"
+    assert str(error) == "the API server answers 500 Internal Server Error"
+
+
+def test_a_refusal_of_a_namespace_that_is_being_deleted_has_a_class_of_its_own() -> None:
+    message = 'secrets "a" is forbidden: unable to create new content in namespace x because it is being terminated'
+    body = status(403, "Forbidden", message)
+    body["details"] = {"name": "a", "kind": "secrets", "causes": [{"reason": "NamespaceTerminating", "message": "x"}]}
+    error = errors.error_from_response(403, body)
+    assert type(error) is errors.NamespaceTerminating
+    assert isinstance(error, errors.Forbidden)
+
+
+def test_a_code_without_a_name_is_told_by_its_number() -> None:
+    assert str(errors.error_from_response(599, "")) == "the API server answers 599"
+
+
+@pytest.mark.parametrize("text", ["soon", "-1", "1.5", ""])
+def test_a_retry_after_that_is_no_number_of_seconds_asks_for_nothing(text: str) -> None:
+    assert errors.error_from_response(429, "slow", retry_after=text).retry_after_seconds is None

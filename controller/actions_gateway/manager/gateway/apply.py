@@ -7,7 +7,7 @@ import structlog
 from actions_gateway.api import labels
 from actions_gateway.api.names import MANAGER_FIELDS, MANAGER_STATUS_FIELDS
 from actions_gateway.kube.client import KubeClient, Manifest
-from actions_gateway.kube.errors import Conflict, KubeError, NotFound
+from actions_gateway.kube.errors import SERVER_WIDE, Conflict, KubeError, NotFound
 from actions_gateway.kube.resources import ACTIONSGATEWAYS, Resource
 from actions_gateway.manager.gateway.agreement import surplus_patch
 from actions_gateway.manager.gateway.mirror import Mirrors
@@ -26,10 +26,19 @@ class Writer:
     async def apply_plan(self, plan: Plan, namespace: str) -> tuple[Failure, ...]:
         """Works the stages to the first one that has failures; returns those."""
         for stage in plan.stages:
-            failures = [failure for step in stage if (failure := await self._try(step, namespace))]
-            if failures:
+            if failures := await self._work(stage, namespace):
                 return tuple(failures)
         return ()
+
+    async def _work(self, stage: tuple[Step, ...], namespace: str) -> list[Failure]:
+        """Tries every step, so that one bad object does not hide the others; ends where the server itself is amiss."""
+        failures: list[Failure] = []
+        for step in stage:
+            if failure := await self._try(step, namespace):
+                failures.append(failure)
+                if isinstance(failure.error, SERVER_WIDE):
+                    break
+        return failures
 
     async def apply_status(self, status: Manifest) -> None:
         """Writes a gateway's status; one that is gone needs none. Raises KubeError."""

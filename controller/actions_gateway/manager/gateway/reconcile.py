@@ -7,6 +7,7 @@ import structlog
 
 from actions_gateway.engine.clock import Clock
 from actions_gateway.kube.client import KubeClient
+from actions_gateway.kube.errors import NamespaceTerminating
 from actions_gateway.kube.events import EventRecorder
 from actions_gateway.kube.resources import ACTIONSGATEWAYS
 from actions_gateway.manager.fleet import Fleet
@@ -28,6 +29,7 @@ class ProvisioningIncomplete(RuntimeError):
     def __init__(self, failures: tuple[Failure, ...]) -> None:
         super().__init__("; ".join(str(failure) for failure in failures))
         self.failures = failures
+        self.retry_after_seconds = max((failure.error.retry_after_seconds or 0.0 for failure in failures), default=0.0)
 
 
 class GatewayReconciler:
@@ -62,6 +64,11 @@ class GatewayReconciler:
             return None
         log.debug("gateway planned", namespace=key[0], name=key[1], stages=[len(stage) for stage in plan.stages])
         failures = await self._writer.apply_plan(plan, namespace=key[0])
+        if any(isinstance(failure.error, NamespaceTerminating) for failure in failures):
+            # The mirror is behind. A namespace does not come back: its end, or a successor's beginning, is an event.
+            log.info("namespace is being deleted: nothing is provisioned in it", namespace=key[0], name=key[1])
+            self._fleet.forget(key)
+            return None
         now = self._clock.now()
         after = self._after_writes(snapshot, key)
         verdict = decide_conditions(after, plan, failures, now)
