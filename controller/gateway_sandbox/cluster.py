@@ -1,6 +1,6 @@
-"""The sandbox's cluster: certificates, API server, GitHub simulator, controllers, node and the installed manager.
+"""The sandbox's cluster: certificates, Kubernetes, GitHub simulator, node and the installed manager.
 
-One process and one event loop; all state is in memory, apart from the folder that the launcher made. What is installed
+Kubernetes comes from a backend, embedded or real; the rest is one process and one event loop on both. What is installed
 into it is what a real cluster gets: the same CRDs, roles and manager Deployment.
 """
 
@@ -26,14 +26,15 @@ from actions_gateway.installation.manifests import installation_manifests
 from actions_gateway.kube.client import KubeClient, connect
 from actions_gateway.kube.resources import PRIORITYCLASSES, resource_of
 from actions_gateway.logs import configure_logging
-from gateway_sandbox.apiserver import LEFT_OUT, ApiServer
+from gateway_sandbox.backends.backend import Backend
+from gateway_sandbox.backends.embedded import EmbeddedBackend
+from gateway_sandbox.backends.real import RealBackend
 from gateway_sandbox.certificates import SandboxCertificates
-from gateway_sandbox.controllers.run import run_controllers
 from gateway_sandbox.github.simulator import GitHubSimulator
-from gateway_sandbox.kubeconfigs import write_kubeconfig
-from gateway_sandbox.launcher import SandboxInfo
+from gateway_sandbox.launcher import ClusterKind, SandboxInfo
 from gateway_sandbox.nodes.images import Image, ImageTable, repository_of
 from gateway_sandbox.nodes.node import Node
+from gateway_sandbox.nodes.registration import Room
 from gateway_sandbox.runner.root import install_runner_root
 
 log = structlog.get_logger(__name__)
@@ -45,29 +46,33 @@ INSTALLATION_ID = 1
 PRIORITY_CLASSES = MappingProxyType({"runner-critical": 1000, "runner-standard": 100})
 """Those of the getting-started example, with their priority values."""
 
-NOT_SERVED_GROUPS = frozenset({"admissionregistration.k8s.io"})
-"""API groups of the installation that the embedded API server does not serve (`LEFT_OUT` says so to its users)."""
+NODE_NAME = "sandbox-node"
+NODE_ROOM = Room(cpu="128", memory="256Gi", pods=250)
+"""Room for as many workers as the node takes pods, at the 500m and 1Gi that a worker requests by default.
+
+Processes are not confined, so a request is a promise that nobody keeps: what runs shares the machine as it comes.
+"""
 
 _FIELD_MANAGER = "gw-sandbox"
 _STATE_FOLDER = "state"
 
 
-def run_cluster(folder: Path) -> int:
-    """Runs the cluster of `folder` until SIGTERM, SIGINT or the end of the process that started it."""
+def run_cluster(folder: Path, kind: ClusterKind) -> int:
+    """Runs a cluster of that kind in `folder` until SIGTERM, SIGINT or the end of the process that started it."""
     configure_logging("info")
     with asyncio.Runner() as runner:
-        return runner.run(_run(folder))
+        return runner.run(_run(folder, kind))
 
 
-async def _run(folder: Path) -> int:
+async def _run(folder: Path, kind: ClusterKind) -> int:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     async with AsyncExitStack() as stack:
-        cluster = await stack.enter_async_context(Cluster(folder, clock=SystemClock()))
+        cluster = await stack.enter_async_context(Cluster(folder, kind, clock=SystemClock()))
         cluster.info(guardian_pid=os.getppid()).write()
-        log.info("sandbox ready", api=cluster.api.url, github=cluster.github.url)
+        log.info("sandbox ready", api=cluster.backend.url, github=cluster.github.url)
         await _until_stopped(stopped, os.getppid())
         log.info("sandbox stopping")
     return 0
@@ -111,7 +116,7 @@ class _Paths:
 class Cluster:
     """Everything that runs inside a sandbox; use as an async context manager."""
 
-    def __init__(self, folder: Path, *, clock: Clock, rng: random.Random | None = None) -> None:
+    def __init__(self, folder: Path, kind: ClusterKind, *, clock: Clock, rng: random.Random | None = None) -> None:
         self._paths = _Paths(folder)
         self._clock = clock
         self._rng = rng or random.SystemRandom()
@@ -119,11 +124,7 @@ class Cluster:
         self._stack = AsyncExitStack()
         self._control_token = secrets.token_urlsafe(24)
         self.certificates = SandboxCertificates.create(self._paths.state / "certificates")
-        self.api = ApiServer(
-            clock=clock,
-            ssl_context=self.certificates.server_context(),
-            kubelet_ssl_context=self.certificates.client_context(),
-        )
+        self.backend = self._backend(kind)
         self.github = GitHubSimulator(
             clock=clock,
             ssl_context=self.certificates.server_context(),
@@ -148,7 +149,8 @@ class Cluster:
             folder=self._paths.folder,
             pid=guardian_pid,
             started_at=self._started_at.isoformat(timespec="seconds"),
-            api_url=self.api.url,
+            cluster=self.backend.kind,
+            api_url=self.backend.url,
             kubeconfig=self._paths.kubeconfig,
             ca_path=self._paths.ca,
             github_url=self.github.url,
@@ -159,29 +161,35 @@ class Cluster:
             installation_id=INSTALLATION_ID,
             app_key_path=self._paths.app_key,
             priority_classes=tuple(PRIORITY_CLASSES),
-            left_out=LEFT_OUT,
+            left_out=self.backend.left_out,
         )
+
+    def _backend(self, kind: ClusterKind) -> Backend:
+        match kind:
+            case ClusterKind.EMBEDDED:
+                return EmbeddedBackend(self._paths.state, self.certificates, self._clock)
+            case ClusterKind.REAL:
+                return RealBackend(self._paths.state / "controlplane", self.certificates, self._clock)
 
     async def _start(self) -> None:
         self._paths.ca.write_text(self.certificates.ca_pem)
-        await self.api.start()
-        self._stack.push_async_callback(self.api.stop)
+        self._stack.push_async_callback(self.backend.stop)
+        await self.backend.start(self._paths.kubeconfig)
         await self.github.start()
         self._stack.push_async_callback(self.github.stop)
         self._write_credentials()
         client = await self._stack.enter_async_context(connect(self._paths.kubeconfig))
         await self._install(client)
+        node = await self._node(client)
         group = await self._stack.enter_async_context(asyncio.TaskGroup())
         loops = (
-            run_forever(group, run_controllers(client, self._clock), name="controllers"),
-            run_forever(group, self._node(client).run(), name="node"),
+            run_forever(group, self.backend.work(client, node), name=f"{self.backend.kind} cluster"),
+            run_forever(group, node.run(), name="node"),
         )
         self._stack.push_async_callback(cancel_and_wait, *loops)
+        await node.ready.wait()
 
     def _write_credentials(self) -> None:
-        admin_token = secrets.token_urlsafe(24)
-        self.api.add_token(admin_token, "sandbox-admin", ("system:masters",))
-        write_kubeconfig(self._paths.kubeconfig, url=self.api.url, ca_path=self._paths.ca, user={"token": admin_token})
         _write_private(self._paths.control_token, self._control_token)
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         pem = key.private_bytes(
@@ -195,8 +203,8 @@ class Cluster:
         self.github.add_installation(INSTALLATION_ID, APP_ID, account=REPOSITORY.partition("/")[0])
 
     async def _install(self, client: KubeClient) -> None:
-        for manifest in installation_manifests(image=CONTROLLER_IMAGE, replicas=1):
-            if manifest["apiVersion"].partition("/")[0] in NOT_SERVED_GROUPS:
+        for manifest in installation_manifests(image=CONTROLLER_IMAGE, replicas=self.backend.manager_replicas):
+            if not self.backend.serves(manifest):
                 continue
             resource = resource_of(manifest["apiVersion"], manifest["kind"])
             if resource is None:
@@ -206,16 +214,20 @@ class Cluster:
             manifest = {"metadata": {"name": name}, "value": value, "globalDefault": False}
             await client.apply(PRIORITYCLASSES, manifest, field_manager=_FIELD_MANAGER)
 
-    def _node(self, client: KubeClient) -> Node:
+    async def _node(self, admin: KubeClient) -> Node:
+        access = await self.backend.admit_node(admin, NODE_NAME)
+        client = await self._stack.enter_async_context(connect(access.kubeconfig))
         return Node(
             client,
-            name="sandbox-node",
+            name=NODE_NAME,
             folder=self._paths.state / "pods",
             images=image_table(),
             clock=self._clock,
-            ssl_context=self.certificates.server_context(),
-            api_url=self.api.url,
+            ssl_context=access.ssl_context,
+            kubelet_client=access.api_client,
+            api_url=self.backend.url,
             api_ca_path=self._paths.ca,
+            room=NODE_ROOM,
         )
 
 

@@ -13,14 +13,27 @@ import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
+
+from gateway_sandbox.controlplane.assets import TARGET, ProgramsMissing, require_programs
+from gateway_sandbox.controlplane.programs import API_SERVER, CONTROLLER_MANAGER, ETCD, SCHEDULER
 
 INFO_FILE = "sandbox.json"
 LOG_FILE = "sandbox.log"
 LOCK_FILE = "sandbox.lock"
 _POLL_SECONDS = 0.05
 _LOG_TAIL_LINES = 12
+
+
+class ClusterKind(StrEnum):
+    """What a sandbox's Kubernetes is."""
+
+    EMBEDDED = "embedded"
+    """A small API server and controllers of ours, in memory."""
+    REAL = "real"
+    """The real control plane, of programs that `make controlplane` builds."""
 
 
 class SandboxError(RuntimeError):
@@ -35,6 +48,10 @@ class SandboxError(RuntimeError):
 
 class FolderTaken(SandboxError):
     """The folder holds a running sandbox or somebody's files; nothing was touched."""
+
+
+class LacksPrograms(SandboxError):
+    """The real control plane's programs are not on this machine; nothing was touched."""
 
 
 class StartFailed(SandboxError):
@@ -53,6 +70,7 @@ class SandboxInfo:
     pid: int
     """The guardian's process."""
     started_at: str
+    cluster: ClusterKind
     api_url: str
     kubeconfig: Path
     ca_path: Path
@@ -92,16 +110,25 @@ def read_info(folder: Path) -> SandboxInfo | None:
         data[name] = Path(data[name])
     for name in ("left_out", "priority_classes"):
         data[name] = tuple(data[name])
+    data["cluster"] = ClusterKind(data["cluster"])
     return SandboxInfo(**{field.name: data[field.name] for field in fields(SandboxInfo)})
 
 
-def launch(folder: Path, *, owner_pid: int | None = None, timeout_seconds: float = 60.0) -> SandboxInfo:
+def launch(
+    folder: Path,
+    *,
+    kind: ClusterKind = ClusterKind.EMBEDDED,
+    owner_pid: int | None = None,
+    timeout_seconds: float = 60.0,
+) -> SandboxInfo:
     """Starts a sandbox in `folder` and returns when it is ready; raises SandboxError.
 
     With `owner_pid` the sandbox ends by itself when that process does.
     """
+    if kind is ClusterKind.REAL:
+        _require_control_plane()
     _claim(folder)
-    command = [sys.executable, "-m", "gateway_sandbox", "guard", "--folder", str(folder)]
+    command = [sys.executable, "-m", "gateway_sandbox", "guard", "--folder", str(folder), "--cluster", kind]
     if owner_pid is not None:
         command += ["--owner-pid", str(owner_pid)]
     with (folder / LOG_FILE).open("wb") as log:
@@ -142,6 +169,17 @@ def is_running(pid: int) -> bool:
     except OSError:
         return True
     return state != "Z"
+
+
+def _require_control_plane() -> None:
+    try:
+        require_programs(ETCD, API_SERVER, CONTROLLER_MANAGER, SCHEDULER)
+    except ProgramsMissing as problem:
+        names = ", ".join(program.name for program in problem.programs)
+        raise LacksPrograms(
+            f"a real cluster needs programs that are not on this machine: {names}",
+            f"Build them with `{TARGET}` (needs Go, takes minutes, once per machine), or leave out --cluster.",
+        ) from problem
 
 
 def _claim(folder: Path) -> None:

@@ -25,7 +25,7 @@ from gateway_sandbox.apiserver.server import LEFT_OUT, ApiServer
 from gateway_sandbox.certificates import SandboxCertificates
 from gateway_sandbox.github.settings import SimulatorSettings
 from gateway_sandbox.github.simulator import GitHubSimulator
-from gateway_sandbox.launcher import SandboxInfo
+from gateway_sandbox.launcher import ClusterKind, SandboxInfo
 
 T = TypeVar("T")
 Manifest = dict[str, Any]
@@ -70,6 +70,7 @@ class Servers:
             folder=self.folder,
             pid=1,
             started_at="2026-01-05T09:00:00+00:00",
+            cluster=ClusterKind.EMBEDDED,
             api_url=self.api.url,
             kubeconfig=self.kubeconfig,
             ca_path=self.ca_path,

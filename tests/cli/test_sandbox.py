@@ -3,6 +3,7 @@
 import json
 import shlex
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,7 +12,9 @@ import pytest
 from actions_gateway.kube import resources as r
 from gateway_sandbox import launcher
 from gateway_sandbox.apiserver.server import LEFT_OUT
-from gateway_sandbox.launcher import FolderTaken, OutOfTime, StartFailed
+from gateway_sandbox.backends import real
+from gateway_sandbox.controlplane.assets import ASSETS_VARIABLE
+from gateway_sandbox.launcher import ClusterKind, FolderTaken, OutOfTime, StartFailed
 from gateway_sandbox.runner.workflow import parse_workflow, plan_jobs
 from gw.ops.onboarding.groups import parse_group
 
@@ -98,14 +101,14 @@ def test_up_prints_where_it_is_and_what_to_try_next(
 ) -> None:
     launched = []
 
-    def launch(folder: Path, *, owner_pid: int | None, timeout_seconds: float) -> launcher.SandboxInfo:
-        launched.append((folder, owner_pid, timeout_seconds))
+    def launch(folder: Path, **options: object) -> launcher.SandboxInfo:
+        launched.append((folder, options))
         return servers.info()
 
     monkeypatch.setattr(launcher, "launch", launch)
     answer = Gw()("sandbox", "up", "--dir", str(tmp_path), "--timeout", "7s")
     assert answer.code == 0, answer
-    assert launched == [(tmp_path, None, 7.0)]
+    assert launched == [(tmp_path, {"kind": ClusterKind.EMBEDDED, "owner_pid": None, "timeout_seconds": 7.0})]
     assert str(servers.kubeconfig) in answer.out
     assert f"export KUBECONFIG={servers.kubeconfig}" in answer.err
     assert f"gw tenant add team-a --yes --github-url {servers.github.url}/octo/demo" in answer.err
@@ -128,9 +131,48 @@ def test_what_up_suggests_to_run_exists_and_fits_the_tenant_that_it_suggests(
     assert not any("--dir" in line for line in lines)
 
 
-def test_status_names_what_the_small_cluster_leaves_out(site: Site) -> None:
-    shown = site("status").out.splitlines()
-    assert [line.strip() for line in shown[shown.index("This small cluster leaves out") + 1 :]] == list(LEFT_OUT)
+def test_status_names_what_the_cluster_leaves_out(site: Site) -> None:
+    assert left_out_by(site("status"), "embedded") == list(LEFT_OUT)
+
+
+@pytest.mark.parametrize(
+    ("kind", "left_out"), [(ClusterKind.EMBEDDED, LEFT_OUT), (ClusterKind.REAL, real.LEFT_OUT)], ids=str
+)
+def test_up_names_what_the_cluster_leaves_out(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: ClusterKind, left_out: tuple[str, ...]
+) -> None:
+    def launch(_: Path, *, kind: ClusterKind, **__: object) -> launcher.SandboxInfo:
+        return replace(servers.info(), cluster=kind, left_out=left_out)
+
+    monkeypatch.setattr(launcher, "launch", launch)
+    answer = Gw()("sandbox", "up", "--cluster", kind, "--dir", str(tmp_path))
+    assert answer.code == 0, answer
+    assert left_out_by(answer, kind) == list(left_out)
+
+
+def left_out_by(answer: Answer, kind: str) -> list[str]:
+    """The lines under the heading, to the end of what was printed."""
+    shown = answer.out.splitlines()
+    return [line.strip() for line in shown[shown.index(f"This {kind} cluster leaves out") + 1 :]]
+
+
+def test_a_cluster_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    answer = Gw()("sandbox", "up", "--cluster", "imaginary", "--dir", str(tmp_path / "new"))
+    assert answer.code == 2
+    assert answer.err == "Error: --cluster 'imaginary' is none of embedded, real.\nNext:  Name one of them.\n"
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_real_cluster_without_its_programs_is_refused_with_the_target_that_builds_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv(ASSETS_VARIABLE, raising=False)
+    answer = Gw()("sandbox", "up", "--cluster", "real", "--dir", str(tmp_path / "new"))
+    assert answer.code == 2
+    assert "etcd, kube-apiserver, kube-controller-manager, kube-scheduler" in answer.err
+    assert "Next:  Build them with `make controlplane`" in answer.err
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize(
@@ -189,8 +231,6 @@ def test_status_shows_what_it_does(site: Site, workflow: Path) -> None:
 def test_status_of_one_that_does_not_answer_is_exit_3(
     site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from dataclasses import replace
-
     dead = replace(site.servers.info(), control_url="https://127.0.0.1:1/sandbox")
     monkeypatch.setattr(launcher, "read_info", lambda _: dead)
     answer = site("status")

@@ -14,6 +14,14 @@ Dir = Annotated[
     Path | None,
     typer.Option("--dir", envvar="GW_SANDBOX_DIR", metavar="DIR", help="The sandbox's folder. Else one of your own."),
 ]
+Kind = Annotated[
+    str,
+    typer.Option(
+        "--cluster",
+        metavar="embedded|real",
+        help="What Kubernetes it is: a small one of ours, or the programs of `make controlplane`.",
+    ),
+]
 Timeout = Annotated[str, typer.Option("--timeout", metavar="DURATION", help="How long to wait.")]
 
 
@@ -27,6 +35,7 @@ def register(app: typer.Typer) -> None:
 def up(
     invocation: Invocation,
     folder: Dir = None,
+    cluster: Kind = "embedded",
     owner_pid: Annotated[
         int | None, typer.Option("--owner-pid", metavar="PID", help="End the sandbox when this process ends.")
     ] = None,
@@ -37,12 +46,13 @@ def up(
     A cluster with the real manager, a GitHub that is a simulator, and workers that run as local processes. It stays
     until `gw sandbox down`; your kubeconfig is not touched.
     """
-    from gw.ops.sandbox import dir_option, example_workflow, folder_of, start_sandbox
+    from gw.ops.sandbox import dir_option, example_workflow, folder_of, parse_cluster, start_sandbox
     from gw.output.sandbox import sandbox_view, try_next
 
-    place = folder_of(folder)
+    place, kind = folder_of(folder), parse_cluster(cluster)
+    timeout_seconds = parse_seconds(timeout, "--timeout")
     invocation.printer.note(f"Starting a sandbox in {place} …")
-    sandbox = start_sandbox(place, owner_pid=owner_pid, timeout_seconds=parse_seconds(timeout, "--timeout"))
+    sandbox = start_sandbox(place, kind=kind, owner_pid=owner_pid, timeout_seconds=timeout_seconds)
     invocation.printer.show(sandbox_view(sandbox))
     invocation.printer.notes(try_next(sandbox, example_workflow(), dir_option(place)))
     return ExitCode.OK

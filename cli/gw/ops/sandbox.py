@@ -14,7 +14,7 @@ from typing import Any
 
 import gateway_sandbox
 from gateway_sandbox import launcher
-from gateway_sandbox.launcher import FolderTaken, OutOfTime, SandboxError, SandboxInfo
+from gateway_sandbox.launcher import ClusterKind, FolderTaken, LacksPrograms, OutOfTime, SandboxError, SandboxInfo
 from gw.errors import Blind, GwError, Refused, TimedOut
 from gw.sources.cluster import Cluster, asking
 from gw.sources.gathering import gather_gateways
@@ -40,12 +40,20 @@ def example_workflow() -> Path:
     return Path(gateway_sandbox.__file__).parent / "examples" / "many-small-jobs.yml"
 
 
-def start_sandbox(folder: Path, *, owner_pid: int | None, timeout_seconds: float) -> SandboxFact:
+def parse_cluster(text: str) -> ClusterKind:
+    """Raises Refused for anything else."""
+    try:
+        return ClusterKind(text)
+    except ValueError:
+        raise Refused(f"--cluster {text!r} is none of {', '.join(ClusterKind)}", "Name one of them.") from None
+
+
+def start_sandbox(folder: Path, *, kind: ClusterKind, owner_pid: int | None, timeout_seconds: float) -> SandboxFact:
     """The started sandbox; raises GwError when it cannot be started or one runs there already."""
     if owner_pid is not None and not launcher.is_running(owner_pid):
         raise Refused(f"there is no process {owner_pid} to own the sandbox", "Name a running process with --owner-pid.")
     try:
-        info = launcher.launch(folder, owner_pid=owner_pid, timeout_seconds=timeout_seconds)
+        info = launcher.launch(folder, kind=kind, owner_pid=owner_pid, timeout_seconds=timeout_seconds)
     except SandboxError as problem:
         raise _explain(problem) from problem
     except OSError as problem:
@@ -117,7 +125,7 @@ def _fact(info: SandboxInfo) -> SandboxFact:
 def _explain(problem: SandboxError) -> GwError:
     """The launcher's words under this command's exit code; the end of its log becomes evidence below the sentence."""
     kind: type[GwError] = Blind
-    if isinstance(problem, FolderTaken):
+    if isinstance(problem, FolderTaken | LacksPrograms):
         kind = Refused
     elif isinstance(problem, OutOfTime):
         kind = TimedOut

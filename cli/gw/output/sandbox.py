@@ -23,7 +23,7 @@ def sandbox_view(sandbox: SandboxFact) -> View:
     return View(
         kind="Sandbox",
         data=_data(sandbox),
-        lines=lambda: columns(_place_rows(sandbox)),
+        lines=lambda: [*columns(_place_rows(sandbox)), *_left_out_lines(sandbox)],
         short=[str(sandbox.kubeconfig)],
     )
 
@@ -68,7 +68,7 @@ def try_next(sandbox: SandboxFact, workflow: Path, where: str) -> list[Text]:
         *(f"  {group}" for group in _EXAMPLE_GROUPS),
         f"gw sandbox run{where} {shlex.quote(str(workflow))}",
         "gw health",
-        f"gw sandbox status{where}   # what it does, and what this small cluster leaves out",
+        f"gw sandbox status{where}   # what it does",
         f"gw sandbox down{where}     # ends it; nothing is left",
     ]
     return [styled("Try next:", "head"), *(Text(f"  {line}") for line in lines)]
@@ -77,6 +77,7 @@ def try_next(sandbox: SandboxFact, workflow: Path, where: str) -> list[Text]:
 def _place_rows(sandbox: SandboxFact) -> list[list[Cell]]:
     return [
         ["Sandbox", f"running since {sandbox.started_at} (process {sandbox.pid})"],
+        ["Cluster", sandbox.cluster],
         ["Folder", str(sandbox.folder)],
         ["Kubeconfig", str(sandbox.kubeconfig)],
         ["API server", sandbox.api_url],
@@ -102,10 +103,13 @@ def _state_lines(state: SandboxState) -> list[Text]:
     return [
         *columns([*_place_rows(state.sandbox), *_state_rows(state)]),
         *(styled(f"Problem: {problem}", "bad") for problem in state.problems),
-        Text(),
-        styled("This small cluster leaves out", "head"),
-        *(Text(f"  {what}") for what in state.sandbox.left_out),
+        *_left_out_lines(state.sandbox),
     ]
+
+
+def _left_out_lines(sandbox: SandboxFact) -> list[Text]:
+    title = styled(f"This {sandbox.cluster} cluster leaves out", "head")
+    return [Text(), title, *(Text(f"  {what}") for what in sandbox.left_out)]
 
 
 def _data(sandbox: SandboxFact) -> dict[str, Any]:

@@ -12,6 +12,8 @@ class SandboxFact:
     folder: Path
     pid: int
     started_at: str
+    cluster: str
+    """embedded or real."""
     api_url: str
     kubeconfig: Path
     ca_path: Path

@@ -28,14 +28,19 @@ _COMMA = re.compile(r",(?![^(]*\))")
 
 def parse_selectors(kind: Kind, label_selector: str, field_selector: str) -> Predicate:
     """The test of a list or watch. Raises ApiError 400."""
-    on_labels = [_label_term(term.strip()) for term in _COMMA.split(label_selector) if term.strip()]
+    on_labels = parse_label_selector(label_selector)
     on_fields = [_field_term(kind, term.strip()) for term in field_selector.split(",") if term.strip()]
 
     def test(obj: Json) -> bool:
-        labels = obj["metadata"].get("labels") or {}
-        return all(term(labels) for term in on_labels) and all(term(obj) for term in on_fields)
+        return on_labels(obj["metadata"].get("labels") or {}) and all(term(obj) for term in on_fields)
 
     return test
+
+
+def parse_label_selector(text: str) -> LabelTest:
+    """The test of a list's label selector; an empty one selects all. Raises ApiError 400."""
+    terms = [_label_term(term.strip()) for term in _COMMA.split(text) if term.strip()]
+    return lambda labels: all(term(labels) for term in terms)
 
 
 def _label_term(term: str) -> LabelTest:
@@ -93,7 +98,9 @@ def _field_term(kind: Kind, term: str) -> Predicate:
     known = ("metadata.name", *(("metadata.namespace",) if kind.namespaced else ()), *kind.selectable_fields)
     head, dot, rest = path.partition(".")
     if path not in known and f"{head}.*" not in known:
-        raise bad_request(f"field label not supported: {path}")
+        if kind.selectable_fields or kind.is_custom:
+            raise bad_request(f"field label not supported: {path}")
+        raise bad_request(f'"{path}" is not a known field selector: only "metadata.name", "metadata.namespace"')
     stored = "source.component" if path == "source" else kind.renames.get(head, head) + dot + rest
     return lambda obj: (_text(read_path(obj, stored)) == value) is is_equal
 

@@ -28,6 +28,7 @@ class ProgramsMissing(RuntimeError):
     """Programs are not on this machine; the text says what brings them."""
 
     def __init__(self, programs: tuple[Program, ...]) -> None:
+        self.programs = programs
         names = ", ".join(program.name for program in programs)
         brings = TARGET if shutil.which("go") else f"{TARGET} (needs Go)"
         super().__init__(f"{names} not found in ${ASSETS_VARIABLE} or the cache: `{brings}` builds this")

@@ -29,8 +29,11 @@ from gateway_sandbox.kubeconfigs import write_kubeconfig
 ADMIN = "sandbox-admin"
 MASTERS = "system:masters"
 SERVICE_CIDR = "10.96.0.0/16"
+KUBELET_CLIENT = "kube-apiserver-kubelet-client"
+"""The name on the certificate that the API server presents to kubelets; kubeadm's."""
 _HOST = "127.0.0.1"
 _POLL_SECONDS = 0.05
+_WATCH_SECONDS = 1.0
 _ATTEMPTS = 3
 _QUICK_CLIENT = ("--kube-api-qps=200", "--kube-api-burst=400")
 """The defaults (20 to 50 requests a second) protect clusters that others share."""
@@ -115,6 +118,13 @@ class ControlPlane:
         except BaseException:
             self.stop()
             raise
+
+    async def watch(self) -> None:
+        """Looks whether everything still runs, until cancelled; raises ProgramEnded for the first that does not."""
+        while True:
+            for process in self._processes:
+                process.require_running()
+            await asyncio.sleep(_WATCH_SECONDS)
 
     def stop(self) -> None:
         """Ends every process, the latest first."""
@@ -274,7 +284,7 @@ class ControlPlane:
         pki = self.folder / "pki"
         front_proxy = CertificateAuthority(pki, stem="front-proxy-ca", common_name="sandbox front proxy CA")
         front_proxy.issue_client("front-proxy-client", "front-proxy-client")
-        self.certificates.authority.issue_client("kubelet-client", "kube-apiserver-kubelet-client", folder=pki)
+        self.certificates.authority.issue_client("kubelet-client", KUBELET_CLIENT, folder=pki)
         account_key = ec.generate_private_key(ec.SECP256R1())
         write_private_key(self._account_key, account_key)
         self._account_key.with_suffix(".pub").write_bytes(

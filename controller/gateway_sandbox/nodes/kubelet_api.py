@@ -79,8 +79,9 @@ def peer_name(request: web.Request) -> str | None:
     """The common name of the caller's certificate, which the TLS listener has verified; None without one."""
     connection = request.transport.get_extra_info("ssl_object") if request.transport else None
     certificate = connection.getpeercert() if isinstance(connection, ssl.SSLObject) else None
-    subject = dict(pair for part in (certificate or {}).get("subject", ()) for pair in part)
-    return subject.get("commonName")
+    names = (certificate or {}).get("subject", ())
+    # Each name is a tuple of (kind, text) pairs, whose types the library's stubs do not tell apart.
+    return next((str(pair[1]) for name in names for pair in name if pair[0] == "commonName"), None)
 
 
 def parse_options(query: Mapping[str, str], now: datetime) -> LogOptions:

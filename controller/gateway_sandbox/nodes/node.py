@@ -4,7 +4,7 @@ import asyncio
 import random
 import shutil
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -99,6 +99,11 @@ class Node:
     def name(self) -> str:
         """The node's name."""
         return self._name
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The node's labels."""
+        return self._registration.labels
 
     @property
     def pods(self) -> tuple[PodWorker, ...]:

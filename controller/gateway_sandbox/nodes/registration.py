@@ -54,7 +54,13 @@ class Registration:
         self._name = name
         self._address = address
         self._room = room
-        self._labels = labels
+        self.labels = {
+            "kubernetes.io/hostname": name,
+            "kubernetes.io/os": platform.system().lower(),
+            "kubernetes.io/arch": _architecture(),
+            **labels,
+        }
+        """The node's labels."""
         self._started_at = timestamp(clock.now())
 
     async def keep(self, kubelet_port: int, registered: asyncio.Event) -> None:
@@ -71,17 +77,11 @@ class Registration:
                 await self._clock.sleep(_RETRY_SECONDS)
 
     async def _register(self, kubelet_port: int) -> None:
-        labels = {
-            "kubernetes.io/hostname": self._name,
-            "kubernetes.io/os": platform.system().lower(),
-            "kubernetes.io/arch": _architecture(),
-            **self._labels,
-        }
-        metadata = {"name": self._name, "labels": labels}
+        metadata = {"name": self._name, "labels": self.labels}
         try:
             await self._client.create(r.NODES, {"apiVersion": "v1", "kind": "Node", "metadata": metadata})
         except AlreadyExists:
-            await self._client.patch(r.NODES, self._name, {"metadata": {"labels": labels}})
+            await self._client.patch(r.NODES, self._name, {"metadata": {"labels": self.labels}})
         status = {"status": self._status(kubelet_port)}
         await self._client.patch(r.NODES, self._name, status, kind=PatchType.STRATEGIC, subresource="status")
 
