@@ -1,13 +1,17 @@
-"""A running embedded API server and a bare HTTP client for it, for tests that look at codes, headers and bodies.
+"""A bare HTTP client of an API server, for tests that look at codes, headers and bodies, and the two servers it is for.
 
-A scenario gets an `Api` bound to a namespace of its own, so that it says nothing about the rest of the cluster.
+A scenario gets an `Api` bound to a namespace of its own, so that it says nothing about the rest of the cluster. The
+embedded server is fresh for every scenario. The real one is shared by the session: what a scenario creates outside its
+namespace goes with it, and its namespace is deleted without waiting.
 """
 
 import asyncio
 import contextlib
 import json
+import ssl
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,17 +20,37 @@ import aiohttp
 
 from actions_gateway.engine.clock import Clock, SystemClock
 from gateway_sandbox.apiserver import ApiServer
+from gateway_sandbox.certificates import SandboxCertificates
+from gateway_sandbox.controlplane.server import ADMIN, MASTERS, ControlPlane
 from support.aio import run
+from support.clock import ManualClock
+from support.manifests import CRDS, Json
 
-Json = dict[str, Any]
-TOKEN = "component-test-token"
-USER = "test-admin"
 CONTENT_TYPES = {
     "merge": "application/merge-patch+json",
     "json": "application/json-patch+json",
     "strategic": "application/strategic-merge-patch+json",
     "apply": "application/apply-patch+yaml",
 }
+ROOT_CERTIFICATES = "kube-root-ca.crt"
+"""The ConfigMap that a controller puts into every namespace of a real cluster."""
+
+_WAIT_SECONDS = 30.0
+"""Controllers of a real control plane answer within a second or two on an idle machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How to reach a server as its administrator."""
+
+    url: str
+    token: str
+    user: str
+    ca_path: Path | None = None
+
+    @property
+    def tls(self) -> ssl.SSLContext | bool:
+        return ssl.create_default_context(cafile=str(self.ca_path)) if self.ca_path else False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +83,7 @@ class Watch:
         self._response = response
 
     async def next(self) -> tuple[str, Json]:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(_WAIT_SECONDS):
             line = await self._response.content.readuntil(b"\n")
         if not line:
             raise EOFError("the watch has ended")
@@ -76,10 +100,36 @@ class Watch:
 class Api:
     """Requests against one server; paths that begin with `~/` are inside the scenario's namespace (core/v1)."""
 
-    def __init__(self, server: ApiServer, session: aiohttp.ClientSession) -> None:
-        self.server = server
+    def __init__(
+        self,
+        access: Access,
+        session: aiohttp.ClientSession,
+        *,
+        server: ApiServer | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.access = access
         self.namespace = ""
         self._session = session
+        self._server = server
+        self._clock = clock
+        self._outside: list[str] = []
+        """Paths of what the scenario created outside its namespace."""
+
+    @property
+    def is_real(self) -> bool:
+        return self._server is None
+
+    @property
+    def server(self) -> ApiServer:
+        """The embedded server, for the few cases that are about it alone."""
+        assert self._server is not None
+        return self._server
+
+    @property
+    def group(self) -> str:
+        """An API group that no other scenario uses."""
+        return f"{self.namespace}.example.com"
 
     def path(self, path: str) -> str:
         """`~apps/v1/deployments` and `~/pods` stand for paths inside the namespace."""
@@ -92,10 +142,13 @@ class Api:
     async def request(
         self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None, /, **query: str
     ) -> Answer:
-        data = None if body is None else json.dumps(body)
-        url = self.server.url + self.path(path)
-        merged = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"} | dict(headers or {})
-        async with self._session.request(method, url, data=data, params=query, headers=merged, ssl=False) as answer:
+        """One request; a body of bytes is sent as it is, any other as JSON."""
+        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        url = self.access.url + self.path(path)
+        merged = {"Authorization": f"Bearer {self.access.token}", "Content-Type": "application/json"}
+        merged |= dict(headers or {})
+        sent = {name: value for name, value in merged.items() if value}
+        async with self._session.request(method, url, data=data, params=query, headers=sent) as answer:
             text = await answer.text()
             try:
                 decoded = json.loads(text)
@@ -115,6 +168,8 @@ class Api:
         answer = await self.post(path, body, **query)
         assert answer.status == 201, answer.body
         created: Json = answer.body
+        if not path.startswith("~") and "name" in created.get("metadata", {}):
+            self._outside.append(f"{path}/{created['metadata']['name']}")
         return created
 
     async def put(self, path: str, body: Json, /, **query: str) -> Answer:
@@ -132,163 +187,174 @@ class Api:
         return await self.request("DELETE", path, body, **query)
 
     async def names(self, path: str, /, **query: str) -> list[str]:
+        """The names of a list's items, without what the cluster itself puts into a namespace."""
         answer = await self.get(path, **query)
-        return [item["metadata"]["name"] for item in answer.body["items"]]
+        found = [item["metadata"]["name"] for item in answer.body["items"]]
+        return [name for name in found if name != ROOT_CERTIFICATES]
 
     @asynccontextmanager
     async def watch(self, path: str, /, **query: str) -> AsyncIterator[Watch]:
-        url = self.server.url + self.path(path)
-        headers = {"Authorization": f"Bearer {TOKEN}"}
+        url = self.access.url + self.path(path)
+        headers = {"Authorization": f"Bearer {self.access.token}"}
         params = {"watch": "true"} | query
-        async with self._session.get(url, params=params, headers=headers, ssl=False) as response:
+        async with self._session.get(url, params=params, headers=headers) as response:
             assert response.status == 200, await response.text()
             yield Watch(response)
 
     async def until_gone(self, path: str) -> None:
         """Waits until an object is no longer there."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(_WAIT_SECONDS):
             while (await self.get(path)).status != 404:
                 pass
 
     async def until(self, path: str, wanted: Callable[[Json], bool]) -> Json:
         """Waits until an object is as `wanted` and returns it."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(_WAIT_SECONDS):
             while not wanted(found := (await self.get(path)).body):
                 pass
             return dict(found)
 
+    async def until_answered(
+        self, request: Callable[[], Awaitable[Answer]], wanted: Callable[[Answer], bool]
+    ) -> Answer:
+        """Repeats a request until its answer is as `wanted` and returns that."""
+        async with asyncio.timeout(_WAIT_SECONDS):
+            while not wanted(answer := await request()):
+                pass
+            return answer
 
-@asynccontextmanager
-async def running_api(*, clock: Clock | None = None, **options: Any) -> AsyncIterator[Api]:
-    """A fresh server with one namespace for the scenario."""
-    server = ApiServer(clock=clock or SystemClock(), **options)
-    server.add_token(TOKEN, USER, ("system:masters",))
-    await server.start()
-    async with contextlib.AsyncExitStack() as stack:
-        stack.push_async_callback(server.stop)
-        session = await stack.enter_async_context(aiohttp.ClientSession())
-        api = Api(server, session)
-        created = await api.create("/api/v1/namespaces", {"metadata": {"generateName": "scenario-"}})
-        api.namespace = created["metadata"]["name"]
-        yield api
+    async def serve(self, crd: Json, *, is_shared: bool = True) -> Json:
+        """Registers a definition and waits until its resource is served; a shared one may be there already."""
+        answer = await self.post(CRDS, crd)
+        assert answer.status == 201 or (is_shared and answer.status == 409), answer.body
+        path = f"{CRDS}/{crd['metadata']['name']}"
+        if not is_shared:
+            self._outside.append(path)
+        found = await self.until(path, lambda definition: is_true(definition, "Established"))
+        for version in crd["spec"]["versions"]:
+            listed = f"/apis/{crd['spec']['group']}/{version['name']}/{crd['spec']['names']['plural']}"
+            await self.until_answered(lambda listed=listed: self.get(listed), lambda answer: answer.status == 200)  # type: ignore[misc]
+        return found
 
+    async def settled(self, path: str) -> Json:
+        """A paused Deployment once its controller has nothing more to say on it; here nobody reacts on the embedded."""
 
-def play(scenario: Callable[[Api], Awaitable[None]], *, clock: Clock | None = None, **options: Any) -> None:
-    """Runs one scenario on a fresh server."""
+        def is_settled(found: Json) -> bool:
+            is_seen = found["status"].get("observedGeneration") == found["metadata"]["generation"]
+            return not self.is_real or (
+                is_seen and any(one["reason"] == "DeploymentPaused" for one in conditions(found))
+            )
 
-    async def body() -> None:
-        async with running_api(clock=clock, **options) as api:
-            await scenario(api)
+        return await self.until(path, is_settled)
 
-    run(body())
+    async def pass_time(self, seconds: float) -> None:
+        """Moves the embedded server's clock where the case brought one; elsewhere time passes by itself."""
+        if isinstance(self._clock, ManualClock):
+            await self._clock.advance(seconds)
 
+    async def clear(self) -> None:
+        """Deletes the namespace and what the scenario created outside it, without waiting."""
+        for path in (*reversed(self._outside), f"/api/v1/namespaces/{self.namespace}"):
+            await self.delete(path)
 
-# -- objects ---------------------------------------------------------------------------------------------------------
-
-
-def pod(name: str = "p", **spec: Any) -> Json:
-    """A pod with one container."""
-    container = {"name": "main", "image": "busybox:1.36"} | spec.pop("container", {})
-    return {"metadata": {"name": name}, "spec": {"containers": [container]} | spec}
-
-
-def deployment(name: str = "web", **spec: Any) -> Json:
-    """A Deployment with one container."""
-    template = {
-        "metadata": {"labels": {"app": name}},
-        "spec": {"containers": [{"name": "main", "image": "nginx:1.25"}]},
-    }
-    body: Json = {"selector": {"matchLabels": {"app": name}}, "template": template} | spec
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": body}
-
-
-def config_map(name: str = "settings", **data: str) -> Json:
-    """A ConfigMap."""
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
-
-
-def widget_crd(schema: Json | None = None, **version: Any) -> Json:
-    """The CRD of a custom kind `Widget` (demo.example.com/v1), with status and a few typed fields."""
-    spec_schema = schema or {
-        "type": "object",
-        "required": ["size"],
-        "properties": {
-            "size": {"type": "integer", "format": "int32", "minimum": 1, "maximum": 10},
-            "colour": {"type": "string", "enum": ["red", "blue"], "default": "red"},
-            "url": {"type": "string", "pattern": "^https://"},
-            "port": {"x-kubernetes-int-or-string": True},
-            "free": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
-            "parts": {
-                "type": "array",
-                "maxItems": 3,
-                "x-kubernetes-list-type": "map",
-                "x-kubernetes-list-map-keys": ["name"],
-                "items": {
-                    "type": "object",
-                    "required": ["name"],
-                    "properties": {"name": {"type": "string"}, "count": {"type": "integer", "default": 1}},
-                },
-            },
-        },
-    }
-    status = {
-        "type": "object",
-        "properties": {
-            "replicas": {"type": "integer"},
-            "selector": {"type": "string"},
-            "conditions": {
-                "type": "array",
-                "x-kubernetes-list-type": "map",
-                "x-kubernetes-list-map-keys": ["type"],
-                "items": {
-                    "type": "object",
-                    "required": ["type", "status"],
-                    "properties": {name: {"type": "string"} for name in ("type", "status", "reason", "message")},
-                },
-            },
-        },
-    }
-    ready = {"name": "Ready", "type": "string", "jsonPath": '.status.conditions[?(@.type=="Ready")].status'}
-    size = {"name": "Size", "type": "integer", "jsonPath": ".spec.size"}
-    age = {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}
-    served = {
-        "name": "v1",
-        "served": True,
-        "storage": True,
-        "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec_schema, "status": status}}},
-        "subresources": {"status": {}},
-        "additionalPrinterColumns": [size, ready, age],
-    } | version
-    names = {"kind": "Widget", "plural": "widgets", "shortNames": ["wd"], "categories": ["all"]}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": "widgets.demo.example.com"},
-        "spec": {"group": "demo.example.com", "scope": "Namespaced", "names": names, "versions": [served]},
-    }
+    def kubeconfig(self, folder: Path, *, token: str = "") -> Path:
+        """A kubeconfig for this server; `token` replaces the administrator's."""
+        ca = {"certificate-authority": str(self.access.ca_path)} if self.access.ca_path else {}
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "test", "cluster": {"server": self.access.url} | ca}],
+            "users": [{"name": "test", "user": {"token": token or self.access.token}}],
+            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+            "current-context": "test",
+        }
+        path = folder / "kubeconfig"
+        path.write_text(json.dumps(config))
+        return path
 
 
-CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-WIDGETS = "~demo.example.com/v1/widgets"
+def conditions(obj: Json) -> list[Json]:
+    """`status.conditions`."""
+    found: list[Json] = (obj.get("status") or {}).get("conditions") or []
+    return found
 
 
-def widget(name: str = "w", **spec: Any) -> Json:
-    """A Widget."""
-    typed = {"apiVersion": "demo.example.com/v1", "kind": "Widget"}
-    return typed | {"metadata": {"name": name}, "spec": {"size": 3} | spec}
+def is_true(obj: Json, condition: str) -> bool:
+    """Whether an object reports a condition as True."""
+    return any(one["type"] == condition and one["status"] == "True" for one in conditions(obj))
 
 
-def kubeconfig(folder: Path, server: ApiServer, ca_path: Path) -> Path:
-    """A kubeconfig for kubectl."""
-    path = folder / "kubeconfig"
-    cluster = {"server": server.url, "certificate-authority": str(ca_path)}
-    config = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "test", "cluster": cluster}],
-        "users": [{"name": "test", "user": {"token": TOKEN}}],
-        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
-        "current-context": "test",
-    }
-    path.write_text(json.dumps(config))
-    return path
+Scenario = Callable[[Api], Awaitable[None]]
+
+
+class Play(ABC):
+    """Runs scenarios on the API server that a case is for."""
+
+    def __call__(self, scenario: Scenario, *, timeout_seconds: float = 90.0, **embedded: Any) -> None:
+        """Runs one scenario; `embedded` goes to `api`."""
+
+        async def body() -> None:
+            async with self.api(**embedded) as api:
+                await scenario(api)
+
+        run(body(), timeout_seconds=timeout_seconds)
+
+    @abstractmethod
+    def api(
+        self, *, clock: Clock | None = None, certificates: SandboxCertificates | None = None, **options: Any
+    ) -> AbstractAsyncContextManager[Api]:
+        """The server with one namespace for a scenario; the arguments concern the embedded one."""
+
+
+class EmbeddedPlay(Play):
+    """A fresh embedded server for every scenario."""
+
+    @asynccontextmanager
+    async def api(
+        self, *, clock: Clock | None = None, certificates: SandboxCertificates | None = None, **options: Any
+    ) -> AsyncIterator[Api]:
+        context = certificates.server_context() if certificates else None
+        server = ApiServer(clock=clock or SystemClock(), ssl_context=context, **options)
+        server.add_token("component-test-token", ADMIN, (MASTERS,))
+        await server.start()
+        ca_path = certificates.ca_path if certificates else None
+        access = Access(server.url, "component-test-token", ADMIN, ca_path)
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(server.stop)
+            session = await stack.enter_async_context(_session(access))
+            api = Api(access, session, server=server, clock=clock)
+            await _take_namespace(api)
+            yield api
+
+
+class RealPlay(Play):
+    """The session's real control plane."""
+
+    def __init__(self, plane: ControlPlane) -> None:
+        self._access = Access(plane.url, plane.admin_token, ADMIN, plane.certificates.ca_path)
+
+    @asynccontextmanager
+    async def api(
+        self, *, clock: Clock | None = None, certificates: SandboxCertificates | None = None, **options: Any
+    ) -> AsyncIterator[Api]:
+        async with _session(self._access) as session:
+            api = Api(self._access, session)
+            await _take_namespace(api)
+            # Both are put there by controllers; a test that counts or watches must not meet them half-way.
+            for path in ("~/serviceaccounts/default", f"~/configmaps/{ROOT_CERTIFICATES}"):
+                await api.until(path, lambda found: found["kind"] != "Status")
+            try:
+                yield api
+            finally:
+                await api.clear()
+
+
+def _session(access: Access) -> aiohttp.ClientSession:
+    connector = aiohttp.TCPConnector(ssl=access.tls, limit=0)
+    return aiohttp.ClientSession(connector=connector, read_bufsize=2**20)
+
+
+async def _take_namespace(api: Api) -> None:
+    answer = await api.post("/api/v1/namespaces", {"metadata": {"generateName": "scenario-"}})
+    assert answer.status == 201, answer.body
+    api.namespace = answer.body["metadata"]["name"]

@@ -1,0 +1,49 @@
+"""One suite, two API servers: a case that takes `play` runs on the embedded server and on the session's real one.
+
+`@pytest.mark.real_only(reason)` and `@pytest.mark.embedded_only(reason)` name the exceptions: what the embedded server
+leaves out, and what only a fresh server of one's own can show.
+"""
+
+import pytest
+
+from support.apiserver import EmbeddedPlay, Play, RealPlay
+
+SERVERS = ("embedded", "real")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for name in SERVERS:
+        config.addinivalue_line("markers", f"on_{name}: the case runs on the {name} API server (set by `play`)")
+        config.addinivalue_line("markers", f"{name}_only(reason): the case says nothing about the other API server")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "play" in metafunc.fixturenames:
+        names = [name for name in SERVERS if _is_wanted(metafunc, name)]
+        cases = [pytest.param(name, marks=getattr(pytest.mark, f"on_{name}"), id=name) for name in names]
+        metafunc.parametrize("play", cases, indirect=True)
+
+
+def _is_wanted(metafunc: pytest.Metafunc, name: str) -> bool:
+    only = [server for server in SERVERS if metafunc.definition.get_closest_marker(f"{server}_only")]
+    for server in only:
+        mark = metafunc.definition.get_closest_marker(f"{server}_only")
+        if mark is None or len(mark.args) != 1:
+            raise pytest.UsageError(f"{metafunc.definition.nodeid}: {server}_only needs its reason")
+    return not only or name in only
+
+
+@pytest.fixture
+def play(request: pytest.FixtureRequest) -> Play:
+    """Runs a scenario on the API server of the case."""
+    return EmbeddedPlay() if request.param == "embedded" else RealPlay(request.getfixturevalue("control_plane"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    passed = terminalreporter.stats.get("passed", [])
+    counts = {
+        name: sum(report.when == "call" and f"on_{name}" in report.keywords for report in passed) for name in SERVERS
+    }
+    if any(counts.values()):
+        shown = ", ".join(f"{count} cases on {name}" for name, count in counts.items())
+        terminalreporter.write_line(f"API servers: {shown}")
