@@ -133,5 +133,65 @@ MANAGER_NOT_AVAILABLE = Threshold(
     severity=Severity.TICKET,
     source="Existing tenant gateways continue operating normally. The GMC is not in the data plane",
 )
+CLOCK_SKEW_SECONDS = Threshold(
+    subject="difference between the API server's clock and this machine's",
+    comparison=">",
+    value=30,
+    unit="seconds",
+    severity=Severity.TICKET,
+    source=OURS + "half of the minute that GitHub allows a token's issue time; leases and ages are judged by clocks",
+)
+IMAGE_FLOATING = Threshold(
+    subject="images of the installation without a digest",
+    comparison=">",
+    value=0,
+    unit="images",
+    severity=Severity.TICKET,
+    source=OURS + "what runs could change without anybody's doing, and a roll back could not bring it back",
+)
+TOKEN_REFRESH_ERRORS_PER_HOUR = Threshold(
+    subject="installation tokens that could not be minted, per namespace",
+    comparison=">",
+    value=1,
+    unit="errors per hour",
+    severity=Severity.PAGE,
+    source="actions_gateway_token_refresh_errors_total | rate > 1/hour per namespace | Page | "
+    "Token expiry causes session failures within ~1 hour",
+)
+RENEWJOB_ERRORS_PER_MINUTE = Threshold(
+    subject="lock renewals that failed, per namespace",
+    comparison=">",
+    value=5,
+    unit="errors per minute",
+    severity=Severity.PAGE,
+    source="actions_gateway_renewjob_errors_total | rate > 5/minute per namespace | Page | "
+    "Sustained failures cancel running jobs",
+)
+POD_CREATION_P95_SECONDS = Threshold(
+    subject="pod creation latency, p95",
+    comparison=">",
+    value=15,
+    unit="seconds",
+    severity=Severity.TICKET,
+    source="actions_gateway_pod_creation_latency_seconds p95 | > 15s | Ticket | SLO target from Appendix A",
+)
+POD_CREATION_P99_SECONDS = Threshold(
+    subject="pod creation latency, p99",
+    comparison=">",
+    value=60,
+    unit="seconds",
+    severity=Severity.PAGE,
+    source="actions_gateway_pod_creation_latency_seconds p99 | > 60s | Page | "
+    "Indicates scheduling stall or quota exhaustion",
+)
+RECONCILE_ERRORS_PER_5_MINUTES = Threshold(
+    subject="reconciles that failed",
+    comparison=">",
+    value=1,
+    unit="errors per 5 minutes",
+    severity=Severity.TICKET,
+    source="actions_gateway_reconcile_errors_total | rate > 1/5min | Ticket | "
+    "Persistent reconcile failure; resources may be stale",
+)
 
 ALL: tuple[Threshold, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Threshold))

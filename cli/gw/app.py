@@ -4,7 +4,18 @@ from typing import Annotated
 
 import typer
 
-from gw.commands import health, runner_group, sandbox, sandbox_run, tenant, tenant_add, version
+from gw.commands import (
+    check,
+    health,
+    install,
+    runner_group,
+    sandbox,
+    sandbox_run,
+    tenant,
+    tenant_add,
+    uninstall,
+    version,
+)
 
 CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 EPILOG = (
@@ -53,6 +64,9 @@ def root(
     """Actions Gateway: self-hosted GitHub Actions jobs for many teams on one Kubernetes cluster."""
 
 
+install.register(app)
+uninstall.register(app)
+check.register(app)
 health.register(app)
 tenants = _group("tenant", "Tenants: add one, list them, look at one.")
 tenant_add.register(tenants)

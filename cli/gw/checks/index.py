@@ -17,6 +17,7 @@ from gw.checks.model import Check
 
 COMMAND = "python -m gw.checks.index"
 INDEX = "index.md"
+PAGE_KINDS = ("checks", "alerts", "procedures")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +31,13 @@ class Page:
 
 
 def read_pages(folder: Path, kind: str) -> tuple[Page, ...]:
-    """The pages of `checks` or `procedures`, by name; raises ValueError for one without front matter."""
+    """The pages of `checks`, `alerts` or `procedures`, by name; raises ValueError for one without front matter."""
     return tuple(_page(folder, path) for path in sorted((folder / kind).glob("*.md")))
 
 
-def render_index(checks: Sequence[Check], check_pages: Sequence[Page], procedures: Sequence[Page]) -> str:
+def render_index(
+    checks: Sequence[Check], check_pages: Sequence[Page], alert_pages: Sequence[Page], procedures: Sequence[Page]
+) -> str:
     """The index as Markdown."""
     return "\n".join(
         [
@@ -42,14 +45,19 @@ def render_index(checks: Sequence[Check], check_pages: Sequence[Page], procedure
             "# Runbooks",
             "",
             "Start with `gw health`: it names the problem, the command that continues, and the page.",
+            "`gw check` does the same for what the cluster has to enforce.",
             "",
             "## By symptom",
             "",
-            *_table(("You see", "Page"), _symptoms([*check_pages, *procedures])),
+            *_table(("You see", "Page"), _symptoms([*check_pages, *alert_pages, *procedures])),
             "",
             "## By check",
             "",
             *_table(("Check", "Fine when", "Severity"), (_row(check) for check in checks)),
+            "",
+            "## Alerts",
+            "",
+            *(f"- [{page.title}]({page.path})" for page in alert_pages),
             "",
             "## Procedures",
             "",
@@ -71,7 +79,7 @@ def front_matter(text: str) -> dict[str, Any]:
 
 def write_index(folder: Path) -> None:
     """Rewrites the index of a runbooks folder."""
-    text = render_index(CATALOG, read_pages(folder, "checks"), read_pages(folder, "procedures"))
+    text = render_index(CATALOG, *(read_pages(folder, kind) for kind in PAGE_KINDS))
     (folder / INDEX).write_text(text, encoding="utf-8")
 
 

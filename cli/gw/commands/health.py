@@ -17,9 +17,9 @@ def register(app: typer.Typer) -> None:
 
 
 def _check_ids(beginning: str) -> list[str]:
-    from gw.checks.catalog import CATALOG
+    from gw.checks.catalog import HEALTH
 
-    return [check.id for check in CATALOG if check.id.startswith(beginning)]
+    return [check.id for check in HEALTH if check.id.startswith(beginning)]
 
 
 def health(
@@ -44,12 +44,12 @@ def health(
 
     Exits with 0 when all is well, 1 for a problem, 3 when it could not find out, 5 when --wait ended in vain.
     """
-    from gw.checks.catalog import CATALOG
+    from gw.checks.catalog import HEALTH
     from gw.checks.engine import select
     from gw.ops.health import HealthReport, look
     from gw.output.health import health_view, waiting
 
-    checks = select(CATALOG, check or [])
+    checks = select(HEALTH, check or [])
     wanted = invocation.namespace(tenant, namespace, everywhere=everywhere)
     wait_seconds = parse_seconds(wait, "--wait") if wait else 0.0
 

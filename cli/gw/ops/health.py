@@ -55,7 +55,7 @@ async def look(
     deadline = clock.monotonic() + wait_seconds
     needs = needs_of(checks) | ({Need.GATEWAYS} if namespace else set())
     while True:
-        facts = await gather_facts(cluster, namespace, needs, clock.now())
+        facts = await gather_facts(cluster, namespace, needs, clock)
         if namespace and facts.gateways == Known(()):
             raise await not_a_tenant(cluster, namespace)
         report = _report(checks, facts, fail_on)

@@ -17,19 +17,28 @@ _WIDTH = max(len(outcome) for outcome in Outcome)
 
 def health_view(report: HealthReport) -> View:
     """One line per check that is fine, one block per problem; every check appears."""
+    where = f"tenant {report.namespace}" if report.namespace else "all tenants"
+    return _view("HealthReport", report, where)
+
+
+def check_view(report: HealthReport) -> View:
+    """The same for the cluster as a place to install on."""
+    return _view("CheckReport", report, "this cluster")
+
+
+def _view(kind: str, report: HealthReport, where: str) -> View:
     return View(
-        kind="HealthReport",
+        kind=kind,
         data=_document(report),
-        lines=lambda: [*_check_lines(report), Text(), summary(report)],
+        lines=lambda: [*_check_lines(report), Text(), summary(report, where)],
         short=[f"{result.check.id} {result.outcome}" for result in report.results],
     )
 
 
-def summary(report: HealthReport) -> Text:
+def summary(report: HealthReport, where: str) -> Text:
     """The last line: how many of which outcome."""
     counts = {outcome: sum(result.outcome is outcome for result in report.results) for outcome in Outcome}
     words = [_words(counts[outcome], outcome) for outcome in Outcome if counts[outcome]]
-    where = f"tenant {report.namespace}" if report.namespace else "all tenants"
     return Text(f"{counted(len(report.results), 'check')} on {where}: {', '.join(words)}.")
 
 

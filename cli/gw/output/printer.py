@@ -76,12 +76,18 @@ class Printer:
 
     def confirm(self, question: str) -> bool:
         """The answer of the person at the terminal; raises Refused when there is none to ask."""
+        answer = self._ask(f"{question} [y/N]", "Add --yes once the plan is right.")
+        return answer.lower() in ("y", "yes")
+
+    def confirm_by_name(self, question: str, name: str) -> bool:
+        """Whether the person at the terminal types `name`; raises Refused when there is none to ask."""
+        return self._ask(question, f"Add --yes --confirm {name} once the plan is right.") == name
+
+    def _ask(self, question: str, without_terminal: str) -> str:
         if not self._stdin.isatty():
-            raise Refused(
-                "this writes to the cluster and there is no terminal to ask on", "Add --yes once the plan is right."
-            )
+            raise Refused("this writes to the cluster and there is no terminal to ask on", without_terminal)
         with _plain_interrupts():
-            self._talk.print(Text(f"{question} [y/N] "), end="")
+            self._talk.print(Text(f"{question} "), end="")
             answer = ""
             try:
                 answer = self._stdin.readline()
@@ -89,7 +95,7 @@ class Printer:
                 if not answer.endswith("\n"):
                     # Ctrl-C and Ctrl-D leave the cursor behind the question.
                     self._talk.print()
-            return answer.strip().lower() in ("y", "yes")
+            return answer.strip()
 
     @contextmanager
     def live(self) -> Iterator["Board"]:

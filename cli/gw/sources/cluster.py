@@ -48,11 +48,17 @@ class Cluster(Protocol):
         self, resource: Resource, manifest: Manifest, *, namespace: str | None = None, dry_run: bool = False
     ) -> Manifest: ...
 
+    async def apply(
+        self, resource: Resource, manifest: Manifest, *, field_manager: str, force: bool = True, dry_run: bool = False
+    ) -> Manifest: ...
+
     async def delete(
         self, resource: Resource, name: str, *, namespace: str | None = None, uid: str | None = None
     ) -> None: ...
 
-    async def request(self, method: str, path: str) -> Manifest: ...
+    async def request(
+        self, method: str, path: str, *, body: Any = None, query: dict[str, str] | None = None
+    ) -> Manifest: ...
 
 
 @asynccontextmanager

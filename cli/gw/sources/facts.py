@@ -5,9 +5,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Generic, NoReturn, TypeVar
 
+from gw.sources.definitions import DefinitionFact
 from gw.sources.gateways import GatewayFact, GroupFact
 from gw.sources.platform import ManagerFact, ServedTypes
 from gw.sources.pods import PodFact
+from gw.sources.prerequisites import MetricsFact, NetworkFact, PlaceFact, PolicyFact, RightFact
+from gw.sources.server import ClockFact, ServerFact
 
 T = TypeVar("T")
 
@@ -20,6 +23,15 @@ class Need(StrEnum):
     GATEWAYS = "gateways"
     GROUPS = "runner groups"
     PODS = "pods"
+    SERVER = "server"
+    CLOCK = "clock"
+    DEFINITIONS = "definitions"
+    RIGHTS = "rights"
+    POLICIES = "policies"
+    POD_SECURITY = "pod security"
+    NETWORK = "network plugin"
+    METRICS = "metrics API"
+    PLACE = "place"
 
 
 class NotKnown(Exception):
@@ -68,3 +80,14 @@ class Facts:
     gateways: Fact[tuple[GatewayFact, ...]] = field(default=NOT_GATHERED)
     groups: Fact[tuple[GroupFact, ...]] = field(default=NOT_GATHERED)
     pods: Fact[tuple[PodFact, ...]] = field(default=NOT_GATHERED)
+    server: Fact[ServerFact] = field(default=NOT_GATHERED)
+    clock: Fact[ClockFact | None] = field(default=NOT_GATHERED)
+    """None when the server does not say what time it has."""
+    definitions: Fact[tuple[DefinitionFact, ...]] = field(default=NOT_GATHERED)
+    rights: Fact[tuple[RightFact, ...]] = field(default=NOT_GATHERED)
+    policies: Fact[tuple[PolicyFact, ...]] = field(default=NOT_GATHERED)
+    pod_security: Fact[bool] = field(default=NOT_GATHERED)
+    """Whether the API server enforces Pod Security levels at all."""
+    network: Fact[NetworkFact] = field(default=NOT_GATHERED)
+    metrics: Fact[MetricsFact] = field(default=NOT_GATHERED)
+    place: Fact[PlaceFact] = field(default=NOT_GATHERED)

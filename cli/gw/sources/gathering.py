@@ -1,16 +1,17 @@
 """Reads facts from a cluster: only what is needed, all at once, and a refused read becomes a reason, not an error."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
-from datetime import datetime
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from actions_gateway.api import names
+from actions_gateway.engine.clock import Clock
 from actions_gateway.kube import errors
 from actions_gateway.kube import resources as r
 from gw.errors import CredentialsRejected
 from gw.sources.cluster import Cluster, explain
-from gw.sources.facts import NOT_GATHERED, Fact, Facts, Known, Missing, Need
+from gw.sources.facts import Facts, Known, Missing, Need
 from gw.sources.gateways import GatewayFact, GroupFact, parse_gateway, parse_group
 from gw.sources.platform import (
     DeploymentFact,
@@ -22,34 +23,47 @@ from gw.sources.platform import (
     parse_served,
 )
 from gw.sources.pods import AGENT_SELECTOR, WORKER_SELECTOR, PodFact, PodRole, parse_pod
-
-T = TypeVar("T")
-
-NOT_INSTALLED_STEP = (
-    "Ask the platform's owners to install Actions Gateway here, or name another cluster with --context."
+from gw.sources.prerequisites import (
+    gather_definitions,
+    gather_metrics,
+    gather_network,
+    gather_place,
+    gather_pod_security,
+    gather_policies,
+    gather_rights,
 )
+from gw.sources.server import gather_clock, gather_server
+
+NOT_INSTALLED_STEP = "Install Actions Gateway here with `gw install`, or name another cluster with --context."
 GROUP_PATH = f"/apis/{names.API_GROUP}/{names.API_VERSION}"
 
 
-async def gather_facts(cluster: Cluster, namespace: str | None, needs: Collection[Need], now: datetime) -> Facts:
+async def gather_facts(cluster: Cluster, namespace: str | None, needs: Collection[Need], clock: Clock) -> Facts:
     """The needed facts of one tenant, or of all with None; raises CredentialsRejected, since then nothing is known."""
+    readers: Mapping[Need, _Reader] = {
+        Need.SERVED: _Reader("served", "ask which types are served", lambda: gather_served(cluster)),
+        Need.MANAGER: _Reader("manager", "read the manager", lambda: gather_manager(cluster)),
+        Need.GATEWAYS: _Reader("gateways", "list gateways", lambda: gather_gateways(cluster, namespace)),
+        Need.GROUPS: _Reader("groups", "list runner groups", lambda: gather_groups(cluster, namespace)),
+        Need.PODS: _Reader("pods", "list pods", lambda: gather_pods(cluster, namespace)),
+        Need.SERVER: _Reader("server", "ask for the server's version", lambda: gather_server(cluster)),
+        Need.CLOCK: _Reader("clock", "ask for the server's time", lambda: gather_clock(cluster, clock)),
+        Need.DEFINITIONS: _Reader("definitions", "read the definitions", lambda: gather_definitions(cluster)),
+        Need.RIGHTS: _Reader("rights", "ask for your rights", lambda: gather_rights(cluster)),
+        Need.POLICIES: _Reader("policies", "read the admission policies", lambda: gather_policies(cluster)),
+        Need.POD_SECURITY: _Reader("pod_security", "try Pod Security", lambda: gather_pod_security(cluster)),
+        Need.NETWORK: _Reader("network", "list daemonsets", lambda: gather_network(cluster)),
+        Need.METRICS: _Reader("metrics", "ask for the metrics API", lambda: gather_metrics(cluster)),
+        Need.PLACE: _Reader("place", "read what stands in the way", lambda: gather_place(cluster)),
+    }
+    wanted = [reader for need, reader in readers.items() if need in needs]
     async with asyncio.TaskGroup() as group:
-        served = group.create_task(
-            _fact(Need.SERVED in needs, lambda: gather_served(cluster), "ask which types are served")
-        )
-        manager = group.create_task(_fact(Need.MANAGER in needs, lambda: gather_manager(cluster), "read the manager"))
-        gateways = group.create_task(
-            _fact(Need.GATEWAYS in needs, lambda: gather_gateways(cluster, namespace), "list gateways")
-        )
-        groups = group.create_task(
-            _fact(Need.GROUPS in needs, lambda: gather_groups(cluster, namespace), "list runner groups")
-        )
-        pods = group.create_task(_fact(Need.PODS in needs, lambda: gather_pods(cluster, namespace), "list pods"))
-    facts = (served.result(), manager.result(), gateways.result(), groups.result(), pods.result())
-    for fact in facts:
+        tasks = {reader.field: group.create_task(_fact(reader)) for reader in wanted}
+    facts: dict[str, Any] = {name: task.result() for name, task in tasks.items()}
+    for fact in facts.values():
         if isinstance(fact, Missing) and fact.is_rejected:
             raise CredentialsRejected(fact.reason, fact.next_step)
-    return Facts(now, namespace, *facts)
+    return Facts(clock.now(), namespace, **facts)
 
 
 async def gather_served(cluster: Cluster) -> ServedTypes:
@@ -103,15 +117,22 @@ async def _lease(cluster: Cluster) -> LeaseFact | None:
         return None
 
 
-async def _fact(is_needed: bool, gather: Callable[[], Awaitable[T]], doing: str) -> Fact[T]:
-    if not is_needed:
-        return NOT_GATHERED
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """How one fact is read; `doing` continues the words "could not"."""
+
+    field: str
+    doing: str
+    gather: Callable[[], Awaitable[Any]]
+
+
+async def _fact(reader: _Reader) -> Known[Any] | Missing:
     try:
-        return Known(await gather())
+        return Known(await reader.gather())
     except errors.NotFound:
-        return Missing(f"could not {doing}: this cluster does not serve that type", NOT_INSTALLED_STEP)
+        return Missing(f"could not {reader.doing}: this cluster does not serve that type", NOT_INSTALLED_STEP)
     except errors.KubeError as problem:
-        error = explain(problem, doing)
+        error = explain(problem, reader.doing)
         return Missing(
             error.what,
             error.next_step,

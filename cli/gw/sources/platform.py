@@ -1,6 +1,6 @@
 """The platform's own parts as facts: what the API server serves, the manager's Deployment, its leader lease."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -29,6 +29,7 @@ class DeploymentFact:
     problem: str = ""
     """The message of the first condition that states a problem."""
     problem_since: datetime | None = None
+    images: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,17 @@ def parse_deployment(manifest: Manifest) -> DeploymentFact:
         ready=int(status.get("readyReplicas") or 0),
         problem=str(problem.get("message") or ""),
         problem_since=parse_time(problem.get("lastTransitionTime")),
+        images=tuple(_images(spec)),
     )
+
+
+def _images(spec: Manifest) -> Iterator[str]:
+    """The images of the pods' containers, and those that the manager hands on to agents and workers."""
+    for container in ((spec.get("template") or {}).get("spec") or {}).get("containers") or []:
+        yield str(container.get("image") or "")
+        for entry in container.get("env") or []:
+            if str(entry.get("name")).endswith("_IMAGE") and entry.get("value"):
+                yield str(entry["value"])
 
 
 def _states_problem(condition: Manifest) -> bool:

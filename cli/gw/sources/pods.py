@@ -1,4 +1,4 @@
-"""Agent and worker pods as facts: phase, age, and what each container waits for or died of."""
+"""Pods of manager, agents and workers as facts: phase, age, and what each container waits for or died of."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +22,7 @@ CRASH_LOOP = "CrashLoopBackOff"
 class PodRole(StrEnum):
     AGENT = "agent"
     WORKER = "worker"
+    MANAGER = "manager"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class ContainerFact:
 
 @dataclass(frozen=True, slots=True)
 class PodFact:
-    """One pod of a tenant."""
+    """One pod of a tenant, or of the manager."""
 
     namespace: str
     name: str

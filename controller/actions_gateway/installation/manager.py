@@ -8,7 +8,7 @@ from actions_gateway.manifests.netpolicy import from_monitoring, policy_spec, to
 from actions_gateway.settings import TenantNamespaces
 
 REPLICAS = 2
-_SELECTOR = {"control-plane": "controller-manager", labels.APP_NAME: "gmc"}
+SELECTOR = {"control-plane": "controller-manager", labels.APP_NAME: "gmc"}
 _TERMINATION_GRACE_SECONDS = 10
 """The manager holds no state: it needs this only to release its lease."""
 
@@ -53,7 +53,7 @@ def _deployment(image: str, replicas: int, environment: dict[str, str]) -> Manif
         "maxSkew": 1,
         "topologyKey": "kubernetes.io/hostname",
         "whenUnsatisfiable": "ScheduleAnyway",
-        "labelSelector": {"matchLabels": dict(_SELECTOR)},
+        "labelSelector": {"matchLabels": dict(SELECTOR)},
     }
     about = metadata(MANAGER, namespaced=True)
     return {
@@ -62,9 +62,9 @@ def _deployment(image: str, replicas: int, environment: dict[str, str]) -> Manif
         "metadata": about,
         "spec": {
             "replicas": replicas,
-            "selector": {"matchLabels": dict(_SELECTOR)},
+            "selector": {"matchLabels": dict(SELECTOR)},
             "template": {
-                "metadata": {"labels": {**about["labels"], **_SELECTOR}},
+                "metadata": {"labels": {**about["labels"], **SELECTOR}},
                 "spec": {
                     "serviceAccountName": MANAGER,
                     "enableServiceLinks": False,
@@ -86,7 +86,7 @@ def _disruption_budget() -> Manifest:
         "metadata": metadata(MANAGER, namespaced=True),
         "spec": {
             "maxUnavailable": 1,
-            "selector": {"matchLabels": dict(_SELECTOR)},
+            "selector": {"matchLabels": dict(SELECTOR)},
             "unhealthyPodEvictionPolicy": "AlwaysAllow",
         },
     }
@@ -98,5 +98,5 @@ def _network_policy() -> Manifest:
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
         "metadata": metadata(MANAGER, namespaced=True),
-        "spec": policy_spec(_SELECTOR, ingress=[from_monitoring()], egress=[to_dns(), to_api_server()]),
+        "spec": policy_spec(SELECTOR, ingress=[from_monitoring()], egress=[to_dns(), to_api_server()]),
     }

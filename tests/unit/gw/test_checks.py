@@ -8,14 +8,17 @@ from typing import Any
 import pytest
 
 from actions_gateway.api.conditions import ConditionType, Reason
-from gw.checks.catalog import CATALOG
+from gw.checks.catalog import CATALOG, HEALTH, INSTALLATION, PREREQUISITES
 from gw.checks.engine import judge
 from gw.checks.index import front_matter
 from gw.checks.model import Check, Finding, Outcome
+from gw.sources.definitions import OWN_VERSION, DefinitionFact
 from gw.sources.facts import Facts, Known, Missing, Need
 from gw.sources.gateways import ConditionFact, GatewayFact, GroupFact
 from gw.sources.platform import DeploymentFact, LeaseFact, ManagerFact, ServedTypes
 from gw.sources.pods import ContainerFact, PodFact, PodRole
+from gw.sources.prerequisites import MetricsFact, NetworkFact, PlaceFact, PolicyFact, RightFact
+from gw.sources.server import ClockFact, ServerFact
 from support.clock import START
 
 PAGES = Path(__file__).parents[3] / "runbooks" / "checks"
@@ -67,13 +70,26 @@ AGENT = PodFact(
 WORKER = PodFact(
     "team-a", "runner-1", PodRole.WORKER, "Running", ago(60), group="ci-cpu", containers=(ContainerFact("runner"),)
 )
+PINNED = f"registry.example.com/controller@sha256:{'0' * 64}"
+DEPLOYMENT = DeploymentFact("gmc", 2, 2, images=(PINNED,))
+SERVER = ServerFact("https://cluster", "v1.36.3", (1, 36), frozenset({"apps", "monitoring.coreos.com"}))
+DEFINITION = DefinitionFact("actionsgateways.actions-gateway.github.com", version=OWN_VERSION)
 HEALTHY = Facts(
     now=START,
     served=Known(ServedTypes("https://cluster", frozenset({"actionsgateways", "runnergroups"}))),
-    manager=Known(ManagerFact(DeploymentFact("gmc", 2, 2), LeaseFact("gmc-0", ago(3), 15.0))),
+    manager=Known(ManagerFact(DEPLOYMENT, LeaseFact("gmc-0", ago(3), 15.0))),
     gateways=Known((GATEWAY,)),
     groups=Known((GROUP,)),
     pods=Known((AGENT, WORKER)),
+    server=Known(SERVER),
+    clock=Known(ClockFact(0.4, "admin")),
+    definitions=Known((DEFINITION,)),
+    rights=Known((RightFact("patch", "apps", "deployments", "gmc-system", True),)),
+    policies=Known((PolicyFact("gmc-agent-pods"),)),
+    pod_security=Known(True),
+    network=Known(NetworkFact(enforcing=("Cilium",))),
+    metrics=Known(MetricsFact(is_registered=True)),
+    place=Known(PlaceFact()),
 )
 
 
@@ -103,6 +119,23 @@ def agent(**container: Any) -> dict[str, Any]:
 def worker(*, container: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
     containers = (ContainerFact("runner", **(container or {})),)
     return {"pods": Known((replace(WORKER, containers=containers, **changes),))}
+
+
+def definition(**changes: Any) -> dict[str, Any]:
+    return {"definitions": Known((replace(DEFINITION, **changes),))}
+
+
+def policy(**changes: Any) -> dict[str, Any]:
+    return {"policies": Known((PolicyFact("gmc-agent-pods", **changes),))}
+
+
+def server(**changes: Any) -> dict[str, Any]:
+    return {"server": Known(replace(SERVER, **changes))}
+
+
+def images(*references: str) -> dict[str, Any]:
+    lease = LeaseFact("gmc-0", ago(3), 15.0)
+    return {"manager": Known(ManagerFact(DeploymentFact("gmc", 2, 2, images=references), lease))}
 
 
 NOT_READY = condition(ConditionType.READY, "False", Reason.AGC_NOT_READY)
@@ -146,6 +179,34 @@ FAILING: list[tuple[str, str, dict[str, Any]]] = [
     ("worker.image", "the reference is no reference", worker(container={"waiting_reason": "InvalidImageName"})),
     ("worker.stable", "it was killed for memory", worker(container={"terminated_reason": "OOMKilled"})),
     ("worker.stable", "its init container loops", worker(container={"waiting_reason": "CrashLoopBackOff"})),
+    ("api.version", "it is 1.29", server(version="v1.29.8", number=(1, 29))),
+    (
+        "install.rights",
+        "one right is missing",
+        {"rights": Known((RightFact("create", "", "namespaces", "", False),))},
+    ),
+    ("install.place", "upstream's webhook is there", {"place": Known(PlaceFact(("a webhook",)))}),
+    ("install.place", "upstream's definition is there", definition(upstream_marks=("annotation x",))),
+    ("install.place", "the namespace is going", {"place": Known(PlaceFact(is_namespace_going=True))}),
+    ("install.place", "a definition is going", definition(is_deleting=True)),
+    ("api.crds-current", "it lacks a field", definition(missing_fields=("spec.paused",))),
+    ("api.crds-current", "it is of an earlier release", definition(version="0.0.9")),
+    ("api.crds-current", "it is of a later release", definition(version="9.1.0")),
+    ("api.crds-current", "it has a field that nobody knows", definition(unknown_fields=("spec.later",))),
+    ("api.crds-current", "it is upstream's", definition(upstream_marks=("annotation x",))),
+    ("api.crds-current", "it is not served", definition(is_established=False)),
+    ("policies.enforced", "a policy is gone", policy(exists=False)),
+    ("policies.enforced", "a binding is gone", policy(missing_bindings=("gmc-agent-pods",))),
+    ("policies.enforced", "a binding only audits", policy(missing_actions=("Deny",))),
+    ("policies.enforced", "somebody changed a rule", policy(is_changed=True)),
+    ("pod-security.enforced", "any level is taken", {"pod_security": Known(False)}),
+    ("network.enforced", "Flannel alone", {"network": Known(NetworkFact(idle=("Flannel",)))}),
+    ("metrics.served", "nobody serves it", {"metrics": Known(MetricsFact(is_registered=False))}),
+    ("metrics.served", "its server is down", {"metrics": Known(MetricsFact(True, "no endpoints"))}),
+    ("monitoring.served", "no operator", server(groups=frozenset({"apps"}))),
+    ("clock.agrees", "the server is 31 s ahead", {"clock": Known(ClockFact(31.0, "admin"))}),
+    ("clock.agrees", "the server is 31 s behind", {"clock": Known(ClockFact(-31.0, "admin"))}),
+    ("manager.pinned", "a tag floats", images(PINNED, "registry.example.com/controller:latest")),
 ]
 
 PASSING: list[tuple[str, str, dict[str, Any]]] = [
@@ -158,6 +219,10 @@ PASSING: list[tuple[str, str, dict[str, Any]]] = [
     ("worker.admitted", "pods are refused for a minute", refused(60)),
     ("worker.image", "it waits for something else", worker(container={"waiting_reason": "ContainerCreating"})),
     ("worker.stable", "its job failed", worker(phase="Failed", container={"terminated_reason": "Error"})),
+    ("api.version", "it is 1.30 of a vendor", server(version="v1.30.1-gke.1", number=(1, 30))),
+    ("api.crds-current", "it says no release and has every field", definition(version="")),
+    ("network.enforced", "Canal beside Flannel", {"network": Known(NetworkFact(("Canal",), ("Flannel",)))}),
+    ("clock.agrees", "30 s apart", {"clock": Known(ClockFact(-30.0, "admin"))}),
 ]
 
 UNDECIDED: list[tuple[str, str, Outcome, dict[str, Any]]] = [
@@ -170,6 +235,12 @@ UNDECIDED: list[tuple[str, str, Outcome, dict[str, Any]]] = [
         Outcome.UNKNOWN,
         gateway(condition(ConditionType.CREDENTIAL_UNAVAILABLE, "Unknown", Reason.CREDENTIAL_UNKNOWN)),
     ),
+    ("api.version", "it names no version", Outcome.UNKNOWN, server(number=None)),
+    ("api.crds-current", "there is none", Outcome.SKIPPED, definition(exists=False)),
+    ("network.enforced", "no plugin is known", Outcome.UNKNOWN, {"network": Known(NetworkFact())}),
+    ("network.enforced", "it depends", Outcome.UNKNOWN, {"network": Known(NetworkFact(unsure=("kindnet",)))}),
+    ("clock.agrees", "the server does not say", Outcome.UNKNOWN, {"clock": Known(None)}),
+    ("manager.pinned", "there is no manager", Outcome.SKIPPED, {"manager": Known(ManagerFact(None, None))}),
     ("session.open", "a session closed a moment ago", Outcome.UNKNOWN, group(silent_seconds=30)),
     (
         "session.open",
@@ -243,7 +314,17 @@ def test_it_reads_only_the_facts_that_it_names(check: Check) -> None:
         Need.GATEWAYS: "gateways",
         Need.GROUPS: "groups",
         Need.PODS: "pods",
+        Need.SERVER: "server",
+        Need.CLOCK: "clock",
+        Need.DEFINITIONS: "definitions",
+        Need.RIGHTS: "rights",
+        Need.POLICIES: "policies",
+        Need.POD_SECURITY: "pod_security",
+        Need.NETWORK: "network",
+        Need.METRICS: "metrics",
+        Need.PLACE: "place",
     }
+    assert set(sources) == set(Need)
     unread = {name: Missing("not asked for") for need, name in sources.items() if need not in check.needs}
     (result,) = judge([check], replace(HEALTHY, **unread))  # type: ignore[arg-type]
     assert result.outcome is Outcome.OK
@@ -266,8 +347,18 @@ def test_it_has_a_page_with_every_section_that_begins_its_diagnosis_with_gw(chec
     assert [line.removeprefix("## ") for line in text.splitlines() if line.startswith("## ")] == SECTIONS
     diagnosis = text.split("## Diagnosis")[1].split("## Mitigation")[0]
     commands = [line for line in diagnosis.splitlines() if line.startswith(("gw ", "kubectl "))]
-    assert commands[0].startswith("gw ")
+    assert commands[0].startswith("gw check " if check not in HEALTH else "gw ")
     assert any(command.startswith("kubectl ") for command in commands)
+
+
+@pytest.mark.parametrize("selection", [HEALTH, PREREQUISITES, INSTALLATION], ids=["health", "check --pre", "check"])
+def test_every_selection_is_of_the_catalogue(selection: tuple[Check, ...]) -> None:
+    assert set(selection) <= set(CATALOG)
+    assert len({check.id for check in selection}) == len(selection)
+
+
+def test_every_check_belongs_to_a_selection() -> None:
+    assert {*HEALTH, *PREREQUISITES, *INSTALLATION} == set(CATALOG)
 
 
 def test_no_page_is_left_of_a_check_that_is_gone() -> None:

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from gw.checks.catalog import CATALOG
-from gw.checks.index import COMMAND, INDEX, front_matter, read_pages, render_index
+from gw.checks.index import COMMAND, INDEX, PAGE_KINDS, front_matter, read_pages, render_index
 
 RUNBOOKS = Path(__file__).parents[3] / "runbooks"
 LINK = re.compile(r"\]\(([^)#]+)\)")
 
 
 def test_the_index_is_as_generated() -> None:
-    wanted = render_index(CATALOG, read_pages(RUNBOOKS, "checks"), read_pages(RUNBOOKS, "procedures"))
+    wanted = render_index(CATALOG, *(read_pages(RUNBOOKS, kind) for kind in PAGE_KINDS))
     assert (RUNBOOKS / INDEX).read_text() == wanted, f"rewrite it with: {COMMAND}"
 
 

@@ -76,15 +76,17 @@ def _manager_leading(facts: Facts) -> Iterator[Finding]:
         yield ok(subject, f"{lease.holder} leads")
 
 
+REACHABLE = Check(
+    "api.reachable",
+    "The API server answers",
+    Severity.PAGE,
+    Scope.PLATFORM,
+    frozenset({Need.SERVED}),
+    _api_reachable,
+)
+
 CHECKS: tuple[Check, ...] = (
-    Check(
-        "api.reachable",
-        "The API server answers",
-        Severity.PAGE,
-        Scope.PLATFORM,
-        frozenset({Need.SERVED}),
-        _api_reachable,
-    ),
+    REACHABLE,
     Check(
         "api.crds-served",
         "The custom resource definitions are installed",

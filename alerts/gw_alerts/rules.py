@@ -1,0 +1,132 @@
+"""Alert rules as data, and their form as Prometheus rule groups.
+
+The first set: the rows of the production runbook's table whose metric is exported today. Number, comparison and
+severity come from `thresholds`; `for` and windows are ours. Metrics are named through the catalogue only.
+
+Grouping begins with `cluster`, which a fleet's Prometheus adds and a single one lacks: a missing label is empty in
+PromQL, so the rules are right in both.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from actions_gateway.metrics import catalog as m
+from gw_alerts import thresholds as t
+
+GROUP = "actions-gateway"
+_TENANT = "cluster, namespace"
+_RUNNER_GROUP = f"{_TENANT}, runner_group"
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One alert."""
+
+    name: str
+    threshold: t.Threshold
+    expression: str
+    for_minutes: int
+    """How long the expression holds before the alert fires."""
+    summary: str
+    description: str
+    page: str
+    """The runbook page, from the project's root."""
+
+    def rule(self) -> dict[str, Any]:
+        """The entry of a rule group."""
+        return {
+            "alert": self.name,
+            "expr": self.expression,
+            "for": f"{self.for_minutes}m",
+            "labels": {"severity": self.threshold.severity.value, "team": "ci-platform"},
+            "annotations": {"summary": self.summary, "description": self.description, "runbook": self.page},
+        }
+
+
+def _no_active_sessions() -> str:
+    """The manager's expectation and the agent's count: a dead agent fires the first arm, a dead manager the second."""
+    expected = f"max by ({_RUNNER_GROUP}) (last_over_time({m.EXPECTED_SESSIONS.name}[10m]))"
+    active = f"max by ({_RUNNER_GROUP}) ({m.ACTIVE_SESSIONS.name})"
+    bound = f"{t.NO_ACTIVE_SESSION.value:g}"
+    return (
+        f"({expected} > 0 unless on ({_RUNNER_GROUP}) {active} > {bound})"
+        f" or ({active} == {bound} unless on ({_RUNNER_GROUP}) {expected})"
+    )
+
+
+def _errors(metric: m.Metric, threshold: t.Threshold, window: str, per_window: str) -> str:
+    """`per_window` turns the rate per second into the threshold's unit; rounding takes off what extrapolation adds."""
+    rate = f"sum by ({_TENANT}) (rate({metric.name}[{window}]))"
+    return f"round({rate} * {per_window}, 0.01) > {threshold.value:g}"
+
+
+def _slow_pods(threshold: t.Threshold, quantile: float) -> str:
+    """Over 30 minutes, and only when two jobs were slow: one image pull at night is no incident."""
+    name, bound = m.POD_CREATION_LATENCY.name, threshold.value
+    buckets = f"sum by ({_TENANT}, le) (rate({name}_bucket[30m]))"
+    all_jobs = f"sum by ({_TENANT}) (increase({name}_count[30m]))"
+    fast = f'sum by ({_TENANT}) (increase({name}_bucket{{le=~"{bound:g}([.]0)?"}}[30m]))'
+    return f"histogram_quantile({quantile}, {buckets}) > {bound:g} and on ({_TENANT}) round({all_jobs} - {fast}) >= 2"
+
+
+ALERTS: tuple[Alert, ...] = (
+    Alert(
+        "ActionsGatewayNoActiveSessions",
+        t.NO_ACTIVE_SESSION,
+        _no_active_sessions(),
+        2,
+        "No session is open for {{ $labels.namespace }}/{{ $labels.runner_group }}",
+        "No listener polls, so its jobs wait at GitHub until one does.",
+        "runbooks/checks/session.open.md",
+    ),
+    Alert(
+        "ActionsGatewayTokenRefreshErrors",
+        t.TOKEN_REFRESH_ERRORS_PER_HOUR,
+        _errors(m.TOKEN_REFRESH_ERRORS, t.TOKEN_REFRESH_ERRORS_PER_HOUR, "1h", "3600"),
+        1,
+        "{{ $labels.namespace }} gets no installation token",
+        "The current token ends within an hour; sessions fail then. {{ $value }} errors in the last hour.",
+        "runbooks/checks/credential.available.md",
+    ),
+    Alert(
+        "ActionsGatewayRenewJobErrors",
+        t.RENEWJOB_ERRORS_PER_MINUTE,
+        _errors(m.RENEWJOB_ERRORS, t.RENEWJOB_ERRORS_PER_MINUTE, "3m", "60"),
+        2,
+        "{{ $labels.namespace }} cannot renew its jobs' locks",
+        "A job whose lock runs out, after about 10 min, is cancelled. {{ $value }} errors a minute.",
+        "runbooks/alerts/renewjob.md",
+    ),
+    Alert(
+        "ActionsGatewayPodCreationLatencyP95",
+        t.POD_CREATION_P95_SECONDS,
+        _slow_pods(t.POD_CREATION_P95_SECONDS, 0.95),
+        10,
+        "Worker pods of {{ $labels.namespace }} start slowly",
+        "p95 from a job's delivery to its pod scheduled is {{ $value | humanizeDuration }}; jobs are completing.",
+        "runbooks/alerts/pod-creation-latency.md",
+    ),
+    Alert(
+        "ActionsGatewayPodCreationLatencyP99",
+        t.POD_CREATION_P99_SECONDS,
+        _slow_pods(t.POD_CREATION_P99_SECONDS, 0.99),
+        6,
+        "Scheduling of worker pods of {{ $labels.namespace }} is stalled",
+        "p99 from a job's delivery to its pod scheduled is {{ $value | humanizeDuration }}.",
+        "runbooks/alerts/pod-creation-latency.md",
+    ),
+    Alert(
+        "ActionsGatewayReconcileErrors",
+        t.RECONCILE_ERRORS_PER_5_MINUTES,
+        _errors(m.RECONCILE_ERRORS, t.RECONCILE_ERRORS_PER_5_MINUTES, "15m", "300"),
+        10,
+        "Reconciles keep failing in {{ $labels.namespace }}",
+        "What is written may be stale. {{ $value }} failures in 5 minutes.",
+        "runbooks/alerts/reconcile.md",
+    ),
+)
+
+
+def rule_groups() -> list[dict[str, Any]]:
+    """The groups of a rule file, which are those of a PrometheusRule's spec, too."""
+    return [{"name": GROUP, "interval": "1m", "rules": [alert.rule() for alert in ALERTS]}]

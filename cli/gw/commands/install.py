@@ -1,0 +1,159 @@
+"""`gw install`."""
+
+import asyncio
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gw.commands.invocation import Invocation, command
+from gw.exits import ExitCode
+from gw.options import DryRun, Yes, parse_seconds
+
+if TYPE_CHECKING:
+    from gw.ops.installation.install import Install, Installed
+    from gw.ops.installation.request import InstallRequest
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    command(app, "install")(install)
+
+
+class TenantNamespacesChoice(StrEnum):
+    """The choices of `--tenant-namespaces`; the settings' own enumeration would cost pydantic at every start."""
+
+    ANY = "any"
+    MARKED = "marked"
+
+
+class MonitoringChoice(StrEnum):
+    """The choices of `--monitoring`."""
+
+    AUTO = "auto"
+    WITH = "with"
+    WITHOUT = "without"
+
+
+class LogLevel(StrEnum):
+    """The choices of `--log-level`."""
+
+    INFO = "info"
+    DEBUG = "debug"
+
+
+def install(
+    invocation: Invocation,
+    controller_image: Annotated[
+        str | None,
+        typer.Option("--controller-image", metavar="IMAGE", help="Manager's and agents' image, by digest."),
+    ] = None,
+    worker_image: Annotated[
+        str | None,
+        typer.Option("--worker-image", metavar="IMAGE", help="The workers' image. Else this release's runner."),
+    ] = None,
+    release: Annotated[
+        Path | None, typer.Option("--release", metavar="FILE", help="A release file that names the images.")
+    ] = None,
+    allow_floating_tags: Annotated[
+        bool, typer.Option("--allow-floating-tags", help="Take images without a digest. For try-outs only.")
+    ] = False,
+    tenant_namespaces: Annotated[
+        TenantNamespacesChoice,
+        typer.Option("--tenant-namespaces", help="Serve any namespace, or only those that the platform marked."),
+    ] = TenantNamespacesChoice.ANY,
+    replicas: Annotated[int, typer.Option("--replicas", min=1, max=10, help="How many managers; one leads.")] = 2,
+    log_level: Annotated[LogLevel, typer.Option("--log-level", help="The manager's.")] = LogLevel.INFO,
+    monitoring: Annotated[
+        MonitoringChoice,
+        typer.Option("--monitoring", help="Monitors, rules and dashboard: auto takes those whose types are there."),
+    ] = MonitoringChoice.AUTO,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    export: Annotated[bool, typer.Option("--export", help="Print the manifests for GitOps; touch no cluster.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="Wait until the manager is available and leads.")
+    ] = True,
+    timeout: Annotated[str, typer.Option("--timeout", metavar="DURATION", help="How long to wait at most.")] = "5m",
+) -> ExitCode:
+    """Install Actions Gateway on a cluster, or upgrade it.
+
+    Shows a plan with every field that changes, lets the API server check it, asks, writes definitions first and the
+    manager last, and waits until it leads. Doing it again changes nothing.
+    """
+    from actions_gateway.settings import TenantNamespaces
+    from gw.ops.installation.install import Install
+    from gw.ops.installation.request import InstallWishes, Monitoring, check_wishes
+
+    timeout_seconds = parse_seconds(timeout, "--timeout")
+    request = check_wishes(
+        InstallWishes(
+            controller_image=controller_image,
+            worker_image=worker_image,
+            release_file=release,
+            allow_floating_tags=allow_floating_tags,
+            tenant_namespaces=TenantNamespaces(tenant_namespaces.value),
+            replicas=replicas,
+            log_level=log_level.value,
+            monitoring=Monitoring(monitoring.value),
+        )
+    )
+    if export:
+        return _export(invocation, request)
+    result = _run(invocation, Install(request, timeout_seconds=timeout_seconds, dry_run=dry_run, yes=yes, wait=wait))
+    return _kept_elsewhere(invocation, result) if result.kept_by else _show(invocation, result)
+
+
+def _run(invocation: Invocation, order: "Install") -> "Installed":
+    from gw.ops.installation.install import install as carry_out
+    from gw.output.installation import PrintedConversation
+
+    conversation = PrintedConversation(invocation.printer)
+
+    async def operation() -> "Installed":
+        try:
+            return await carry_out(
+                order, open_cluster=invocation.cluster, clock=invocation.clock, conversation=conversation
+            )
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            conversation.interrupted()
+            raise
+
+    return asyncio.run(operation())
+
+
+def _show(invocation: Invocation, result: "Installed") -> ExitCode:
+    from gw.output.installation import install_advice, installed_view
+
+    invocation.printer.show(installed_view(result))
+    invocation.printer.notes(install_advice(result))
+    return ExitCode.OK
+
+
+def _kept_elsewhere(invocation: Invocation, result: "Installed") -> ExitCode:
+    """Prints what belongs into git; nothing was written, and the exit code says so to a script."""
+    from gw.ops.installation.wanted import render_manifests
+    from gw.output.installation import installed_view
+
+    if invocation.printer.is_for_people:
+        invocation.printer.text(render_manifests(result.for_git))
+    else:
+        invocation.printer.show(installed_view(result))
+    for sentence in result.kept_by:
+        invocation.printer.note(f"{sentence} and would undo a change made here; nothing was written.")
+    invocation.printer.note("Next:  Put the manifests above into the repository that it watches.")
+    return ExitCode.REFUSED
+
+
+def _export(invocation: Invocation, request: "InstallRequest") -> ExitCode:
+    from gw.ops.installation.request import Monitoring
+    from gw.ops.installation.wanted import export_manifests
+
+    invocation.printer.text(export_manifests(request))
+    invocation.printer.note(
+        "No cluster was asked; with --dry-run in place of --export, gw asks one and writes nothing."
+    )
+    if request.monitoring is Monitoring.AUTO:
+        invocation.printer.note("Monitors, rules and dashboard are left out; --monitoring with adds them.")
+    return ExitCode.OK

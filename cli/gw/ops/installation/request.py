@@ -1,0 +1,118 @@
+"""What `gw install` is asked for, checked before a cluster is touched."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from actions_gateway import __version__
+from actions_gateway.api.runnergroup import RUNNER_IMAGE
+from actions_gateway.installation.release import (
+    Images,
+    Release,
+    ReleaseInvalid,
+    check_reference,
+    is_pinned,
+    parse_release,
+)
+from actions_gateway.settings import TenantNamespaces
+from gw.errors import Refused
+
+PAGE = "runbooks/procedures/install.md"
+BUILD_STEP = (
+    "Build and push one from a checkout: `buildah build --file controller/deploy/Containerfile "
+    "--build-context wheelhouse=FOLDER --build-arg VERSION=$(gw version -o short) --tag IMAGE .`, then `buildah push "
+    "--digestfile FILE IMAGE` (runbooks/procedures/build-images.md has every step); name it with --controller-image "
+    "IMAGE@sha256:… or in a release file."
+)
+_DIGEST_STEP = (
+    "Name it by digest, as REPOSITORY@sha256:…; `buildah push --digestfile FILE` writes the digest. "
+    "For a try-out, add --allow-floating-tags."
+)
+
+
+class Monitoring(StrEnum):
+    """Whether objects of the Prometheus and Grafana operators are installed."""
+
+    AUTO = "auto"
+    """Those whose types the cluster serves; none when no cluster is asked."""
+    WITH = "with"
+    WITHOUT = "without"
+
+
+@dataclass(frozen=True, slots=True)
+class InstallWishes:
+    """The command line as it was given."""
+
+    controller_image: str | None = None
+    worker_image: str | None = None
+    release_file: Path | None = None
+    allow_floating_tags: bool = False
+    tenant_namespaces: TenantNamespaces = TenantNamespaces.ANY
+    replicas: int = 2
+    log_level: str = "info"
+    monitoring: Monitoring = Monitoring.AUTO
+
+
+@dataclass(frozen=True, slots=True)
+class InstallRequest:
+    """What to install."""
+
+    images: Images
+    tenant_namespaces: TenantNamespaces
+    replicas: int
+    log_level: str
+    monitoring: Monitoring
+
+
+def check_wishes(wishes: InstallWishes) -> InstallRequest:
+    """The request; raises Refused that names option, field and next step."""
+    images = _images(wishes)
+    for option, reference in (("--controller-image", images.controller), ("--worker-image", images.worker)):
+        _check_image(option, reference, wishes)
+    return InstallRequest(
+        images=images,
+        tenant_namespaces=wishes.tenant_namespaces,
+        replicas=wishes.replicas,
+        log_level=wishes.log_level,
+        monitoring=wishes.monitoring,
+    )
+
+
+def _images(wishes: InstallWishes) -> Images:
+    if wishes.release_file is None:
+        if wishes.controller_image is None:
+            raise Refused("no image of the manager was named, and this project publishes none", BUILD_STEP)
+        return Images(wishes.controller_image, wishes.worker_image or RUNNER_IMAGE)
+    if wishes.controller_image is not None:
+        raise Refused("--release and --controller-image both name the manager's image", "Name one of them.")
+    named = _read_release(wishes.release_file).images
+    return Images(named.controller, wishes.worker_image or named.worker)
+
+
+def _read_release(path: Path) -> Release:
+    try:
+        release = parse_release(path.read_text(encoding="utf-8"))
+    except OSError as problem:
+        raise Refused(f"the release file {path} cannot be read: {problem.strerror}", "Name a readable file.") from None
+    except (ReleaseInvalid, UnicodeDecodeError) as problem:
+        what = str(problem) if isinstance(problem, ReleaseInvalid) else "it is no text"
+        raise Refused(
+            f"the release file {path} cannot be used: {what}", f"{PAGE} shows what a release file holds."
+        ) from problem
+    if release.version != __version__:
+        raise Refused(
+            f"the release file {path} is of version {release.version}, and this gw is {__version__}",
+            f"Manifests and images belong together: install with gw {release.version}.",
+        )
+    return release
+
+
+def _check_image(option: str, reference: str, wishes: InstallWishes) -> None:
+    try:
+        check_reference(reference)
+    except ReleaseInvalid as problem:
+        raise Refused(f"{option}: {problem}", "Write it as REGISTRY/REPOSITORY@sha256:… with 64 hex digits.") from None
+    if not wishes.allow_floating_tags and not is_pinned(reference):
+        raise Refused(
+            f"the image {reference} has no digest, so what runs could change without anybody's doing", _DIGEST_STEP
+        )

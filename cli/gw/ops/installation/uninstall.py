@@ -1,0 +1,255 @@
+"""Removes an installation, last things last, so that nothing is left without what it needs to end well.
+
+Tenants first, while the manager still runs; then the manager, and when its pods are gone its rights and the policies
+that confined it; then its namespace; the definitions at the very end, since their deletion deletes every object of
+their type. A second run finds less, and goes on with it.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from actions_gateway.api.names import MANAGER_LEASE, MANAGER_NAMESPACE
+from actions_gateway.engine.clock import Clock
+from actions_gateway.installation.manager import SELECTOR
+from actions_gateway.kube import errors
+from actions_gateway.kube import resources as r
+from gw.errors import Refused, TimedOut
+from gw.ops.installation.conversation import Conversation
+from gw.ops.installation.guards import is_terminating, refuse_upstream
+from gw.ops.installation.plan import Action
+from gw.ops.installation.refusal import doing
+from gw.ops.installation.removal import Removal, gather_removal, refuse_removal
+from gw.ops.installation.snapshot import Identity, identity_of
+from gw.ops.installation.wanted import resource_for
+from gw.sources.cluster import Cluster, one_line
+from gw.sources.gathering import gather_pods
+from gw.sources.server import gather_server
+
+Manifest = dict[str, Any]
+Blockers = Callable[[], Awaitable[Sequence[str]]]
+
+_LOOK_SECONDS = 0.5
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Uninstall:
+    """How to go about it."""
+
+    timeout_seconds: float
+    remove_tenants: bool = False
+    keep_crds: bool = False
+    dry_run: bool = False
+    yes: bool = False
+    confirm: str | None = None
+    """The cluster's name, typed beforehand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Uninstalled:
+    """What came of it."""
+
+    host: str
+    removed: tuple[str, ...]
+    kept: tuple[str, ...]
+    is_dry_run: bool = False
+
+
+def cluster_name(host: str) -> str:
+    """What one types to say which cluster is meant: its address without the scheme."""
+    return host.partition("://")[2] or host
+
+
+async def uninstall(
+    order: Uninstall,
+    *,
+    open_cluster: Callable[[], AbstractAsyncContextManager[Cluster]],
+    clock: Clock,
+    conversation: Conversation,
+) -> Uninstalled:
+    """What was removed; raises GwError. Nothing is removed before it was shown and confirmed by the cluster's name."""
+    async with open_cluster() as cluster:
+        _refuse_wrong_name(order, cluster_name(cluster.host))
+        with doing("read what is installed"):
+            server = await gather_server(cluster)
+            removal = await gather_removal(cluster, server)
+        refuse_upstream(removal.snapshot)
+        refuse_removal(removal, remove_tenants=order.remove_tenants)
+        result = Uninstalled(
+            cluster.host,
+            tuple(removal.removed(keep_crds=order.keep_crds)),
+            tuple(removal.kept(keep_crds=order.keep_crds)),
+            is_dry_run=order.dry_run,
+        )
+        if not result.removed:
+            return result
+        conversation.show_removal(cluster.host, result.removed, result.kept)
+        if order.dry_run:
+            return result
+        _confirm(order, removal, cluster_name(cluster.host), conversation)
+        await _Remover(cluster, clock, conversation, order.timeout_seconds).remove(removal, keep_crds=order.keep_crds)
+        return result
+
+
+def _refuse_wrong_name(order: Uninstall, name: str) -> None:
+    if order.confirm is not None and order.confirm != name:
+        raise Refused(
+            f"--confirm says {order.confirm}, and this cluster is {name}",
+            "Name the cluster that is meant with --context, or correct --confirm.",
+        )
+    if order.yes and order.confirm is None and not order.dry_run:
+        raise Refused(
+            "this removes a whole installation, and --yes alone does not say of which cluster",
+            f"Add --confirm {name} if that is the one.",
+        )
+
+
+def _confirm(order: Uninstall, removal: Removal, name: str, conversation: Conversation) -> None:
+    if order.yes and order.confirm == name:
+        return
+    jobs = f" {removal.running_jobs} jobs are cut off." if removal.running_jobs else ""
+    if not conversation.confirm_by_name(
+        f"This cannot be undone.{jobs} Type the cluster's name, {name}, to go on:", name
+    ):
+        raise Refused("the cluster's name was not typed, and nothing was removed", "Run it again once it is right.")
+
+
+class _Remover:
+    """One removal with its deadline."""
+
+    def __init__(self, cluster: Cluster, clock: Clock, conversation: Conversation, timeout_seconds: float) -> None:
+        self._cluster = cluster
+        self._clock = clock
+        self._conversation = conversation
+        self._timeout_seconds = timeout_seconds
+        self._deadline = clock.monotonic() + timeout_seconds
+
+    async def remove(self, removal: Removal, *, keep_crds: bool) -> None:
+        await self._remove_tenants(removal)
+        for manifest in removal.objects:
+            await self._delete(resource_for(manifest), manifest)
+            if manifest["kind"] == r.DEPLOYMENTS.kind:
+                await self._until_gone("the manager's pods have ended", self._manager_pods)
+        if removal.namespace is not None:
+            await self._remove_namespace(removal, removal.namespace)
+        if not keep_crds:
+            await self._remove_definitions(removal)
+
+    async def _remove_tenants(self, removal: Removal) -> None:
+        if not removal.gateways and not removal.groups:
+            return
+        for gateway in removal.gateways:
+            with doing(f"delete the ActionsGateway {gateway.namespace}/{gateway.name}"):
+                await self._forget(r.ACTIONSGATEWAYS, gateway.name, gateway.namespace)
+            self._conversation.did(Action.REMOVE, Identity(r.ACTIONSGATEWAYS.kind, gateway.name, gateway.namespace))
+        for group in removal.groups:
+            with doing(f"delete the RunnerGroup {group.namespace}/{group.name}"):
+                await self._forget(r.RUNNERGROUPS, group.name, group.namespace)
+        await self._until_gone("every tenant's gateway, agent and jobs have ended", self._tenants)
+
+    async def _remove_namespace(self, removal: Removal, namespace: Manifest) -> None:
+        if not removal.removes_namespace:
+            with doing(f"delete the Lease {MANAGER_LEASE}"):
+                await self._forget(r.LEASES, MANAGER_LEASE, MANAGER_NAMESPACE)
+            return
+        if not is_terminating(namespace):
+            await self._delete(r.NAMESPACES, namespace)
+        await self._until_gone(f"the namespace {MANAGER_NAMESPACE} is gone", self._namespace)
+
+    async def _remove_definitions(self, removal: Removal) -> None:
+        """Looks again first: whoever made a gateway meanwhile would lose it with its definition."""
+        left = await self._tenants() if removal.definitions else ()
+        if left:
+            raise Refused(
+                f"{left[0]} has appeared meanwhile, so the custom resource definitions stay",
+                "Look whose it is, then run the same command again: it goes on from there.",
+            )
+        for manifest in removal.definitions:
+            await self._delete(r.CRDS, manifest)
+        for manifest in removal.definitions:
+            name = str(manifest["metadata"]["name"])
+            await self._until_gone(f"the definition {name} is gone", partial(self._definition, name))
+
+    async def _delete(self, resource: r.Resource, manifest: Manifest) -> None:
+        metadata, identity = manifest["metadata"], identity_of(manifest)
+        with doing(f"delete the {identity}"):
+            await self._forget(resource, identity.name, identity.namespace or None, metadata.get("uid"))
+        self._conversation.did(Action.REMOVE, identity)
+
+    async def _forget(
+        self, resource: r.Resource, name: str, namespace: str | None = None, uid: str | None = None
+    ) -> None:
+        try:
+            await self._cluster.delete(resource, name, namespace=namespace, uid=uid)
+        except errors.NotFound:
+            return
+
+    # -- what is still there
+
+    async def _until_gone(self, what: str, blockers: Blockers) -> None:
+        while left := await blockers():
+            shown = ", ".join(left[:_SHOWN]) + (f" and {len(left) - _SHOWN} more" if len(left) > _SHOWN else "")
+            if self._clock.monotonic() >= self._deadline:
+                raise TimedOut(
+                    f"after {self._timeout_seconds:.0f} s there still is {shown}",
+                    "Look what holds it up, then run the same command again: it goes on from there.",
+                )
+            self._conversation.waiting(shown)
+            await self._clock.sleep(_LOOK_SECONDS)
+        self._conversation.reached(what)
+
+    async def _tenants(self) -> list[str]:
+        found: list[str] = []
+        with doing("watch the tenants end"):
+            for resource in (r.ACTIONSGATEWAYS, r.RUNNERGROUPS):
+                found += [_told(item) for item in await self._listed(resource)]
+            if not found:
+                found = [f"Pod {pod.namespace}/{pod.name}" for pod in await gather_pods(self._cluster, None)]
+        return found
+
+    async def _manager_pods(self) -> list[str]:
+        selector = ",".join(f"{key}={value}" for key, value in SELECTOR.items())
+        with doing("watch the manager end"):
+            return [_told(item) for item in await self._listed(r.PODS, MANAGER_NAMESPACE, selector)]
+
+    async def _namespace(self) -> list[str]:
+        return await self._single(r.NAMESPACES, MANAGER_NAMESPACE)
+
+    async def _definition(self, name: str) -> list[str]:
+        return await self._single(r.CRDS, name)
+
+    async def _single(self, resource: r.Resource, name: str) -> list[str]:
+        with doing(f"watch the {resource.kind} {name} end"):
+            try:
+                return [_told(await self._cluster.get(resource, name))]
+            except errors.NotFound:
+                return []
+
+    async def _listed(
+        self, resource: r.Resource, namespace: str | None = None, selector: str | None = None
+    ) -> list[Manifest]:
+        try:
+            return (await self._cluster.list(resource, namespace, label_selector=selector)).items
+        except errors.NotFound:
+            return []
+
+
+def _told(manifest: Manifest) -> str:
+    """The object, and who holds it up."""
+    metadata = manifest["metadata"]
+    place = f"{metadata['namespace']}/" if metadata.get("namespace") else ""
+    finalizers = metadata.get("finalizers") or (manifest.get("spec") or {}).get("finalizers") or []
+    held = f"finalizer {', '.join(finalizers)}" if finalizers else ""
+    conditions = (manifest.get("status") or {}).get("conditions") or []
+    words = [one_line(str(entry.get("message"))) for entry in conditions if _holds_up(entry)]
+    reasons = "; ".join(part for part in (held, *words) if part)
+    return f"{manifest['kind']} {place}{metadata['name']}" + (f" ({reasons})" if reasons else "")
+
+
+def _holds_up(condition: Manifest) -> bool:
+    """The conditions of a namespace that say what remains in it (Kubernetes API, NamespaceConditionType)."""
+    kinds = ("NamespaceContentRemaining", "NamespaceFinalizersRemaining", "NamespaceDeletionContentFailure")
+    return condition.get("type") in kinds and condition.get("status") == "True"
