@@ -17,6 +17,7 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
+from actions_gateway.kube.sockets import Sockets
 from gateway_sandbox.certificates import SandboxCertificates
 
 _HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "upgrade", "te", "trailer", "host"})
@@ -82,7 +83,7 @@ class Effect(Protocol):
 
 def answer(status: int, *, retry_after: str | None = None, text: str | None = None) -> Effect:
     """The server's own refusal as a `Status`, or a page of whatever stands before it when `text` is given."""
-    reason = _REASONS[status]
+    reason = _REASONS.get(status, "")
     body = {
         "kind": "Status",
         "apiVersion": "v1",
@@ -266,7 +267,8 @@ async def faulty_proxy(
     """A proxy on a free loopback port, before the API server at `upstream`, whose authority is in `upstream_ca`."""
     trust = ssl.create_default_context(cafile=upstream_ca)
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=10.0)
-    connector = aiohttp.TCPConnector(ssl=trust, limit=0)
+    sockets = Sockets()
+    connector = aiohttp.TCPConnector(ssl=trust, limit=0, socket_factory=sockets.make)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout, auto_decompress=False) as session:
         proxy = FaultyProxy(upstream, session)
         application = web.Application(client_max_size=16 * 1024 * 1024)
@@ -280,6 +282,7 @@ async def faulty_proxy(
             yield proxy
         finally:
             await runner.cleanup()
+    await sockets.until_closed(2.0)
 
 
 def _quietly(

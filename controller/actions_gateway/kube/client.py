@@ -31,6 +31,7 @@ from actions_gateway.kube.decoding import (
 )
 from actions_gateway.kube.errors import Gone, KubeError, Unauthorized, Unreachable
 from actions_gateway.kube.resources import SERVICEACCOUNTS, Resource
+from actions_gateway.kube.sockets import Sockets
 from actions_gateway.kube.tokenfile import TokenFile
 
 __all__ = ["KubeClient", "Manifest", "ObjectList", "Patch", "PatchType", "WatchEvent", "WatchType", "connect"]
@@ -39,6 +40,7 @@ Patch = Manifest | list[Manifest]
 
 _CONNECTIONS = 64
 _CONNECT_SECONDS = 10.0
+_GOODBYE_SECONDS = 0.5
 _WATCH_SILENCE_SECONDS = 150.0
 """An API server tells every watch about once a minute how far it has got (Kubernetes API concepts, "Watch bookmarks");
 two and a half minutes without a word are a connection that is dead and does not know it."""
@@ -91,6 +93,7 @@ class KubeClient:
         self._token_file: TokenFile | None = getattr(configuration, "token_file", None)
         self._timeout_seconds = timeout_seconds
         self._watch_silence_seconds = watch_silence_seconds
+        self._sockets = Sockets()
         self._session: aiohttp.ClientSession | None = None
 
     @property
@@ -100,13 +103,14 @@ class KubeClient:
 
     async def __aenter__(self) -> "KubeClient":
         ssl_context = RESTClientObject(self._configuration).ssl_context
-        connector = aiohttp.TCPConnector(limit=_CONNECTIONS, ssl=ssl_context)
+        connector = aiohttp.TCPConnector(limit=_CONNECTIONS, ssl=ssl_context, socket_factory=self._sockets.make)
         self._session = aiohttp.ClientSession(connector=connector, read_bufsize=2**18)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         if self._session is not None:
             await self._session.close()
+            await self._sockets.until_closed(_GOODBYE_SECONDS)
 
     # -- reads ---------------------------------------------------------------------------------------------------
 
