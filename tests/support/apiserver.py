@@ -90,6 +90,14 @@ class Watch:
         event = json.loads(line)
         return event["type"], event["object"]
 
+    async def rest(self) -> list[tuple[str, Json]]:
+        """The events until the server ends the watch."""
+        events = []
+        with contextlib.suppress(EOFError, asyncio.IncompleteReadError):
+            while True:
+                events.append(await self.next())
+        return events
+
     async def until(self, wanted: Callable[[str, Json], bool]) -> tuple[str, Json]:
         while True:
             event = await self.next()
@@ -107,9 +115,11 @@ class Api:
         *,
         server: ApiServer | None = None,
         clock: Clock | None = None,
+        certificates: SandboxCertificates | None = None,
     ) -> None:
         self.access = access
         self.namespace = ""
+        self._certificates = certificates
         self._session = session
         self._server = server
         self._clock = clock
@@ -125,6 +135,12 @@ class Api:
         """The embedded server, for the few cases that are about it alone."""
         assert self._server is not None
         return self._server
+
+    @property
+    def certificates(self) -> SandboxCertificates:
+        """What the server trusts in a kubelet."""
+        assert self._certificates is not None
+        return self._certificates
 
     @property
     def group(self) -> str:
@@ -313,8 +329,10 @@ class EmbeddedPlay(Play):
     async def api(
         self, *, clock: Clock | None = None, certificates: SandboxCertificates | None = None, **options: Any
     ) -> AsyncIterator[Api]:
-        context = certificates.server_context() if certificates else None
-        server = ApiServer(clock=clock or SystemClock(), ssl_context=context, **options)
+        if certificates:
+            options |= {"ssl_context": certificates.server_context()}
+            options |= {"kubelet_ssl_context": certificates.client_context()}
+        server = ApiServer(clock=clock or SystemClock(), **options)
         server.add_token("component-test-token", ADMIN, (MASTERS,))
         await server.start()
         ca_path = certificates.ca_path if certificates else None
@@ -322,7 +340,7 @@ class EmbeddedPlay(Play):
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(server.stop)
             session = await stack.enter_async_context(_session(access))
-            api = Api(access, session, server=server, clock=clock)
+            api = Api(access, session, server=server, clock=clock, certificates=certificates)
             await _take_namespace(api)
             yield api
 
@@ -331,6 +349,7 @@ class RealPlay(Play):
     """The session's real control plane."""
 
     def __init__(self, plane: ControlPlane) -> None:
+        self._certificates = plane.certificates
         self._access = Access(plane.url, plane.admin_token, ADMIN, plane.certificates.ca_path)
 
     @asynccontextmanager
@@ -338,7 +357,7 @@ class RealPlay(Play):
         self, *, clock: Clock | None = None, certificates: SandboxCertificates | None = None, **options: Any
     ) -> AsyncIterator[Api]:
         async with _session(self._access) as session:
-            api = Api(self._access, session)
+            api = Api(self._access, session, certificates=self._certificates)
             await _take_namespace(api)
             # Both are put there by controllers; a test that counts or watches must not meet them half-way.
             for path in ("~/serviceaccounts/default", f"~/configmaps/{ROOT_CERTIFICATES}"):
@@ -351,7 +370,7 @@ class RealPlay(Play):
 
 def _session(access: Access) -> aiohttp.ClientSession:
     connector = aiohttp.TCPConnector(ssl=access.tls, limit=0)
-    return aiohttp.ClientSession(connector=connector, read_bufsize=2**20)
+    return aiohttp.ClientSession(connector=connector)
 
 
 async def _take_namespace(api: Api) -> None:

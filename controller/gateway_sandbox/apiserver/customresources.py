@@ -25,9 +25,7 @@ _RULES = {
     "maximum": "should be less than or equal to {}",
     "pattern": "should match '{}'",
     "minLength": "should be at least {} chars long",
-    "maxLength": "should be at most {} chars long",
     "minItems": "should have at least {} items",
-    "maxItems": "must have at most {} items",
 }
 
 
@@ -143,6 +141,19 @@ def _cause(error: jsonschema.ValidationError) -> Cause:
         case "type":
             wanted = bound if isinstance(bound, str) else ",".join(bound)
             found = json_type(value)
-            return invalid_value(path, found, f'{path} in body must be of type {wanted}: "{found}"')
+            return _wrong_type(path, found, wanted)
+        case "format" if isinstance(value, str):
+            return _wrong_type(path, value, bound)
+        case "maxLength":
+            return Cause(path, "FieldValueTooLong", f"Too long: may not be more than {bound} bytes")
+        case "maxItems":
+            return Cause(path, "FieldValueTooMany", f"Too many: {len(value)}: must have at most {bound} items")
+        case "minItems":
+            value = len(value)
     rule = _RULES.get(str(error.validator), "").format(bound) or error.message
     return invalid_value(path, value, f"{path} in body {rule}")
+
+
+def _wrong_type(path: str, found: str, wanted: str) -> Cause:
+    text = f'Invalid value: "{found}": {path} in body must be of type {wanted}: "{found}"'
+    return Cause(path, "FieldValueTypeInvalid", text)

@@ -42,9 +42,12 @@ def initial_status(kind: Kind, obj: Json, now: str) -> None:
         case "Pod":
             obj["status"] = {"phase": "Pending", "qosClass": qos_class(obj["spec"])}
         case "CustomResourceDefinition":
-            established = {"type": "Established", "status": "True", "lastTransitionTime": now}
+            reasons = {"NamesAccepted": "NoConflicts", "Established": "InitialNamesAccepted"}
             obj["status"] = {
-                "conditions": [established | {"reason": "InitialNamesAccepted", "message": "the names are served"}],
+                "conditions": [
+                    {"type": name, "status": "True", "lastTransitionTime": now, "reason": reason, "message": "served"}
+                    for name, reason in reasons.items()
+                ],
                 "acceptedNames": obj["spec"]["names"],
                 "storedVersions": [version["name"] for version in obj["spec"]["versions"] if version["storage"]],
             }

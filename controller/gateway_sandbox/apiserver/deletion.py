@@ -78,10 +78,12 @@ class Deleter:
 
 
 def _check_preconditions(kind: Kind, name: str, metadata: Json, options: DeleteOptions) -> None:
-    for word, field, wanted in (("UID", "uid", options.uid), ("ResourceVersion", "resourceVersion", options.version)):
-        if wanted and wanted != metadata[field]:
-            text = f"Precondition failed: {word} in precondition: {wanted}, {word} in object meta: {metadata[field]}"
-            raise conflict(kind, name, text)
+    checks = (("UID", options.uid, "deleted and then recreated"), ("ResourceVersion", options.version, "modified"))
+    for word, wanted, fate in checks:
+        found = metadata["uid" if word == "UID" else "resourceVersion"]
+        if wanted and wanted != found:
+            text = f"the {word} in the precondition ({wanted}) does not match the {word} in record ({found})"
+            raise conflict(kind, name, f"{text}. The object might have been {fate}")
 
 
 def _grace_seconds(kind: Kind, obj: Json, options: DeleteOptions) -> int:

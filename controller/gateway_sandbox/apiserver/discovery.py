@@ -11,12 +11,7 @@ from gateway_sandbox.apiserver.builtin import BuiltinTypes
 from gateway_sandbox.apiserver.kinds import Json, Kind, Registry
 from gateway_sandbox.apiserver.reviews import AUTHENTICATION, AUTHORIZATION, REVIEWS
 
-VERSION: Json = {
-    "major": "1",
-    "minor": "32",
-    "gitVersion": "v1.32.0+gateway-sandbox",
-    "platform": "linux/amd64",
-}
+VERSION: Json = {"major": "1", "minor": "36", "gitVersion": "v1.36.3+gateway-sandbox", "platform": "linux/amd64"}
 _VERBS = ("create", "delete", "get", "list", "patch", "update", "watch")
 _SUBRESOURCES: dict[str, tuple[str, tuple[str, ...], Json]] = {
     "status": ("", ("get", "patch", "update"), {}),

@@ -10,7 +10,7 @@ from typing import Any
 import jsonpatch
 
 from gateway_sandbox.apiserver.schema import ANY, Node
-from gateway_sandbox.apiserver.statuses import ApiError, bad_request, left_out
+from gateway_sandbox.apiserver.statuses import ApiError, bad_request
 
 Json = dict[str, Any]
 
@@ -44,11 +44,14 @@ def merge_patch(document: Any, patch: Any) -> Any:
 
 
 def strategic_merge_patch(node: Node, document: Json, patch: Any) -> Json:
-    """A strategic merge patch laid over an object; changed objects are new ones. Raises ApiError 400 or 501."""
+    """A strategic merge patch laid over an object; changed objects are new ones. Raises ApiError 400 or 500."""
     if not isinstance(patch, dict):
-        raise bad_request("a strategic merge patch is an object")
-    if "$patch" in patch:
-        raise left_out(f"the strategic merge directive $patch: {patch['$patch']}")
+        raise bad_request("json: cannot unmarshal array into Go value of type map[string]interface {}")
+    directive = patch.get("$patch", "merge")
+    if directive == "replace":
+        return {name: value for name, value in patch.items() if name != "$patch"}
+    if directive != "merge":
+        raise bad_request(f"unknown patch type {directive} in a strategic merge patch")
     retained = patch.get("$retainKeys")
     merged = {name: value for name, value in document.items() if retained is None or name in retained}
     for name, value in patch.items():
@@ -58,9 +61,11 @@ def strategic_merge_patch(node: Node, document: Json, patch: Any) -> Json:
             field = name.removeprefix(_DELETE_PRIMITIVES)
             merged[field] = [item for item in merged.get(field, []) if item not in value]
     for name, order in patch.items():
-        if name.startswith(_ORDER) and isinstance(merged.get(name.removeprefix(_ORDER)), list):
-            field = name.removeprefix(_ORDER)
-            merged[field] = _ordered(_identity(node.child(field) or ANY), merged[field], order)
+        field = name.removeprefix(_ORDER)
+        if name.startswith(_ORDER) and isinstance(merged.get(field), list):
+            merged[field] = _ordered(
+                _identity(node.child(field) or ANY), document.get(field) or [], merged[field], order
+            )
     return merged
 
 
@@ -77,22 +82,20 @@ def _merge_field(child: Node, merged: Json, name: str, value: Any) -> None:
 
 
 def _merge_list(node: Node, live: list[Any], patch: list[Any]) -> list[Any]:
-    directives = {item["$patch"] for item in patch if isinstance(item, dict) and "$patch" in item}
-    if directives - {"delete"}:
-        raise left_out(f"the strategic merge directive $patch: {', '.join(directives)} in a list")
-    if not (node.keys or node.is_set):
-        return patch
-    if node.is_set:
-        return live + [item for item in patch if item not in live]
+    plain = [item for item in patch if item != {"$patch": "replace"}]
+    if len(plain) < len(patch) or not (node.keys or node.is_set):
+        return plain
     identity = _identity(node)
     merged = {identity(item): item for item in live}
     for item in patch:
         key = identity(item)
-        if item.get("$patch") == "delete":
+        if not isinstance(item, dict):
+            merged.setdefault(key, item)
+        elif item.get("$patch") == "delete":
             merged.pop(key, None)
         else:
             merged[key] = strategic_merge_patch(node.element, merged.get(key, {}), item)
-    return list(merged.values())
+    return _ordered(identity, live, list(merged.values()), patch)
 
 
 def _identity(node: Node) -> Any:
@@ -103,15 +106,21 @@ def _identity(node: Node) -> Any:
 
     def key_of(item: Any) -> str:
         if not isinstance(item, dict) or merge_key not in item:
-            raise bad_request(f"map: {json.dumps(item)} does not contain declared merge key: {merge_key}")
+            raise ApiError(500, "", f"map: {json.dumps(item)} does not contain declared merge key: {merge_key}")
         return json.dumps(item[merge_key])
 
     return key_of
 
 
-def _ordered(identity: Any, merged: list[Any], order: list[Any]) -> list[Any]:
-    """The client's order; items that only the server knows come last."""
-    wanted = [identity(item) for item in order]
-    known = [item for item in merged if identity(item) in wanted]
-    foreign = [item for item in merged if identity(item) not in wanted]
-    return sorted(known, key=lambda item: wanted.index(identity(item))) + foreign
+def _ordered(identity: Any, live: list[Any], merged: list[Any], order: list[Any]) -> list[Any]:
+    """The merged items in the client's order. An item that the client does not name comes before one that it names
+    only when it stood before that one already (k8s.io/apimachinery pkg/util/strategicpatch, mergeSortedSlice)."""
+    wanted, old = [identity(item) for item in order], [identity(item) for item in live]
+    named = sorted((item for item in merged if identity(item) in wanted), key=lambda item: wanted.index(identity(item)))
+    others = [item for item in merged if identity(item) not in wanted]
+    result: list[Any] = []
+    while named and others:
+        first, rival = identity(named[0]), identity(others[0])
+        is_kept = first in old and rival in old and old.index(rival) < old.index(first)
+        result.append((others if is_kept else named).pop(0))
+    return result + named + others

@@ -37,7 +37,7 @@ class PodLogs:
         container = _container(pod.obj, request.query)
         node, metadata = pod.obj["spec"].get("nodeName"), pod.obj["metadata"]
         if not node:
-            raise bad_request(f"pod {metadata['name']} does not have a host assigned")
+            return web.Response(status=204)
         url = f"{self._kubelet(node)}/containerLogs/{metadata['namespace']}/{metadata['name']}/{container}"
         query = {name: request.query[name] for name in _PASSED_ON if name in request.query}
         if self._session is None:

@@ -112,14 +112,15 @@ def _quantity(data: bytes) -> str:
     return _text(dict(_fields(data)).get(1, b"0"))
 
 
-_OBJECT_META: _Message = {
-    1: _Field("name", _text),
-    2: _Field("generateName", _text),
-    3: _Field("namespace", _text),
-    11: _Field("labels", _text, is_map=True),
-    12: _Field("annotations", _text, is_map=True),
-}
+def _map(name: str, decode: Callable[[Any], Any] = _text) -> _Field:
+    return _Field(name, decode, is_map=True)
+
+
+_OBJECT_META: _Message = {1: _Field("name", _text), 2: _Field("generateName", _text), 3: _Field("namespace", _text)}
+_OBJECT_META |= {11: _map("labels"), 12: _map("annotations")}
 _METADATA = _Field("metadata", _nested(_OBJECT_META))
+_PRIORITY: _Message = {2: _Field("value", _signed), 3: _Field("globalDefault", bool), 4: _Field("description", _text)}
+_SECRET: _Message = {2: _map("data", _base64), 3: _Field("type", _text), 4: _map("stringData")}
 _AUTHENTICATION, _AUTHORIZATION = "authentication.k8s.io/v1", "authorization.k8s.io/v1"
 _KINDS: dict[tuple[str, str], _Message] = {
     (_AUTHENTICATION, "SelfSubjectReview"): {},
@@ -128,28 +129,8 @@ _KINDS: dict[tuple[str, str], _Message] = {
     ("v1", "DeleteOptions"): {1: _Field("gracePeriodSeconds", _signed), 4: _Field("propagationPolicy", _text)},
     ("v1", "Namespace"): {1: _METADATA},
     ("v1", "ServiceAccount"): {1: _METADATA},
-    ("v1", "ConfigMap"): {
-        1: _METADATA,
-        2: _Field("data", _text, is_map=True),
-        3: _Field("binaryData", _base64, is_map=True),
-        4: _Field("immutable", bool),
-    },
-    ("v1", "Secret"): {
-        1: _METADATA,
-        2: _Field("data", _base64, is_map=True),
-        3: _Field("type", _text),
-        4: _Field("stringData", _text, is_map=True),
-        5: _Field("immutable", bool),
-    },
-    ("v1", "ResourceQuota"): {
-        1: _METADATA,
-        2: _Field("spec", _nested({1: _Field("hard", _quantity, is_map=True)})),
-    },
-    ("scheduling.k8s.io/v1", "PriorityClass"): {
-        1: _METADATA,
-        2: _Field("value", _signed),
-        3: _Field("globalDefault", bool),
-        4: _Field("description", _text),
-        5: _Field("preemptionPolicy", _text),
-    },
+    ("v1", "ConfigMap"): {1: _METADATA, 2: _map("data"), 3: _map("binaryData", _base64), 4: _Field("immutable", bool)},
+    ("v1", "Secret"): {1: _METADATA, **_SECRET, 5: _Field("immutable", bool)},
+    ("v1", "ResourceQuota"): {1: _METADATA, 2: _Field("spec", _nested({1: _map("hard", _quantity)}))},
+    ("scheduling.k8s.io/v1", "PriorityClass"): {1: _METADATA, **_PRIORITY, 5: _Field("preemptionPolicy", _text)},
 }

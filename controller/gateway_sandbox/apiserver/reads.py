@@ -49,19 +49,17 @@ class Reader:
         items = self._store.items(selection.storage, selection.namespace)
         return [record for _, record in items if selection.predicate(record.obj)]
 
-    def _check_version(self, query: Mapping[str, str]) -> int:
-        """The resource version that a query names, 0 for none."""
+    def _check_version(self, query: Mapping[str, str]) -> None:
         wanted = _integer(query, "resourceVersion")
         if wanted > self._store.version:
             details = {"causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]}
-            text = f"Too large resource version: {wanted}, current: {self._store.version}"
+            text = f"Timeout: Too large resource version: {wanted}, current: {self._store.version}"
             raise ApiError(504, "Timeout", text, details=details | {"retryAfterSeconds": 1})
-        return wanted
 
     async def watch(self, request: web.Request, renderer: Renderer, selection: Selection) -> web.StreamResponse:
         """Streams events until the deadline, the client's leave or the server's stop."""
         query = request.query
-        version = self._check_version(query)
+        version = _integer(query, "resourceVersion")
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         response.enable_chunked_encoding()
         await response.prepare(request)
@@ -128,10 +126,11 @@ class _Feed:
         self._store = store
         self._selection = selection
         self._renderer = renderer
-        self._position = 0
+        self._position = self._version = 0
 
     def start(self, version: int) -> bytes:
         """Takes the position; without a version the current objects come first, as ADDED."""
+        self._version = version
         self._position = self.collection.position_after(version or self._store.version)
         if version and version < self.collection.forgotten_version:
             return self._end(f"too old resource version: {version} ({self.collection.forgotten_version})")
@@ -156,6 +155,8 @@ class _Feed:
         """What the event means to this watch: an object can also enter or leave its selection."""
         was_seen = self._selects(event.before)
         is_seen = event.type is not EventType.DELETED and self._selects(event.record)
+        if event.record.version <= self._version:
+            return b""
         if is_seen:
             return self._renderer.event("MODIFIED" if was_seen else "ADDED", event.record)
         if not was_seen or event.before is None:

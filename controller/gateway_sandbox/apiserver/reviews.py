@@ -25,7 +25,7 @@ def answer(group: str, plural: str, body: Json, caller: User, tokens: Tokens) ->
         case "TokenReview":
             user = tokens.user(str((body.get("spec") or {}).get("token", "")))
             known = {"authenticated": True, "user": user.as_json()} if user else None
-            status: Json = known or {"error": "invalid bearer token"}
+            status: Json = known or {"user": {}, "error": "invalid bearer token"}
         case "SelfSubjectReview":
             status = {"userInfo": caller.as_json()}
         case _:

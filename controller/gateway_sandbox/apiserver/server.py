@@ -119,11 +119,13 @@ class ApiServer:
 
     async def _route(self, request: web.Request) -> web.StreamResponse:
         path = request.path
+        caller = self._authenticate(request) if "Authorization" in request.headers else None
         if path in _HEALTH or path.startswith(("/livez/", "/readyz/")):
             return web.Response(text="ok")
         if path == "/version":
             return web.Response(body=dump(VERSION), content_type="application/json")
-        caller = self._authenticate(request)
+        if caller is None:
+            raise ApiError(401, "Unauthorized", "Unauthorized")
         if request.method == "GET":
             document = self._discovery.document(path)
             if document is not None:

@@ -8,7 +8,7 @@ pkg/registry/core/pod/storage.
 from gateway_sandbox.apiserver.kinds import Json, Kind, ScalePaths
 from gateway_sandbox.apiserver.paths import read_path
 from gateway_sandbox.apiserver.selectors import render_selector
-from gateway_sandbox.apiserver.statuses import bad_request, conflict
+from gateway_sandbox.apiserver.statuses import bad_request, conflict, invalid_request, invalid_value
 from gateway_sandbox.apiserver.store import Record
 from gateway_sandbox.apiserver.tokens import Tokens
 
@@ -67,7 +67,8 @@ def request_token(account: Record, body: Json, tokens: Tokens) -> Json:
     spec: Json = {"audiences": [], "expirationSeconds": _DEFAULT_TOKEN_SECONDS} | (body.get("spec") or {})
     seconds = spec["expirationSeconds"]
     if not isinstance(seconds, int) or seconds < _SHORTEST_TOKEN_SECONDS:
-        raise bad_request("spec.expirationSeconds: Invalid value: may not specify a duration less than 10 minutes")
+        text = "may not specify a duration less than 10 minutes"
+        raise invalid_request(invalid_value("spec.expirationSeconds", seconds, text))
     token, expires_at = tokens.issue(account.obj, seconds)
     metadata = {name: account.obj["metadata"][name] for name in ("name", "namespace")}
     answer = {"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "metadata": metadata, "spec": spec}

@@ -15,19 +15,19 @@ from gateway_sandbox.apiserver.selectors import matches_selector
 from gateway_sandbox.apiserver.statuses import Cause, forbidden_field, invalid_value, required
 
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-_ENDS = "must start and end with an alphanumeric character"
+_ENDS = "and must start and end with an alphanumeric character"
 _DNS_LABEL = re.compile(rf"^(?=.{{1,63}}$){_LABEL}$")
-_LABEL_RULE = (
-    f"a lowercase RFC 1123 label must consist of at most 63 lower case alphanumeric characters or '-', and {_ENDS}"
-)
+_LABEL_RULE = f"a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', {_ENDS}"
 _DNS_SUBDOMAIN = re.compile(rf"^(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*$")
 _SUBDOMAIN_RULE = (
-    "a lowercase RFC 1123 subdomain must consist of at most 253 lower case alphanumeric characters, '-' or '.', "
-    f"and {_ENDS}"
+    f"a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', {_ENDS}"
 )
-_QUALIFIED = re.compile(r"^([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9]$")
-_QUALIFIED_RULE = f"must consist of at most 63 alphanumeric characters, '-', '_' or '.', and {_ENDS}"
-_FIXED = "field is immutable"
+_QUALIFIED = re.compile(r"^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$")
+_QUALIFIED_RULE = f"consist of alphanumeric characters, '-', '_' or '.', {_ENDS}"
+_LENGTH = 63
+_LENGTH_RULE = f"must be no more than {_LENGTH} bytes"
+_STANDARD_FINALIZERS = frozenset({"kubernetes", "orphan", "foregroundDeletion"})
+FIXED = "field is immutable"
 _LABEL_KINDS = frozenset({"Namespace", "Service"})
 _FREE_NAME_KINDS = frozenset({"Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding"})
 
@@ -39,9 +39,13 @@ def object_faults(kind: Kind, obj: Json) -> list[Cause]:
     causes += label_faults("metadata.labels", metadata.get("labels"))
     for key in metadata.get("annotations") or ():
         causes += _key_faults("metadata.annotations", key.lower())
+    for index, name in enumerate(metadata.get("finalizers") or ()):
+        if "/" not in name and name not in _STANDARD_FINALIZERS and not kind.takes_any_finalizer:
+            text = "name is neither a standard finalizer name nor is it fully qualified"
+            causes.append(invalid_value(f"metadata.finalizers[{index}]", name, text))
     if kind.is_custom:
         return causes + (kind.faults(obj) if kind.faults else [])
-    special = _SPECIAL.get(kind.kind)
+    special = _event_faults if kind.renames else _SPECIAL.get(kind.kind)
     return causes + (special(obj) if special else [])
 
 
@@ -56,7 +60,7 @@ def update_faults(kind: Kind, new: Json, old: Json) -> list[Cause]:
     for path in kind.fixed_fields:
         before, after = read_path(old, path), read_path(new, path)
         if before is not None and before != after:
-            causes.append(invalid_value(path, after, "cannot change roleRef" if path == "roleRef" else _FIXED))
+            causes.append(invalid_value(path, after, "cannot change roleRef" if path == "roleRef" else FIXED))
     if kind.is_custom:
         return causes
     if kind.kind == "Pod":
@@ -70,15 +74,22 @@ def update_faults(kind: Kind, new: Json, old: Json) -> list[Cause]:
 def label_faults(where: str, labels: Any) -> list[Cause]:
     """Faults of label keys and values."""
     causes = [cause for key in labels or () for cause in _key_faults(where, key)]
-    wrong = [value for value in (labels or {}).values() if value and not _QUALIFIED.match(value)]
-    return causes + [invalid_value(where, value, f"a valid label {_QUALIFIED_RULE}") for value in wrong]
+    for value in filter(None, (labels or {}).values()):
+        causes += _word_faults(where, value, value, "", "a valid label must be an empty string or ")
+    return causes
 
 
 def _key_faults(where: str, key: str) -> list[Cause]:
     prefix, slash, name = key.rpartition("/")
     if slash and not _DNS_SUBDOMAIN.match(prefix):
         return [invalid_value(where, key, f"prefix part {_SUBDOMAIN_RULE}")]
-    return [] if _QUALIFIED.match(name) else [invalid_value(where, key, f"name part {_QUALIFIED_RULE}")]
+    return _word_faults(where, key, name, "name part ", "name part must ")
+
+
+def _word_faults(where: str, shown: str, word: str, on_length: str, on_letters: str) -> list[Cause]:
+    texts = [f"{on_length}{_LENGTH_RULE}"] if len(word) > _LENGTH else []
+    texts += [] if _QUALIFIED.match(word) else [f"{on_letters}{_QUALIFIED_RULE}"]
+    return [invalid_value(where, shown, text) for text in texts]
 
 
 def _name_faults(kind: Kind, name: str) -> list[Cause]:
@@ -109,6 +120,17 @@ def _crd_faults(obj: Json) -> list[Cause]:
     if name == f"{spec['names']['plural']}.{spec['group']}":
         return schema_faults(obj)
     return [invalid_value("metadata.name", name, 'must be spec.names.plural+"."+spec.group')]
+
+
+def _event_faults(obj: Json) -> list[Cause]:
+    """What events.k8s.io asks for beyond core/v1 (kubernetes pkg/apis/core/validation/events.go)."""
+    stored = {"eventTime": "eventTime", "reportingController": "reportingComponent"}
+    stored |= {name: name for name in ("reportingInstance", "action", "reason")}
+    causes = [required(name) for name, field in stored.items() if not obj.get(field)]
+    series = obj.get("series")
+    if series and series.get("count", 0) < 2:
+        causes.append(invalid_value("series.count", series.get("count", 0), "should be at least 2"))
+    return causes + ([required("series.lastObservedTime")] if series and not series.get("lastObservedTime") else [])
 
 
 _SPECIAL: Mapping[str, Callable[[Json], list[Cause]]] = {

@@ -19,7 +19,7 @@ from gateway_sandbox.apiserver.kinds import Json, Kind
 from gateway_sandbox.apiserver.managedfields import Writing, apply_configuration, differs_only_in_times, record_update
 from gateway_sandbox.apiserver.schema import Report, conform
 from gateway_sandbox.apiserver.store import Key, Record, Store, timestamp
-from gateway_sandbox.apiserver.validation import object_faults, update_faults
+from gateway_sandbox.apiserver.validation import FIXED, object_faults, update_faults
 
 _OTHER_NAME = "the name of the object ({}) does not match the name on the URL ({})"
 _OTHER_NAMESPACE = "the namespace of the provided object does not match the namespace sent on the request"
@@ -92,7 +92,6 @@ class Writer:
         metadata = config["metadata"]
         if metadata.setdefault("name", key[1]) != key[1]:
             raise statuses.bad_request(_OTHER_NAME.format(metadata["name"], key[1]))
-        metadata |= {"namespace": key[0]} if key[0] else {}
         record = self._store.get(kind.storage, key)
         if record is not None:
             merged = apply_configuration(kind, record.copy(), config, self._writing(options), force=force)
@@ -201,6 +200,8 @@ class Writer:
             raise statuses.bad_request(_OTHER_NAMESPACE)
         uid = old["metadata"]["uid"]
         if sent.get("uid", uid) != uid:
+            if options.is_patch:
+                raise statuses.invalid(kind, name, [statuses.invalid_value("metadata.uid", sent["uid"], FIXED)])
             text = f"Precondition failed: UID in precondition: {sent['uid']}, UID in object meta: {uid}"
             raise statuses.conflict(kind, name, text)
         version = sent.get("resourceVersion", "")

@@ -1,9 +1,12 @@
 """Server-side apply: ownership, conflicts, giving fields up, and what updates do to owners."""
 
+from datetime import datetime, timedelta
+
 import pytest
 
-from support.apiserver import CRDS, WIDGETS, Api, Json, config_map, deployment, play, widget, widget_crd
+from support.apiserver import Api, Play
 from support.clock import ManualClock
+from support.manifests import WIDGETS, Json, config_map, deployment, widget, widget_crd
 
 DEPLOYMENTS = "~apps/v1/deployments"
 
@@ -23,7 +26,7 @@ def fields_of(obj: Json, manager: str) -> Json:
     return fields
 
 
-def test_apply_creates_then_updates_and_a_repetition_changes_nothing() -> None:
+def test_apply_creates_then_updates_and_a_repetition_changes_nothing(play: Play) -> None:
     async def scenario(api: Api) -> None:
         created = await api.apply("~/configmaps/settings", applied_config(a="1"), "one")
         assert created.status == 201
@@ -37,7 +40,7 @@ def test_apply_creates_then_updates_and_a_repetition_changes_nothing() -> None:
     play(scenario)
 
 
-def test_a_field_of_another_manager_is_a_conflict_that_names_it() -> None:
+def test_a_field_of_another_manager_is_a_conflict_that_names_it(play: Play) -> None:
     async def scenario(api: Api) -> None:
         await api.apply(f"{DEPLOYMENTS}/web", deployment(replicas=2), "one")
         answer = await api.apply(f"{DEPLOYMENTS}/web", deployment(replicas=3), "two")
@@ -51,7 +54,7 @@ def test_a_field_of_another_manager_is_a_conflict_that_names_it() -> None:
     play(scenario)
 
 
-def test_force_takes_the_field_from_its_owner() -> None:
+def test_force_takes_the_field_from_its_owner(play: Play) -> None:
     async def scenario(api: Api) -> None:
         await api.apply(f"{DEPLOYMENTS}/web", deployment(replicas=2), "one")
         answer = await api.apply(f"{DEPLOYMENTS}/web", deployment(replicas=3), "two", force=True)
@@ -63,7 +66,7 @@ def test_force_takes_the_field_from_its_owner() -> None:
     play(scenario)
 
 
-def test_equal_values_are_shared_and_stay_until_the_last_owner_gives_them_up() -> None:
+def test_equal_values_are_shared_and_stay_until_the_last_owner_gives_them_up(play: Play) -> None:
     async def scenario(api: Api) -> None:
         path = "~/configmaps/settings"
         await api.apply(path, applied_config(a="1", b="2"), "one")
@@ -77,7 +80,7 @@ def test_equal_values_are_shared_and_stay_until_the_last_owner_gives_them_up() -
     play(scenario)
 
 
-def test_an_updater_of_a_field_conflicts_with_the_applier_and_keeps_what_it_owns() -> None:
+def test_an_updater_of_a_field_conflicts_with_the_applier_and_keeps_what_it_owns(play: Play) -> None:
     async def scenario(api: Api) -> None:
         path = f"{DEPLOYMENTS}/web"
         await api.apply(path, deployment(replicas=2), "one")
@@ -90,7 +93,7 @@ def test_an_updater_of_a_field_conflicts_with_the_applier_and_keeps_what_it_owns
     play(scenario)
 
 
-def test_a_restart_annotation_of_kubectl_survives_the_next_apply() -> None:
+def test_a_restart_annotation_of_kubectl_survives_the_next_apply(play: Play) -> None:
     async def scenario(api: Api) -> None:
         path, key = f"{DEPLOYMENTS}/web", "kubectl.kubernetes.io/restartedAt"
         await api.apply(path, deployment(), "gmc")
@@ -103,7 +106,7 @@ def test_a_restart_annotation_of_kubectl_survives_the_next_apply() -> None:
     play(scenario)
 
 
-def test_list_items_belong_to_their_appliers_by_key() -> None:
+def test_list_items_belong_to_their_appliers_by_key(play: Play) -> None:
     async def scenario(api: Api) -> None:
         def with_env(*names: str) -> Json:
             body = deployment()
@@ -126,7 +129,7 @@ def test_list_items_belong_to_their_appliers_by_key() -> None:
     ("live", "applied", "merged"),
     [("AB", "BA", "BA"), ("AXB", "BA", "XBA"), ("A", "B", "AB"), ("AXB", "ANB", "AXNB"), ("XAY", "AB", "XAYB")],
 )
-def test_merged_items_follow_the_applied_order(live: str, applied: str, merged: str) -> None:
+def test_merged_items_follow_the_applied_order(play: Play, live: str, applied: str, merged: str) -> None:
     """X and Y belong to someone else and stay where they are between the items of both."""
 
     def with_env(names: str) -> Json:
@@ -143,7 +146,7 @@ def test_merged_items_follow_the_applied_order(live: str, applied: str, merged: 
     play(scenario)
 
 
-def test_ports_are_keyed_with_the_default_protocol() -> None:
+def test_ports_are_keyed_with_the_default_protocol(play: Play) -> None:
     async def scenario(api: Api) -> None:
         body = deployment()
         body["spec"]["template"]["spec"]["containers"][0]["ports"] = [{"containerPort": 80}]
@@ -155,21 +158,21 @@ def test_ports_are_keyed_with_the_default_protocol() -> None:
     play(scenario)
 
 
-def test_an_undeclared_field_is_refused_by_apply() -> None:
+def test_an_undeclared_field_is_refused_by_apply(play: Play) -> None:
     async def scenario(api: Api) -> None:
         body = deployment()
         body["spec"]["template"]["spec"]["containers"][0]["colour"] = "red"
         answer = await api.apply(f"{DEPLOYMENTS}/web", body, "one")
         assert answer.status == 500
         assert answer.message == (
-            f"failed to create typed patch object ({api.namespace}/web; apps/v1, Kind=Deployment): "
+            "failed to create typed patch object (/web; apps/v1, Kind=Deployment): "
             '.spec.template.spec.containers[name="main"].colour: field not declared in schema'
         )
 
     play(scenario)
 
 
-def test_a_list_that_names_one_key_twice_is_refused_by_apply() -> None:
+def test_a_list_that_names_one_key_twice_is_refused_by_apply(play: Play) -> None:
     async def scenario(api: Api) -> None:
         body = deployment()
         body["spec"]["template"]["spec"]["containers"] *= 2
@@ -180,7 +183,7 @@ def test_a_list_that_names_one_key_twice_is_refused_by_apply() -> None:
     play(scenario)
 
 
-def test_apply_needs_a_manager_and_only_apply_takes_force() -> None:
+def test_apply_needs_a_manager_and_only_apply_takes_force(play: Play) -> None:
     async def scenario(api: Api) -> None:
         answer = await api.patch("~/configmaps/settings", applied_config(a="1"), "apply")
         assert answer.refusal == (422, "Invalid")
@@ -191,9 +194,9 @@ def test_apply_needs_a_manager_and_only_apply_takes_force() -> None:
     play(scenario)
 
 
-def test_status_has_its_own_owners_through_its_own_endpoint() -> None:
+def test_status_has_its_own_owners_through_its_own_endpoint(play: Play) -> None:
     async def scenario(api: Api) -> None:
-        await api.create(CRDS, widget_crd())
+        await api.serve(widget_crd())
         await api.apply(f"{WIDGETS}/w", widget() | {"status": {"replicas": 9}}, "writer")
         conditions = [{"type": "Ready", "status": "True"}]
         typed = {"apiVersion": "demo.example.com/v1", "kind": "Widget", "metadata": {"name": "w"}}
@@ -215,37 +218,36 @@ def test_status_has_its_own_owners_through_its_own_endpoint() -> None:
     play(scenario)
 
 
-def test_updates_are_attributed_to_the_manager_or_the_user_agent_with_their_time() -> None:
+def test_updates_are_attributed_to_the_manager_or_the_user_agent_with_their_time(play: Play) -> None:
     clock = ManualClock()
 
     async def scenario(api: Api) -> None:
         await api.create("~/configmaps", config_map(a="1"), fieldManager="creator")
-        await clock.advance(60)
+        await api.pass_time(60)
         headers = {"Content-Type": "application/merge-patch+json", "User-Agent": "tool/1.2 (linux)"}
         answer = await api.request("PATCH", "~/configmaps/settings", {"data": {"b": "2"}}, headers)
         entries = {entry["manager"]: entry for entry in answer.body["metadata"]["managedFields"]}
         assert entries["tool"]["fieldsV1"] == {"f:data": {"f:b": {}}}
-        assert entries["tool"]["time"] == "2026-01-05T09:01:00Z"
         assert entries["creator"]["fieldsV1"] == {"f:data": {".": {}, "f:a": {}}}
-        assert entries["creator"]["time"] == "2026-01-05T09:00:00Z"
+        assert entries["creator"]["time"] == answer.body["metadata"]["creationTimestamp"]
+        passed = datetime.fromisoformat(entries["tool"]["time"]) - datetime.fromisoformat(entries["creator"]["time"])
+        assert passed >= timedelta(seconds=0 if api.is_real else 60)
 
     play(scenario, clock=clock)
 
 
-def test_an_apply_of_json_and_of_yaml_mean_the_same() -> None:
+def test_an_apply_of_json_and_of_yaml_mean_the_same(play: Play) -> None:
     async def scenario(api: Api) -> None:
         await api.apply("~/configmaps/settings", applied_config(a="1"), "one")
         text = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata:\n  a: '1'\n"
-        url = f"{api.server.url}{api.path('~/configmaps/settings')}?fieldManager=one"
-        headers = {"Authorization": "Bearer component-test-token", "Content-Type": "application/apply-patch+yaml"}
-        async with api._session.patch(url, data=text, headers=headers) as answer:
-            assert answer.status == 200
-            assert (await answer.json())["data"] == {"a": "1"}
+        headers = {"Content-Type": "application/apply-patch+yaml"}
+        answer = await api.request("PATCH", "~/configmaps/settings", text.encode(), headers, fieldManager="one")
+        assert (answer.status, answer.body["data"]) == (200, {"a": "1"})
 
     play(scenario)
 
 
-def test_a_value_in_another_spelling_is_no_change() -> None:
+def test_a_value_in_another_spelling_is_no_change(play: Play) -> None:
     clock = ManualClock()
 
     async def scenario(api: Api) -> None:
@@ -260,7 +262,8 @@ def test_a_value_in_another_spelling_is_no_change() -> None:
             "cpu": "1",
             "memory": "1Gi",
         }
-        await clock.advance(60)
-        assert (await api.apply(f"{DEPLOYMENTS}/web", body, "one")).body == first.body
+        settled = await api.settled(f"{DEPLOYMENTS}/web")
+        await api.pass_time(60)
+        assert (await api.apply(f"{DEPLOYMENTS}/web", body, "one")).body == settled
 
     play(scenario, clock=clock)

@@ -4,29 +4,32 @@ from typing import Any
 
 import pytest
 
-from support.apiserver import CRDS, WIDGETS, Api, Json, play, widget, widget_crd
+from support.apiserver import Api, Play
+from support.manifests import CRDS, WIDGET_GROUP, WIDGETS, Json, widget, widget_crd
 
 TABLE = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"}
 
 
-def test_a_definition_is_established_and_served_at_once() -> None:
+def test_a_definition_is_established_and_served_at_once(play: Play) -> None:
     async def scenario(api: Api) -> None:
-        created = await api.create(CRDS, widget_crd())
+        created = await api.serve(widget_crd())
         conditions = {one["type"]: one["status"] for one in created["status"]["conditions"]}
-        assert conditions == {"Established": "True"}
+        assert conditions == {"NamesAccepted": "True", "Established": "True"}
         assert created["status"]["acceptedNames"]["listKind"] == "WidgetList"
         listed = await api.get(WIDGETS)
         assert (listed.body["kind"], listed.body["items"]) == ("WidgetList", [])
-        resources = (await api.get("/apis/demo.example.com/v1")).body["resources"]
+        document = f"/apis/{WIDGET_GROUP}/v1"
+        found = await api.until_answered(lambda: api.get(document), lambda answer: answer.status == 200)
+        resources = found.body["resources"]
         assert [one["name"] for one in resources] == ["widgets", "widgets/status"]
         assert resources[0]["shortNames"] == ["wd"]
 
     play(scenario)
 
 
-def test_unknown_fields_are_pruned_defaults_filled_and_preserved_fields_kept() -> None:
+def test_unknown_fields_are_pruned_defaults_filled_and_preserved_fields_kept(play: Play) -> None:
     async def scenario(api: Api) -> None:
-        await api.create(CRDS, widget_crd())
+        await api.serve(widget_crd())
         body = widget(extra=1, free={"any": {"thing": [1]}}, parts=[{"name": "a"}])
         created = await api.create(WIDGETS, body, fieldValidation="Ignore")
         assert created["spec"] == {
@@ -49,16 +52,32 @@ def test_unknown_fields_are_pruned_defaults_filled_and_preserved_fields_kept() -
         ({"size": 11}, "spec.size: Invalid value: 11: spec.size in body should be less than or equal to 10"),
         ({"size": 0}, "spec.size: Invalid value: 0: spec.size in body should be greater than or equal to 1"),
         ({"size": None}, "spec.size: Required value"),
+        ({"code": "long"}, "spec.code: Too long: may not be more than 3 bytes"),
+        ({"code": "x"}, 'spec.code: Invalid value: "x": spec.code in body should be at least 2 chars long'),
+        ({"pair": ["a"]}, "spec.pair: Invalid value: 1: spec.pair in body should have at least 2 items"),
+        ({"since": "x"}, 'spec.since: Invalid value: "x": spec.since in body must be of type date-time: "x"'),
+        (
+            {"notes": {"a": 1}},
+            'spec.notes.a: Invalid value: "integer": spec.notes.a in body must be of type string: "integer"',
+        ),
+        (
+            {"port": 1.5},
+            'spec.port: Invalid value: "number": spec.port in body must be of type integer,string: "number"',
+        ),
+        ({"parts": {}}, 'spec.parts: Invalid value: "object": spec.parts in body must be of type array: "object"'),
         ({"colour": "green"}, 'spec.colour: Unsupported value: "green": supported values: "red", "blue"'),
         ({"url": "http://x"}, "spec.url: Invalid value: \"http://x\": spec.url in body should match '^https://'"),
         ({"parts": [{"count": 1}]}, "spec.parts[0].name: Required value"),
         ({"parts": [{"name": "a"}, {"name": "a"}]}, 'spec.parts[1]: Duplicate value: {"name":"a"}'),
     ],
-    ids=["type", "maximum", "minimum", "required", "enum", "pattern", "nested required", "duplicate key"],
+    ids=[
+        *("type", "maximum", "minimum", "required", "maximum length", "minimum length", "minimum items", "format"),
+        *("map value", "integer or string", "list", "enum", "pattern", "nested required", "duplicate key"),
+    ],
 )
-def test_the_schema_is_enforced_with_the_wording_of_the_real_server(spec: Json, cause: str) -> None:
+def test_the_schema_is_enforced_with_the_wording_of_the_real_server(play: Play, spec: Json, cause: str) -> None:
     async def scenario(api: Api) -> None:
-        await api.create(CRDS, widget_crd())
+        await api.serve(widget_crd())
         answer = await api.post(WIDGETS, widget(**spec))
         assert answer.refusal == (422, "Invalid")
         assert answer.message == f'Widget.demo.example.com "w" is invalid: {cause}'
@@ -66,28 +85,28 @@ def test_the_schema_is_enforced_with_the_wording_of_the_real_server(spec: Json, 
     play(scenario)
 
 
-def test_a_list_that_is_too_long_is_refused() -> None:
+def test_a_list_that_is_too_long_is_refused(play: Play) -> None:
     async def scenario(api: Api) -> None:
-        await api.create(CRDS, widget_crd())
+        await api.serve(widget_crd())
         answer = await api.post(WIDGETS, widget(parts=[{"name": name} for name in "abcd"]))
         assert answer.refusal == (422, "Invalid")
-        assert answer.message.endswith("spec.parts in body must have at most 3 items")
+        assert answer.message.endswith("spec.parts: Too many: 4: must have at most 3 items")
 
     play(scenario)
 
 
 @pytest.mark.parametrize("value", [80, "http"])
-def test_an_int_or_string_takes_both(value: Any) -> None:
+def test_an_int_or_string_takes_both(play: Play, value: Any) -> None:
     async def scenario(api: Api) -> None:
-        await api.create(CRDS, widget_crd())
+        await api.serve(widget_crd())
         assert (await api.create(WIDGETS, widget(port=value)))["spec"]["port"] == value
 
     play(scenario)
 
 
-def test_status_is_written_through_its_endpoint_only_and_is_no_generation() -> None:
+def test_status_is_written_through_its_endpoint_only_and_is_no_generation(play: Play) -> None:
     async def scenario(api: Api) -> None:
-        await api.create(CRDS, widget_crd())
+        await api.serve(widget_crd())
         created = await api.create(WIDGETS, widget() | {"status": {"replicas": 1}})
         assert "status" not in created
         ignored = await api.patch(f"{WIDGETS}/w", {"status": {"replicas": 2}})
@@ -103,9 +122,9 @@ def test_status_is_written_through_its_endpoint_only_and_is_no_generation() -> N
     play(scenario)
 
 
-def test_a_put_must_name_the_version_it_replaces() -> None:
+def test_a_put_must_name_the_version_it_replaces(play: Play) -> None:
     async def scenario(api: Api) -> None:
-        await api.create(CRDS, widget_crd())
+        await api.serve(widget_crd())
         await api.create(WIDGETS, widget())
         answer = await api.put(f"{WIDGETS}/w", widget(size=4))
         assert answer.refusal == (422, "Invalid")
@@ -114,23 +133,24 @@ def test_a_put_must_name_the_version_it_replaces() -> None:
     play(scenario)
 
 
-def test_the_scale_subresource_reads_and_writes_the_declared_paths() -> None:
+def test_the_scale_subresource_reads_and_writes_the_declared_paths(play: Play) -> None:
     async def scenario(api: Api) -> None:
         scale = {"specReplicasPath": ".spec.size", "statusReplicasPath": ".status.replicas"}
-        await api.create(CRDS, widget_crd(subresources={"status": {}, "scale": scale}))
-        await api.create(WIDGETS, widget())
-        await api.patch(f"{WIDGETS}/w/status", {"status": {"replicas": 2}})
-        found = (await api.get(f"{WIDGETS}/w/scale")).body
+        await api.serve(widget_crd(group=api.group, subresources={"status": {}, "scale": scale}), is_shared=False)
+        widgets = f"~{api.group}/v1/widgets"
+        await api.create(widgets, widget(group=api.group))
+        await api.patch(f"{widgets}/w/status", {"status": {"replicas": 2}})
+        found = (await api.get(f"{widgets}/w/scale")).body
         assert (found["kind"], found["spec"], found["status"]) == ("Scale", {"replicas": 3}, {"replicas": 2})
-        await api.patch(f"{WIDGETS}/w/scale", {"spec": {"replicas": 7}})
-        assert (await api.get(f"{WIDGETS}/w")).body["spec"]["size"] == 7
+        await api.patch(f"{widgets}/w/scale", {"spec": {"replicas": 7}})
+        assert (await api.get(f"{widgets}/w")).body["spec"]["size"] == 7
 
     play(scenario)
 
 
-def test_printer_columns_make_the_table() -> None:
+def test_printer_columns_make_the_table(play: Play) -> None:
     async def scenario(api: Api) -> None:
-        await api.create(CRDS, widget_crd())
+        await api.serve(widget_crd())
         await api.create(WIDGETS, widget())
         conditions = [{"type": "Other", "status": "False"}, {"type": "Ready", "status": "True"}]
         await api.patch(f"{WIDGETS}/w/status", {"status": {"conditions": conditions}})
@@ -142,47 +162,49 @@ def test_printer_columns_make_the_table() -> None:
     play(scenario)
 
 
-def test_versions_of_one_resource_share_their_objects() -> None:
+def test_versions_of_one_resource_share_their_objects(play: Play) -> None:
     async def scenario(api: Api) -> None:
-        crd = widget_crd()
+        crd = widget_crd(group=api.group)
         second = crd["spec"]["versions"][0] | {"name": "v2", "storage": False}
         crd["spec"]["versions"].append(second)
-        await api.create(CRDS, crd)
-        await api.create(WIDGETS, widget())
-        found = (await api.get("~demo.example.com/v2/widgets/w")).body
-        assert found["apiVersion"] == "demo.example.com/v2"
-        changed = await api.patch("~demo.example.com/v2/widgets/w", {"spec": {"size": 5}})
-        assert changed.body["apiVersion"] == "demo.example.com/v2"
-        assert (await api.get(f"{WIDGETS}/w")).body["spec"]["size"] == 5
+        await api.serve(crd, is_shared=False)
+        first, newer = [f"~{api.group}/{version}/widgets" for version in ("v1", "v2")]
+        await api.create(first, widget(group=api.group))
+        found = (await api.get(f"{newer}/w")).body
+        assert found["apiVersion"] == f"{api.group}/v2"
+        changed = await api.patch(f"{newer}/w", {"spec": {"size": 5}})
+        assert changed.body["apiVersion"] == f"{api.group}/v2"
+        assert (await api.get(f"{first}/w")).body["spec"]["size"] == 5
 
     play(scenario)
 
 
-def test_a_definition_that_changes_is_served_changed() -> None:
+def test_a_definition_that_changes_is_served_changed(play: Play) -> None:
     async def scenario(api: Api) -> None:
-        await api.create(CRDS, widget_crd())
+        await api.serve(widget_crd(group=api.group), is_shared=False)
         wider = widget_crd(schema={"type": "object", "properties": {"size": {"type": "integer", "maximum": 99}}})
         patch = {"spec": {"versions": wider["spec"]["versions"]}}
-        assert (await api.patch(f"{CRDS}/widgets.demo.example.com", patch)).status == 200
-        assert (await api.post(WIDGETS, widget(size=50))).status == 201
+        assert (await api.patch(f"{CRDS}/widgets.{api.group}", patch)).status == 200
+        widgets, body = f"~{api.group}/v1/widgets", widget(group=api.group, size=50)
+        await api.until_answered(lambda: api.post(widgets, body), lambda answer: answer.status == 201)
 
     play(scenario)
 
 
-def test_a_deleted_definition_takes_its_objects_along() -> None:
+def test_a_deleted_definition_takes_its_objects_along(play: Play) -> None:
     async def scenario(api: Api) -> None:
-        await api.create(CRDS, widget_crd())
-        body = widget()
+        await api.serve(widget_crd(group=api.group), is_shared=False)
+        widgets = f"~{api.group}/v1/widgets"
+        body = widget(group=api.group)
         body["metadata"]["finalizers"] = ["x/hold"]
-        await api.create(WIDGETS, body)
-        path = f"{CRDS}/widgets.demo.example.com"
+        await api.create(widgets, body)
+        path = f"{CRDS}/widgets.{api.group}"
         await api.delete(path)
-        await api.until(f"{WIDGETS}/w", lambda obj: "deletionTimestamp" in obj["metadata"])
+        await api.until(f"{widgets}/w", lambda obj: "deletionTimestamp" in obj["metadata"])
         assert (await api.get(path)).status == 200
-        await api.patch(f"{WIDGETS}/w", {"metadata": {"finalizers": None}})
+        await api.patch(f"{widgets}/w", {"metadata": {"finalizers": None}})
         await api.until_gone(path)
-        answer = await api.get(WIDGETS)
-        assert answer.message == "the server could not find the requested resource"
+        await api.until_gone(widgets)
 
     play(scenario)
 
@@ -195,9 +217,9 @@ def test_a_deleted_definition_takes_its_objects_along() -> None:
     ],
     ids=["name", "scope"],
 )
-def test_a_malformed_definition_is_refused(change: Json, message: str) -> None:
+def test_a_malformed_definition_is_refused(play: Play, change: Json, message: str) -> None:
     async def scenario(api: Api) -> None:
-        crd = widget_crd()
+        crd = widget_crd(group=api.group)
         for part, values in change.items():
             crd[part] |= values
         answer = await api.post(CRDS, crd)

@@ -1,9 +1,8 @@
-"""Plain kubectl against the embedded API server: the commands of the runbook, without a special word."""
+"""Plain kubectl against both API servers: the commands of the runbook, without a special word."""
 
 import asyncio
-import contextlib
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,20 +12,9 @@ import yaml
 from aiohttp import web
 
 from gateway_sandbox.certificates import SandboxCertificates
-from support.aio import run
-from support.apiserver import (
-    CRDS,
-    WIDGETS,
-    Api,
-    config_map,
-    deployment,
-    kubeconfig,
-    pod,
-    running_api,
-    widget,
-    widget_crd,
-)
+from support.apiserver import Api, Play
 from support.components import require_kubectl
+from support.manifests import WIDGET_GROUP, WIDGETS, config_map, deployment, pod, widget, widget_crd
 
 
 @pytest.fixture(autouse=True)
@@ -83,26 +71,20 @@ class Kubectl:
         return str(path)
 
 
+WIDGET = f"widgets.{WIDGET_GROUP}"
 Scenario = Callable[[Api, Kubectl], Awaitable[None]]
 
 
-@contextlib.asynccontextmanager
-async def _session(folder: Path) -> AsyncIterator[tuple[Api, Kubectl]]:
-    certificates = SandboxCertificates.create(folder / "certificates")
-    async with running_api(ssl_context=certificates.server_context()) as api:
-        config = kubeconfig(folder, api.server, certificates.ca_path)
-        yield api, Kubectl(folder, config, api.namespace)
+def run_kubectl(play: Play, folder: Path, scenario: Scenario) -> None:
+    """Runs a scenario with a kubectl for the case's server."""
+
+    async def with_kubectl(api: Api) -> None:
+        await scenario(api, Kubectl(folder, api.kubeconfig(folder), api.namespace))
+
+    play(with_kubectl, certificates=SandboxCertificates.create(folder / "certificates"))
 
 
-def play(folder: Path, scenario: Scenario) -> None:
-    async def body() -> None:
-        async with _session(folder) as (api, kubectl):
-            await scenario(api, kubectl)
-
-    run(body(), timeout_seconds=60)
-
-
-def test_get_prints_the_columns_of_a_real_cluster(tmp_path: Path) -> None:
+def test_get_prints_the_columns_of_a_real_cluster(play: Play, tmp_path: Path) -> None:
     async def scenario(api: Api, kubectl: Kubectl) -> None:
         await api.create("~/pods", pod(nodeName="n1"))
         status = {"name": "main", "ready": True, "restartCount": 2, "image": "i", "imageID": ""}
@@ -117,6 +99,9 @@ def test_get_prints_the_columns_of_a_real_cluster(tmp_path: Path) -> None:
         await api.create("~apps/v1/deployments", deployment())
         await api.create(
             "~/resourcequotas", {"metadata": {"name": "q"}, "spec": {"hard": {"pods": "3", "limits.cpu": "1"}}}
+        )
+        await api.until(
+            "~/resourcequotas/q", lambda found: (found.get("status") or {}).get("used", {}).get("pods") == "1"
         )
         pods = (await kubectl.ok("get", "po", "-o", "wide")).words
         assert " ".join(pods[0]) == "NAME READY STATUS RESTARTS AGE IP NODE NOMINATED NODE READINESS GATES"
@@ -133,10 +118,10 @@ def test_get_prints_the_columns_of_a_real_cluster(tmp_path: Path) -> None:
         everything = await kubectl.ok("get", "all", "--all-namespaces")
         assert "pod/p" in everything.out
 
-    play(tmp_path, scenario)
+    run_kubectl(play, tmp_path, scenario)
 
 
-def test_get_prints_yaml_selects_by_label_and_reports_what_is_missing(tmp_path: Path) -> None:
+def test_get_prints_yaml_selects_by_label_and_reports_what_is_missing(play: Play, tmp_path: Path) -> None:
     async def scenario(api: Api, kubectl: Kubectl) -> None:
         await api.create("~apps/v1/deployments", deployment())
         printed = yaml.safe_load((await kubectl.ok("get", "deployment", "web", "-o", "yaml")).out)
@@ -152,10 +137,10 @@ def test_get_prints_yaml_selects_by_label_and_reports_what_is_missing(tmp_path: 
         jsonpath = await kubectl.ok("get", "deploy", "web", "-o", "jsonpath={.spec.strategy.type}")
         assert jsonpath.out == "RollingUpdate"
 
-    play(tmp_path, scenario)
+    run_kubectl(play, tmp_path, scenario)
 
 
-def test_custom_resources_are_found_by_short_name_and_printed_by_their_columns(tmp_path: Path) -> None:
+def test_custom_resources_are_found_by_short_name_and_printed_by_their_columns(play: Play, tmp_path: Path) -> None:
     async def scenario(api: Api, kubectl: Kubectl) -> None:
         await kubectl.ok("apply", "-f", kubectl.file("crd.yaml", widget_crd()))
         await kubectl.ok("wait", "--for=condition=Established", "crd/widgets.demo.example.com", "--timeout=10s")
@@ -163,16 +148,16 @@ def test_custom_resources_are_found_by_short_name_and_printed_by_their_columns(t
         table = (await kubectl.ok("get", "wd")).words
         assert table[0] == ["NAME", "SIZE", "READY", "AGE"]
         assert table[1][:2] == ["w", "3"]
-        described = await kubectl.ok("describe", "widget", "w")
+        described = await kubectl.ok("describe", WIDGET, "w")
         assert "Colour:  red" in described.out
-        explained = await kubectl.ok("explain", "widget.spec.size")
+        explained = await kubectl.ok("explain", "wd.spec.size")
         assert "FIELD: size <integer>" in explained.out
         assert "w" in (await kubectl.ok("get", "all")).out
 
-    play(tmp_path, scenario)
+    run_kubectl(play, tmp_path, scenario)
 
 
-def test_client_side_apply_creates_configures_and_removes_what_the_file_gave_up(tmp_path: Path) -> None:
+def test_client_side_apply_creates_configures_and_removes_what_the_file_gave_up(play: Play, tmp_path: Path) -> None:
     async def scenario(api: Api, kubectl: Kubectl) -> None:
         body = deployment()
         body["spec"]["template"]["spec"]["containers"][0]["env"] = [{"name": "A", "value": "1"}]
@@ -188,20 +173,20 @@ def test_client_side_apply_creates_configures_and_removes_what_the_file_gave_up(
         assert (found["spec"]["replicas"], container["image"]) == (3, "nginx:1.26")
         assert "env" not in container
 
-    play(tmp_path, scenario)
+    run_kubectl(play, tmp_path, scenario)
 
 
-def test_apply_refuses_an_unknown_field_by_default(tmp_path: Path) -> None:
+def test_apply_refuses_an_unknown_field_by_default(play: Play, tmp_path: Path) -> None:
     async def scenario(api: Api, kubectl: Kubectl) -> None:
         refused = await kubectl("apply", "-f", kubectl.file("web.yaml", deployment(replicaz=3)))
         assert refused.code == 1
         assert 'strict decoding error: unknown field "spec.replicaz"' in refused.err
         assert (await api.get("~apps/v1/deployments/web")).status == 404
 
-    play(tmp_path, scenario)
+    run_kubectl(play, tmp_path, scenario)
 
 
-def test_server_side_apply_and_its_conflict(tmp_path: Path) -> None:
+def test_server_side_apply_and_its_conflict(play: Play, tmp_path: Path) -> None:
     async def scenario(api: Api, kubectl: Kubectl) -> None:
         path = kubectl.file("web.yaml", deployment(replicas=2))
         assert "serverside-applied" in (await kubectl.ok("apply", "--server-side", "-f", path)).out
@@ -213,22 +198,23 @@ def test_server_side_apply_and_its_conflict(tmp_path: Path) -> None:
         await kubectl.ok(*arguments, "--force-conflicts")
         assert (await api.get("~apps/v1/deployments/web")).body["spec"]["replicas"] == 4
 
-    play(tmp_path, scenario)
+    run_kubectl(play, tmp_path, scenario)
 
 
-def test_a_file_can_move_from_client_side_to_server_side_apply(tmp_path: Path) -> None:
+def test_a_file_can_move_from_client_side_to_server_side_apply(play: Play, tmp_path: Path) -> None:
     async def scenario(api: Api, kubectl: Kubectl) -> None:
         await kubectl.ok("apply", "-f", kubectl.file("web.yaml", deployment(replicas=2)))
         await kubectl.ok("apply", "--server-side", "-f", kubectl.file("web.yaml", deployment(replicas=3)))
         found = (await api.get("~apps/v1/deployments/web")).body
         assert found["spec"]["replicas"] == 3
-        managers = [entry["manager"] for entry in found["metadata"]["managedFields"]]
+        entries = found["metadata"]["managedFields"]
+        managers = sorted(entry["manager"] for entry in entries if entry.get("subresource") != "status")
         assert managers == ["kubectl", "kubectl-last-applied"]
 
-    play(tmp_path, scenario)
+    run_kubectl(play, tmp_path, scenario)
 
 
-def test_diff_shows_the_change_and_writes_nothing(tmp_path: Path) -> None:
+def test_diff_shows_the_change_and_writes_nothing(play: Play, tmp_path: Path) -> None:
     async def scenario(api: Api, kubectl: Kubectl) -> None:
         await kubectl.ok("apply", "-f", kubectl.file("web.yaml", deployment(replicas=2)))
         answer = await kubectl("diff", "-f", kubectl.file("web.yaml", deployment(replicas=3)))
@@ -236,31 +222,29 @@ def test_diff_shows_the_change_and_writes_nothing(tmp_path: Path) -> None:
         assert "+  replicas: 3" in answer.out
         assert (await api.get("~apps/v1/deployments/web")).body["spec"]["replicas"] == 2
 
-    play(tmp_path, scenario)
+    run_kubectl(play, tmp_path, scenario)
 
 
-@pytest.mark.parametrize("resource", ["deploy/web", "widget/w"])
-def test_edit_saves_what_the_editor_changed(tmp_path: Path, resource: str) -> None:
+@pytest.mark.parametrize("resource", ["deploy/web", f"{WIDGET}/w"])
+def test_edit_saves_what_the_editor_changed(play: Play, tmp_path: Path, resource: str) -> None:
     async def scenario(api: Api, kubectl: Kubectl) -> None:
-        await api.create(CRDS, widget_crd())
+        await api.serve(widget_crd())
         await api.create(WIDGETS, widget())
         await api.create("~apps/v1/deployments", deployment())
         editor = tmp_path / "editor"
         editor.write_text('#!/bin/sh\nsed -i -e "s/replicas: 1/replicas: 6/" -e "s/size: 3/size: 6/" "$1"\n')
         editor.chmod(0o755)
         assert "edited" in (await kubectl.ok("edit", resource, EDITOR=str(editor))).out
-        path, field = {"deploy/web": ("~apps/v1/deployments/web", "replicas"), "widget/w": (f"{WIDGETS}/w", "size")}[
-            resource
-        ]
+        path, field = ("~apps/v1/deployments/web", "replicas") if "deploy" in resource else (f"{WIDGETS}/w", "size")
         assert (await api.get(path)).body["spec"][field] == 6
 
-    play(tmp_path, scenario)
+    run_kubectl(play, tmp_path, scenario)
 
 
-def test_patch_label_annotate_scale_and_set_image(tmp_path: Path) -> None:
+def test_patch_label_annotate_scale_and_set_image(play: Play, tmp_path: Path) -> None:
     async def scenario(api: Api, kubectl: Kubectl) -> None:
         await api.create("~apps/v1/deployments", deployment())
-        await kubectl.ok("patch", "deploy", "web", "-p", '{"spec":{"paused":true}}')
+        await kubectl.ok("patch", "deploy", "web", "-p", '{"spec":{"progressDeadlineSeconds":99}}')
         await kubectl.ok("patch", "deploy", "web", "--type=merge", "-p", '{"spec":{"minReadySeconds":5}}')
         operation = '[{"op":"replace","path":"/spec/revisionHistoryLimit","value":3}]'
         await kubectl.ok("patch", "deploy", "web", "--type=json", "-p", operation)
@@ -270,27 +254,27 @@ def test_patch_label_annotate_scale_and_set_image(tmp_path: Path) -> None:
         await kubectl.ok("set", "image", "deploy/web", "main=nginx:2")
         found = (await api.get("~apps/v1/deployments/web")).body
         spec = found["spec"]
-        assert (spec["paused"], spec["minReadySeconds"], spec["revisionHistoryLimit"]) == (True, 5, 3)
+        assert (spec["progressDeadlineSeconds"], spec["minReadySeconds"], spec["revisionHistoryLimit"]) == (99, 5, 3)
         assert (spec["replicas"], spec["template"]["spec"]["containers"][0]["image"]) == (5, "nginx:2")
         assert found["metadata"]["labels"]["tier"] == "front"
         assert found["metadata"]["annotations"]["note"] == "x"
 
-    play(tmp_path, scenario)
+    run_kubectl(play, tmp_path, scenario)
 
 
-def test_rollout_restart_stamps_the_template(tmp_path: Path) -> None:
+def test_rollout_restart_stamps_the_template(play: Play, tmp_path: Path) -> None:
     async def scenario(api: Api, kubectl: Kubectl) -> None:
-        await api.create("~apps/v1/deployments", deployment())
+        await api.create("~apps/v1/deployments", deployment(paused=False))
         await kubectl.ok("rollout", "restart", "deploy/web")
         found = (await api.get("~apps/v1/deployments/web")).body
         annotations = found["spec"]["template"]["metadata"]["annotations"]
         assert "kubectl.kubernetes.io/restartedAt" in annotations
-        assert found["metadata"]["generation"] == 2
+        assert found["metadata"]["generation"] >= 2
 
-    play(tmp_path, scenario)
+    run_kubectl(play, tmp_path, scenario)
 
 
-def test_delete_waits_until_the_object_is_gone(tmp_path: Path) -> None:
+def test_delete_waits_until_the_object_is_gone(play: Play, tmp_path: Path) -> None:
     async def scenario(api: Api, kubectl: Kubectl) -> None:
         body = config_map()
         body["metadata"]["finalizers"] = ["x/hold"]
@@ -300,32 +284,32 @@ def test_delete_waits_until_the_object_is_gone(tmp_path: Path) -> None:
         assert process.returncode is None
         await api.patch("~/configmaps/settings", {"metadata": {"finalizers": None}})
         out, _ = await process.communicate()
-        assert out.decode() == 'configmap "settings" deleted\n'
+        assert out.decode().startswith('configmap "settings" deleted')
         assert process.returncode == 0
         await api.create("~/pods", pod(nodeName="n1"))
         await kubectl.ok("delete", "pod", "p", "--grace-period=0", "--force")
         assert (await api.get("~/pods/p")).status == 404
 
-    play(tmp_path, scenario)
+    run_kubectl(play, tmp_path, scenario)
 
 
-def test_wait_returns_when_the_condition_comes_true(tmp_path: Path) -> None:
+def test_wait_returns_when_the_condition_comes_true(play: Play, tmp_path: Path) -> None:
     async def scenario(api: Api, kubectl: Kubectl) -> None:
-        await api.create(CRDS, widget_crd())
+        await api.serve(widget_crd())
         await api.create(WIDGETS, widget())
-        late = await kubectl("wait", "--for=condition=Ready", "widget/w", "--timeout=0s")
+        late = await kubectl("wait", "--for=condition=Ready", f"{WIDGET}/w", "--timeout=0s")
         assert late.code == 1
-        process = await kubectl.start("wait", "--for=condition=Ready", "widget/w", "--timeout=30s")
+        process = await kubectl.start("wait", "--for=condition=Ready", f"{WIDGET}/w", "--timeout=30s")
         await api.patch(f"{WIDGETS}/w/status", {"status": {"conditions": [{"type": "Ready", "status": "True"}]}})
         out, _ = await process.communicate()
         assert out.decode() == "widget.demo.example.com/w condition met\n"
 
-    play(tmp_path, scenario)
+    run_kubectl(play, tmp_path, scenario)
 
 
-def test_get_watch_prints_a_row_for_every_change(tmp_path: Path) -> None:
+def test_get_watch_prints_a_row_for_every_change(play: Play, tmp_path: Path) -> None:
     async def scenario(api: Api, kubectl: Kubectl) -> None:
-        await api.create(CRDS, widget_crd())
+        await api.serve(widget_crd())
         await api.create(WIDGETS, widget())
         process = await kubectl.start("get", "wd", "--watch")
         assert process.stdout is not None
@@ -336,10 +320,10 @@ def test_get_watch_prints_a_row_for_every_change(tmp_path: Path) -> None:
         process.terminate()
         await process.communicate()
 
-    play(tmp_path, scenario)
+    run_kubectl(play, tmp_path, scenario)
 
 
-def test_describe_shows_spec_status_and_events(tmp_path: Path) -> None:
+def test_describe_shows_spec_status_and_events(play: Play, tmp_path: Path) -> None:
     async def scenario(api: Api, kubectl: Kubectl) -> None:
         created = await api.create("~/pods", pod(nodeName="n1"))
         regarding = {"kind": "Pod", "name": "p", "namespace": api.namespace, "uid": created["metadata"]["uid"]}
@@ -350,6 +334,9 @@ def test_describe_shows_spec_status_and_events(tmp_path: Path) -> None:
             "note": "pulled the image",
             "reason": "Pulled",
             "type": "Normal",
+            "action": "Pulling",
+            "reportingController": "tests",
+            "reportingInstance": "tests-1",
         }
         await api.create("~events.k8s.io/v1/events", event)
         described = (await kubectl.ok("describe", "pod", "p")).out
@@ -371,33 +358,38 @@ def test_describe_shows_spec_status_and_events(tmp_path: Path) -> None:
                 "~autoscaling/v2/horizontalpodautoscalers",
                 {
                     "metadata": {"name": "d"},
-                    "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "d"}, "maxReplicas": 3},
+                    "spec": {
+                        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"},
+                        "maxReplicas": 3,
+                    },
                 },
             ),
         ):
             await api.create(path, body)
             assert "Name:" in (await kubectl.ok("describe", kind, "d")).out
 
-    play(tmp_path, scenario)
+    run_kubectl(play, tmp_path, scenario)
 
 
-def test_logs_of_a_deployment_come_through_the_kubelet(tmp_path: Path) -> None:
+def test_logs_of_a_deployment_come_through_the_kubelet(play: Play, tmp_path: Path) -> None:
     async def scenario(api: Api, kubectl: Kubectl) -> None:
         async def logs(request: web.Request) -> web.Response:
             return web.Response(text=f"tail={request.query.get('tailLines')}\n")
 
+        node = f"node-{api.namespace}"
         app = web.Application()
         app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", logs)
         runner = web.AppRunner(app)
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=api.certificates.server_context())
+        await site.start()
         try:
             endpoints = {"kubeletEndpoint": {"Port": runner.addresses[0][1]}}
             addresses = [{"type": "InternalIP", "address": "127.0.0.1"}]
             status = {"addresses": addresses, "daemonEndpoints": endpoints}
-            await api.create("/api/v1/nodes", {"metadata": {"name": "n1"}, "status": status})
+            await api.create("/api/v1/nodes", {"metadata": {"name": node}, "status": status})
             await api.create("~apps/v1/deployments", deployment())
-            body = pod(nodeName="n1")
+            body = pod(nodeName=node)
             body["metadata"]["labels"] = {"app": "web"}
             await api.create("~/pods", body)
             assert (await kubectl.ok("logs", "deploy/web", "--tail=100")).out == "tail=100\n"
@@ -405,21 +397,22 @@ def test_logs_of_a_deployment_come_through_the_kubelet(tmp_path: Path) -> None:
         finally:
             await runner.cleanup()
 
-    play(tmp_path, scenario)
+    run_kubectl(play, tmp_path, scenario)
 
 
-def test_the_caller_learns_who_it_is_and_may_do_everything(tmp_path: Path) -> None:
+def test_the_caller_learns_who_it_is_and_may_do_everything(play: Play, tmp_path: Path) -> None:
     async def scenario(api: Api, kubectl: Kubectl) -> None:
-        assert "test-admin" in (await kubectl.ok("auth", "whoami")).out
+        assert api.access.user in (await kubectl.ok("auth", "whoami")).out
         assert (await kubectl.ok("auth", "can-i", "create", "pods")).out == "yes\n"
         token = (await kubectl.ok("create", "token", "default")).out.strip()
         as_account = await api.create("/apis/authentication.k8s.io/v1/tokenreviews", {"spec": {"token": token}})
         assert as_account["status"]["user"]["username"] == f"system:serviceaccount:{api.namespace}:default"
 
-    play(tmp_path, scenario)
+    run_kubectl(play, tmp_path, scenario)
 
 
-def test_what_is_left_out_is_refused_with_a_sentence(tmp_path: Path) -> None:
+@pytest.mark.embedded_only("a real server serves all of this")
+def test_what_is_left_out_is_refused_with_a_sentence(play: Play, tmp_path: Path) -> None:
     async def scenario(api: Api, kubectl: Kubectl) -> None:
         await api.create("~/pods", pod(nodeName="n1"))
         await api.patch("~/pods/p/status", {"status": {"phase": "Running"}})
@@ -429,26 +422,31 @@ def test_what_is_left_out_is_refused_with_a_sentence(tmp_path: Path) -> None:
             assert "the embedded sandbox API server does not serve pods/" in refused.err
         jobs = await kubectl("get", "jobs")
         assert "the server doesn't have a resource type" in jobs.err
-
-    play(tmp_path, scenario)
-
-
-def test_create_expose_run_drain_and_version_work(tmp_path: Path) -> None:
-    async def scenario(api: Api, kubectl: Kubectl) -> None:
-        await kubectl.ok("create", "secret", "generic", "s", "--from-literal=k=v")
         refused = await kubectl("create", "deployment", "made", "--image=nginx:1")
         assert "kubectl apply -f FILE" in refused.err
+
+    run_kubectl(play, tmp_path, scenario)
+
+
+def test_create_expose_run_drain_and_version_work(play: Play, tmp_path: Path) -> None:
+    async def scenario(api: Api, kubectl: Kubectl) -> None:
+        await kubectl.ok("create", "secret", "generic", "s", "--from-literal=k=v")
+        await kubectl.ok("create", "configmap", "c", "--from-literal=k=v")
+        await kubectl.ok("create", "serviceaccount", "robot")
+        await kubectl.ok("create", "quota", "q", "--hard=pods=9")
+        assert (await api.get("~/secrets/s")).body["data"] == {"k": "dg=="}
         await api.create("~apps/v1/deployments", deployment("made"))
         await kubectl.ok("expose", "deployment", "made", "--port=80")
         await kubectl.ok("run", "one", "--image=busybox:1")
-        await api.create("/api/v1/nodes", {"metadata": {"name": "n1"}})
-        await kubectl.ok("cordon", "n1")
-        assert "SchedulingDisabled" in (await kubectl.ok("get", "no")).out
-        await api.create("~/pods", pod("ended", nodeName="n1"))
+        node = f"node-{api.namespace}"
+        await api.create("/api/v1/nodes", {"metadata": {"name": node}})
+        await kubectl.ok("cordon", node)
+        assert "SchedulingDisabled" in (await kubectl.ok("get", "no", node)).out
+        await api.create("~/pods", pod("ended", nodeName=node))
         await api.patch("~/pods/ended/status", {"status": {"phase": "Failed"}})
-        await kubectl.ok("drain", "n1", "--force")
+        await kubectl.ok("drain", node, "--force")
         assert (await api.get("~/pods/ended")).status == 404
-        assert "gateway-sandbox" in (await kubectl.ok("version")).out
-        assert "widgets" not in (await kubectl.ok("api-resources")).out
+        assert "Server Version: v1.36." in (await kubectl.ok("version")).out
+        assert "configmaps" in (await kubectl.ok("api-resources")).out
 
-    play(tmp_path, scenario)
+    run_kubectl(play, tmp_path, scenario)

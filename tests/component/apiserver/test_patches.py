@@ -2,7 +2,8 @@
 
 import pytest
 
-from support.apiserver import CRDS, WIDGETS, Api, Json, config_map, deployment, play, pod, widget, widget_crd
+from support.apiserver import Api, Play
+from support.manifests import WIDGETS, Json, config_map, deployment, pod, widget, widget_crd
 
 CONTAINER: Json = {
     "env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}],
@@ -21,7 +22,7 @@ def web() -> Json:
     return body
 
 
-def patched_container(patch: Json) -> Json:
+def patched_container(play: Play, patch: Json) -> Json:
     """The web container after a strategic merge patch of it."""
     found: list[Json] = []
 
@@ -36,42 +37,60 @@ def patched_container(patch: Json) -> Json:
     return found[0]
 
 
-def test_a_strategic_patch_merges_lists_by_their_key() -> None:
-    container = patched_container({"env": [{"name": "B", "value": "3"}, {"name": "C", "value": "4"}]})
+def test_a_strategic_patch_merges_lists_by_their_key(play: Play) -> None:
+    container = patched_container(play, {"env": [{"name": "B", "value": "3"}, {"name": "C", "value": "4"}]})
     assert container["image"] == "nginx:1.25"
     assert {one["name"]: one["value"] for one in container["env"]} == {"A": "1", "B": "3", "C": "4"}
 
 
-def test_a_strategic_patch_replaces_lists_without_a_key() -> None:
-    assert patched_container({"args": ["three"]})["args"] == ["three"]
+def test_a_strategic_patch_replaces_lists_without_a_key(play: Play) -> None:
+    assert patched_container(play, {"args": ["three"]})["args"] == ["three"]
 
 
-def test_a_strategic_patch_deletes_an_item_by_directive() -> None:
-    container = patched_container({"env": [{"name": "A", "$patch": "delete"}]})
+def test_a_strategic_patch_deletes_an_item_by_directive(play: Play) -> None:
+    container = patched_container(play, {"env": [{"name": "A", "$patch": "delete"}]})
     assert container["env"] == [{"name": "B", "value": "2"}]
 
 
-def test_the_directive_to_replace_is_refused_by_name() -> None:
+@pytest.mark.parametrize(
+    ("order", "items", "result"),
+    [
+        ("", "BC", "ABC"),
+        ("", "C", "CAB"),
+        ("CA", "C", "CAB"),
+        ("BC", "C", "ABC"),
+        ("CB", "C", "CAB"),
+    ],
+    ids=["after what it follows", "a new one first", "all named", "the unnamed keep their place", "between"],
+)
+def test_items_that_a_strategic_patch_does_not_name_keep_their_place(
+    play: Play, order: str, items: str, result: str
+) -> None:
+    patch: Json = {"$setElementOrder/env": [{"name": name} for name in order]} if order else {}
+    container = patched_container(play, patch | {"env": [{"name": name, "value": "9"} for name in items]})
+    assert "".join(one["name"] for one in container["env"]) == result
+
+
+def test_a_strategic_patch_replaces_by_directive(play: Play) -> None:
+    container = patched_container(play, {"env": [{"$patch": "replace"}, {"name": "Z", "value": "9"}]})
+    assert container["env"] == [{"name": "Z", "value": "9"}]
+
     async def scenario(api: Api) -> None:
-        created = await api.create("~apps/v1/deployments", web())
-        selector = {"$patch": "replace", "matchLabels": {"app": "x"}}
-        tolerations = [{"$patch": "replace"}, {"key": "b", "operator": "Exists"}]
-        for spec in ({"selector": selector}, {"template": {"spec": {"tolerations": tolerations}}}):
-            answer = await api.patch("~apps/v1/deployments/web", {"spec": spec}, "strategic")
-            assert answer.refusal == (501, "NotImplemented")
-            assert "the strategic merge directive $patch: replace" in answer.message
-        assert (await api.get("~apps/v1/deployments/web")).body == created
+        await api.create("~/configmaps", {"metadata": {"name": "c", "labels": {"a": "b"}}, "data": {"x": "1"}})
+        patch = {"metadata": {"labels": {"$patch": "replace", "c": "d"}}, "data": {"$patch": "delete"}}
+        answer = await api.patch("~/configmaps/c", patch, "strategic")
+        assert (answer.body["metadata"]["labels"], answer.body.get("data")) == ({"c": "d"}, None)
 
     play(scenario)
 
 
-def test_a_strategic_patch_orders_items_as_the_client_says() -> None:
+def test_a_strategic_patch_orders_items_as_the_client_says(play: Play) -> None:
     order = [{"name": "C"}, {"name": "B"}, {"name": "A"}]
-    container = patched_container({"$setElementOrder/env": order, "env": [{"name": "C", "value": "4"}]})
+    container = patched_container(play, {"$setElementOrder/env": order, "env": [{"name": "C", "value": "4"}]})
     assert [one["name"] for one in container["env"]] == ["C", "B", "A"]
 
 
-def test_a_strategic_patch_removes_null_fields_and_keeps_only_retained_keys() -> None:
+def test_a_strategic_patch_removes_null_fields_and_keeps_only_retained_keys(play: Play) -> None:
     async def scenario(api: Api) -> None:
         await api.create("~apps/v1/deployments", web())
         strategy = {"$retainKeys": ["type"], "type": "Recreate"}
@@ -83,19 +102,21 @@ def test_a_strategic_patch_removes_null_fields_and_keeps_only_retained_keys() ->
     play(scenario)
 
 
-def test_finalizers_merge_as_a_set_and_are_deleted_by_directive() -> None:
+def test_finalizers_merge_as_a_set_and_are_deleted_by_directive(play: Play) -> None:
     async def scenario(api: Api) -> None:
         await api.create("~/configmaps", {"metadata": {"name": "c", "finalizers": ["x/a"]}})
         added = await api.patch("~/configmaps/c", {"metadata": {"finalizers": ["x/b"]}}, "strategic")
-        assert added.body["metadata"]["finalizers"] == ["x/a", "x/b"]
-        dropped = {"metadata": {"$deleteFromPrimitiveList/finalizers": ["x/a", "x/b"]}}
+        assert added.body["metadata"]["finalizers"] == ["x/b", "x/a"]
+        more = await api.patch("~/configmaps/c", {"metadata": {"finalizers": ["x/a", "x/c"]}}, "strategic")
+        assert more.body["metadata"]["finalizers"] == ["x/b", "x/a", "x/c"]
+        dropped = {"metadata": {"$deleteFromPrimitiveList/finalizers": ["x/a", "x/b", "x/c"]}}
         answer = await api.patch("~/configmaps/c", dropped, "strategic")
         assert "finalizers" not in answer.body["metadata"]
 
     play(scenario)
 
 
-def test_a_merge_patch_replaces_lists_and_removes_nulls() -> None:
+def test_a_merge_patch_replaces_lists_and_removes_nulls(play: Play) -> None:
     async def scenario(api: Api) -> None:
         await api.create("~/configmaps", config_map(a="1", b="2"))
         answer = await api.patch("~/configmaps/settings", {"data": {"a": None, "c": "3"}})
@@ -104,7 +125,7 @@ def test_a_merge_patch_replaces_lists_and_removes_nulls() -> None:
     play(scenario)
 
 
-def test_a_merge_patch_with_an_old_version_is_a_conflict() -> None:
+def test_a_merge_patch_with_an_old_version_is_a_conflict(play: Play) -> None:
     async def scenario(api: Api) -> None:
         created = await api.create("~/configmaps", config_map(a="1"))
         await api.patch("~/configmaps/settings", {"data": {"a": "2"}})
@@ -114,7 +135,7 @@ def test_a_merge_patch_with_an_old_version_is_a_conflict() -> None:
     play(scenario)
 
 
-def test_a_json_patch_applies_its_operations_or_none() -> None:
+def test_a_json_patch_applies_its_operations_or_none(play: Play) -> None:
     async def scenario(api: Api) -> None:
         await api.create("~/configmaps", config_map(a="1"))
         good: list[Json] = [{"op": "add", "path": "/data/b", "value": "2"}, {"op": "remove", "path": "/data/a"}]
@@ -127,13 +148,16 @@ def test_a_json_patch_applies_its_operations_or_none() -> None:
     play(scenario)
 
 
-def test_a_patch_cannot_change_identity() -> None:
+def test_a_patch_cannot_change_identity(play: Play) -> None:
     async def scenario(api: Api) -> None:
         created = await api.create("~/pods", pod())
         other = await api.patch("~/pods/p", {"metadata": {"name": "q"}})
         assert other.refusal == (400, "BadRequest")
         forged = await api.patch("~/pods/p", {"metadata": {"uid": "other"}})
-        assert forged.refusal == (409, "Conflict")
+        assert forged.refusal == (422, "Invalid")
+        assert "metadata.uid: Invalid value" in forged.message
+        replaced = await api.put("~/pods/p", created | {"metadata": created["metadata"] | {"uid": "other"}})
+        assert replaced.refusal == (409, "Conflict")
         answer = await api.patch("~/pods/p", {"metadata": {"creationTimestamp": "2001-01-01T00:00:00Z"}})
         assert answer.body["metadata"]["creationTimestamp"] == created["metadata"]["creationTimestamp"]
 
@@ -141,9 +165,9 @@ def test_a_patch_cannot_change_identity() -> None:
 
 
 @pytest.mark.parametrize("kind", ["strategic", "nonsense"])
-def test_custom_resources_take_no_strategic_and_nobody_an_unknown_patch(kind: str) -> None:
+def test_custom_resources_take_no_strategic_and_nobody_an_unknown_patch(play: Play, kind: str) -> None:
     async def scenario(api: Api) -> None:
-        await api.create(CRDS, widget_crd())
+        await api.serve(widget_crd())
         await api.create(WIDGETS, widget())
         content_type = {"strategic": "application/strategic-merge-patch+json", "nonsense": "text/plain"}[kind]
         answer = await api.request("PATCH", f"{WIDGETS}/w", {}, {"Content-Type": content_type})

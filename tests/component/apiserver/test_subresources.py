@@ -1,17 +1,31 @@
 """Subresources: status, scale, binding, tokens and logs; and reviews."""
 
+import contextlib
+import functools
+from collections.abc import AsyncIterator
+from pathlib import Path
+
 import pytest
 from aiohttp import web
 
-from support.apiserver import TOKEN, USER, Api, Json, deployment, play, pod
+from gateway_sandbox.certificates import SandboxCertificates
+from support.apiserver import Api, Play
 from support.clock import ManualClock
+from support.manifests import deployment, pod
 
 REVIEW = "/apis/authentication.k8s.io/v1"
 
 
-def test_scaling_changes_replicas_only() -> None:
+@pytest.fixture
+def certificates(tmp_path: Path) -> SandboxCertificates:
+    """Of the embedded server and its kubelets; the real server has its own."""
+    return SandboxCertificates.create(tmp_path)
+
+
+def test_scaling_changes_replicas_only(play: Play) -> None:
     async def scenario(api: Api) -> None:
-        created = await api.create("~apps/v1/deployments", deployment())
+        await api.create("~apps/v1/deployments", deployment())
+        created = await api.settled("~apps/v1/deployments/web")
         scale = (await api.get("~apps/v1/deployments/web/scale")).body
         assert (scale["apiVersion"], scale["status"]) == ("autoscaling/v1", {"replicas": 0, "selector": "app=web"})
         answer = await api.put("~apps/v1/deployments/web/scale", scale | {"spec": {"replicas": 4}})
@@ -25,7 +39,7 @@ def test_scaling_changes_replicas_only() -> None:
     play(scenario)
 
 
-def test_a_pods_status_is_written_apart_from_its_spec() -> None:
+def test_a_pods_status_is_written_apart_from_its_spec(play: Play) -> None:
     async def scenario(api: Api) -> None:
         await api.create("~/pods", pod())
         statuses = [{"name": "main", "ready": True, "restartCount": 0, "image": "i", "imageID": ""}]
@@ -43,7 +57,7 @@ def test_a_pods_status_is_written_apart_from_its_spec() -> None:
     play(scenario)
 
 
-def test_binding_assigns_a_pod_to_a_node_once() -> None:
+def test_binding_assigns_a_pod_to_a_node_once(play: Play) -> None:
     async def scenario(api: Api) -> None:
         await api.create("~/pods", pod())
         binding = {"metadata": {"name": "p"}, "target": {"kind": "Node", "name": "n1"}}
@@ -58,80 +72,95 @@ def test_binding_assigns_a_pod_to_a_node_once() -> None:
     play(scenario)
 
 
-def test_a_service_account_token_works_until_it_expires_or_its_account_goes() -> None:
+@pytest.mark.embedded_only("it moves the server's clock")
+def test_a_service_account_token_works_until_it_expires(play: Play) -> None:
     clock = ManualClock()
 
     async def scenario(api: Api) -> None:
-        async def status_with(token: str) -> int:
-            return (await api.get("~/pods", {"Authorization": f"Bearer {token}"})).status
-
-        tokens = [
-            (await api.create("~/serviceaccounts/default/token", {"spec": {"expirationSeconds": seconds}}))["status"]
-            for seconds in (600, 7200)
-        ]
-        assert tokens[0]["expirationTimestamp"] == "2026-01-05T09:10:00Z"
-        short, long = [one["token"] for one in tokens]
-        assert [await status_with(short), await status_with(long)] == [200, 200]
+        answer = (await api.create("~/serviceaccounts/default/token", {"spec": {"expirationSeconds": 600}}))["status"]
+        assert answer["expirationTimestamp"] == "2026-01-05T09:10:00Z"
+        assert await is_known(api, answer["token"])
         await clock.advance(601)
-        assert [await status_with(short), await status_with(long)] == [401, 200]
-        await api.delete("~/serviceaccounts/default")
-        assert await status_with(long) == 401
+        assert not await is_known(api, answer["token"])
 
     play(scenario, clock=clock)
 
 
-def test_reviews_say_who_the_caller_is_and_that_everything_is_allowed() -> None:
+def test_a_service_account_token_works_until_its_account_goes(play: Play) -> None:
     async def scenario(api: Api) -> None:
-        me = (await api.create(f"{REVIEW}/selfsubjectreviews", {}))["status"]["userInfo"]
-        assert (me["username"], me["groups"]) == (USER, ["system:masters", "system:authenticated"])
-        known = await api.create(f"{REVIEW}/tokenreviews", {"spec": {"token": TOKEN}})
-        assert known["status"]["user"]["username"] == USER
-        unknown = await api.create(f"{REVIEW}/tokenreviews", {"spec": {"token": "guess"}})
-        assert unknown["status"] == {"error": "invalid bearer token"}
-        access = {"spec": {"resourceAttributes": {"verb": "get", "resource": "pods"}}}
-        answer = await api.create("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", access)
-        assert answer["status"]["allowed"] is True
-        other = await api.post("/apis/authorization.k8s.io/v1/subjectaccessreviews", access)
-        assert other.refusal == (501, "NotImplemented")
-        assert other.message.endswith("does not serve subjectaccessreviews.authorization.k8s.io")
+        await api.create("~/serviceaccounts", {"metadata": {"name": "robot"}})
+        token = (await api.create("~/serviceaccounts/robot/token", {"spec": {}}))["status"]["token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = await api.request("POST", f"{REVIEW}/selfsubjectreviews", {}, headers)
+        assert answer.body["status"]["userInfo"]["username"] == f"system:serviceaccount:{api.namespace}:robot"
+        await api.delete("~/serviceaccounts/robot")
+        ask = functools.partial(api.request, "POST", f"{REVIEW}/selfsubjectreviews", {}, headers)
+        await api.until_answered(ask, lambda answer: answer.refusal == (401, "Unauthorized"))
+        too_short = await api.post("~/serviceaccounts/default/token", {"spec": {"expirationSeconds": 60}})
+        assert too_short.refusal == (422, "Invalid")
+        assert "may not specify a duration less than 10 minutes" in too_short.message
 
     play(scenario)
 
 
-def node(port: int) -> Json:
-    addresses = [{"type": "InternalIP", "address": "127.0.0.1"}]
-    endpoints = {"kubeletEndpoint": {"Port": port}}
-    return {"metadata": {"name": "n1"}, "status": {"addresses": addresses, "daemonEndpoints": endpoints}}
+async def is_known(api: Api, token: str) -> bool:
+    """Whether a bearer token is accepted."""
+    answer = await api.request("POST", f"{REVIEW}/selfsubjectreviews", {}, {"Authorization": f"Bearer {token}"})
+    return answer.status == 201
 
 
-async def kubelet(api: Api) -> web.AppRunner:
+def test_reviews_say_who_the_caller_is_and_what_an_administrator_may(play: Play) -> None:
+    async def scenario(api: Api) -> None:
+        me = (await api.create(f"{REVIEW}/selfsubjectreviews", {}))["status"]["userInfo"]
+        assert (me["username"], me["groups"]) == (api.access.user, ["system:masters", "system:authenticated"])
+        known = await api.create(f"{REVIEW}/tokenreviews", {"spec": {"token": api.access.token}})
+        assert known["status"]["user"]["username"] == api.access.user
+        unknown = await api.create(f"{REVIEW}/tokenreviews", {"spec": {"token": "guess"}})
+        assert unknown["status"] == {"user": {}, "error": "invalid bearer token"}
+        access = {"spec": {"resourceAttributes": {"verb": "get", "resource": "pods"}}}
+        answer = await api.create("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", access)
+        assert answer["status"]["allowed"] is True
+
+    play(scenario)
+
+
+def node_name(api: Api) -> str:
+    return f"node-{api.namespace}"
+
+
+@contextlib.asynccontextmanager
+async def kubelet(api: Api) -> AsyncIterator[web.AppRunner]:
     """A kubelet API that answers with what it was asked, and the node that publishes it."""
 
     async def logs(request: web.Request) -> web.Response:
         if request.match_info["container"] == "silent":
             return web.Response(status=400, text='container "silent" in pod "p" is waiting to start')
-        return web.Response(text=f"{request.path}?{request.query_string}\n")
+        return web.json_response({"path": request.path, "query": dict(request.query)})
 
     app = web.Application()
     app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", logs)
     runner = web.AppRunner(app)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    await api.create("/api/v1/nodes", node(runner.addresses[0][1]))
-    return runner
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=api.certificates.server_context()).start()
+        addresses = [{"type": "InternalIP", "address": "127.0.0.1"}]
+        endpoints = {"kubeletEndpoint": {"Port": runner.addresses[0][1]}}
+        status = {"addresses": addresses, "daemonEndpoints": endpoints}
+        await api.create("/api/v1/nodes", {"metadata": {"name": node_name(api)}, "status": status})
+        yield runner
+    finally:
+        await runner.cleanup()
 
 
-def test_logs_come_from_the_kubelet_of_the_pods_node() -> None:
+def test_logs_come_from_the_kubelet_of_the_pods_node(play: Play, certificates: SandboxCertificates) -> None:
     async def scenario(api: Api) -> None:
-        runner = await kubelet(api)
-        try:
-            await api.create("~/pods", pod(nodeName="n1"))
+        async with kubelet(api):
+            await api.create("~/pods", pod(nodeName=node_name(api)))
             answer = await api.get("~/pods/p/log", tailLines="10", timestamps="true", pretty="true")
-            assert answer.body == f"/containerLogs/{api.namespace}/p/main?timestamps=true&tailLines=10\n"
-        finally:
-            await runner.cleanup()
+            path = f"/containerLogs/{api.namespace}/p/main"
+            assert answer.body == {"path": path, "query": {"tailLines": "10", "timestamps": "true"}}
 
-    play(scenario)
+    play(scenario, certificates=certificates)
 
 
 @pytest.mark.parametrize(
@@ -143,30 +172,33 @@ def test_logs_come_from_the_kubelet_of_the_pods_node() -> None:
     ],
     ids=["which one", "unknown", "the kubelet's own refusal"],
 )
-def test_logs_that_cannot_be_had_say_why(query: dict[str, str], message: str) -> None:
+def test_logs_that_cannot_be_had_say_why(
+    play: Play, certificates: SandboxCertificates, query: dict[str, str], message: str
+) -> None:
     async def scenario(api: Api) -> None:
-        runner = await kubelet(api)
-        try:
-            body = pod(nodeName="n1")
+        async with kubelet(api):
+            body = pod(nodeName=node_name(api))
             body["spec"]["containers"].append({"name": "silent", "image": "i"})
             await api.create("~/pods", body)
             answer = await api.get("~/pods/p/log", **query)
             assert answer.refusal == (400, "BadRequest")
             assert answer.message == message
-        finally:
-            await runner.cleanup()
 
-    play(scenario)
+    play(scenario, certificates=certificates)
 
 
-def test_logs_of_a_pod_without_a_node_or_of_a_dead_kubelet_are_refused() -> None:
+def test_logs_of_a_pod_without_a_node_are_empty_and_those_of_a_dead_kubelet_refused(
+    play: Play, certificates: SandboxCertificates
+) -> None:
     async def scenario(api: Api) -> None:
         await api.create("~/pods", pod("waiting"))
         waiting = await api.get("~/pods/waiting/log")
-        assert waiting.message == "pod waiting does not have a host assigned"
-        runner = await kubelet(api)
-        await runner.cleanup()
-        await api.create("~/pods", pod(nodeName="n1"))
-        assert (await api.get("~/pods/p/log")).refusal == (500, "InternalError")
+        assert (waiting.status, waiting.body) == (204, "")
+        async with kubelet(api) as runner:
+            await runner.cleanup()
+            await api.create("~/pods", pod(nodeName=node_name(api)))
+            answer = await api.get("~/pods/p/log")
+            assert answer.status == 500
+            assert f"/containerLogs/{api.namespace}/p/main" in answer.message
 
-    play(scenario)
+    play(scenario, certificates=certificates)
