@@ -29,6 +29,8 @@ class WorkQueue(Generic[Key]):
         self._again: set[Key] = set()
         self._failures: dict[Key, int] = {}
         self._due: dict[Key, float] = {}
+        self._not_before: dict[Key, float] = {}
+        """Moments before which the other side asked not to be bothered with a key."""
         self._changed = asyncio.Event()
 
     def __len__(self) -> int:
@@ -40,7 +42,13 @@ class WorkQueue(Generic[Key]):
         return len(self._failures)
 
     def add(self, key: Key) -> None:
-        """Asks for work on `key` now; an earlier timed wish for it is fulfilled by this."""
+        """Asks for work on `key` now; an earlier timed wish for it is fulfilled by this.
+
+        A key for which the other side asked for patience waits until then, whatever changes meanwhile.
+        """
+        if (wait := self._not_before.get(key, 0.0) - self._clock.monotonic()) > 0:
+            self.add_after(key, wait)
+            return
         self._due.pop(key, None)
         if key in self._active:
             self._again.add(key)
@@ -63,12 +71,15 @@ class WorkQueue(Generic[Key]):
         """
         self._failures[key] = self._failures.get(key, 0) + 1
         delay = self._backoff.delay_seconds(self._failures[key], self._rng, asked_seconds=asked_seconds)
+        if asked_seconds:
+            self._not_before[key] = self._clock.monotonic() + delay
         self.add_after(key, delay)
         return delay
 
     def forget(self, key: Key) -> None:
         """The last attempt of `key` succeeded: its back-off starts anew."""
         self._failures.pop(key, None)
+        self._not_before.pop(key, None)
 
     async def get(self) -> Key:
         """The next key, which stays reserved until `done`; waits while there is none."""

@@ -20,6 +20,7 @@ log = structlog.get_logger(__name__)
 _SERIES_WINDOW_SECONDS = 600.0
 _REMEMBERED = 1024
 _NOTE_LIMIT = 1024
+_NAME_PREFIX_LIMIT = 40
 
 _Identity = tuple[str, str, str, str]
 
@@ -77,7 +78,8 @@ class EventRecorder:
                 "apiVersion": EVENTS.api_version,
                 "kind": EVENTS.kind,
                 "metadata": {
-                    "generateName": f"{metadata['name'][:40]}.",
+                    # The server takes the prefix for a name, which ends with a letter or digit but for one dash.
+                    "generateName": f"{metadata['name'][:_NAME_PREFIX_LIMIT].rstrip('-.')}-",
                     "namespace": metadata.get("namespace") or "default",
                 },
                 "eventTime": _micro_time(self._clock.now()),

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from actions_gateway import __version__
@@ -11,6 +12,7 @@ from actions_gateway.engine.heartbeat import Heartbeat
 from actions_gateway.engine.supervision import run_forever
 from actions_gateway.kube.client import KubeClient
 from actions_gateway.kube.lease import LeaderLease, LeaseTimes
+from actions_gateway.manager.crds import until_crds_suffice
 from actions_gateway.manager.gateway.controller import GatewayController
 from actions_gateway.metrics.catalog import EVENT_LOOP_LAG, Component
 from actions_gateway.metrics.registry import Metrics
@@ -22,11 +24,12 @@ async def run_manager(settings: ManagerSettings, *, client: KubeClient, clock: C
     """Runs until cancelled; raises an ExceptionGroup with LeadershipLost when another replica may lead.
 
     A replica that waits for the lease is ready: it takes over at once. A leading one is ready once it knows the fleet.
+    One that finds older custom resource definitions than it needs is not, and leads nothing.
     """
     metrics = Metrics(Component.MANAGER, __version__)
     heartbeat = Heartbeat(clock, on_lag=partial(metrics.set, EVENT_LOOP_LAG))
     controller = GatewayController(settings, client=client, clock=clock, rng=rng, metrics=metrics)
-    term = _Term(controller)
+    term = _Term(controller, until_fit=partial(until_crds_suffice, client, clock=clock, rng=rng))
     lease = LeaderLease(
         client,
         clock,
@@ -49,20 +52,28 @@ async def run_manager(settings: ManagerSettings, *, client: KubeClient, clock: C
         asyncio.TaskGroup() as group,
     ):
         run_forever(group, heartbeat.run(), name="heartbeat")
-        run_forever(group, lease.run_while_leading(term.lead), name="leader lease")
+        run_forever(group, term.compete(lease), name="leader lease")
 
 
 class _Term:
-    """One replica's time as leader."""
+    """One replica's time as leader, and before it."""
 
-    def __init__(self, controller: GatewayController) -> None:
+    def __init__(self, controller: GatewayController, *, until_fit: Callable[[], Awaitable[None]]) -> None:
         self._controller = controller
+        self._until_fit = until_fit
+        self._is_fit = False
         self._leads = False
 
     @property
     def is_ready(self) -> bool:
-        return not self._leads or self._controller.is_synced
+        return self._is_fit and (not self._leads or self._controller.is_synced)
 
-    async def lead(self) -> None:
+    async def compete(self, lease: LeaderLease) -> None:
+        """Competes for the lease as soon as this replica can do the work, and does it while it leads."""
+        await self._until_fit()
+        self._is_fit = True
+        await lease.run_while_leading(self._lead)
+
+    async def _lead(self) -> None:
         self._leads = True
         await self._controller.run()

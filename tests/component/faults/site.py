@@ -5,7 +5,7 @@ import secrets
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from actions_gateway.installation.rights import rbac_manifests
 from actions_gateway.kube.client import KubeClient, connect
 from actions_gateway.kube.configuration import load_configuration
 from actions_gateway.kube.errors import NotFound, TooManyRequests
-from actions_gateway.kube.resources import CRDS, NAMESPACES, resource_of
+from actions_gateway.kube.resources import ACTIONSGATEWAYS, CRDS, NAMESPACES, resource_of
 from gateway_sandbox.controlplane.server import ControlPlane
 from gateway_sandbox.kubeconfigs import write_kubeconfig
 from support.faulty_proxy import FaultyProxy, faulty_proxy
@@ -34,6 +34,8 @@ class Site:
     proxy: FaultyProxy
     admin: KubeClient
     folder: Path
+    namespaces: list[str] = field(default_factory=list)
+    """Those that the test made."""
 
     def kubeconfig(self, token: str | None = None) -> Path:
         """A kubeconfig that leads through the proxy, for the administrator unless a token is given."""
@@ -54,7 +56,8 @@ class Site:
     async def namespace(self) -> str:
         """A fresh namespace."""
         made = await self.admin.create(NAMESPACES, {"metadata": {"generateName": "fault-"}})
-        return str(made["metadata"]["name"])
+        self.namespaces.append(str(made["metadata"]["name"]))
+        return self.namespaces[-1]
 
 
 @asynccontextmanager
@@ -67,7 +70,20 @@ async def site(plane: ControlPlane) -> AsyncIterator[Site]:
         proxy = await stack.enter_async_context(
             faulty_proxy(plane.url, upstream_ca=ca_path, certificates=plane.certificates)
         )
-        yield Site(plane, proxy, admin, folder)
+        here = Site(plane, proxy, admin, folder)
+        try:
+            yield here
+        finally:
+            # Or every later manager would serve them, too.
+            for namespace in here.namespaces:
+                await _delete_gateways(admin, namespace)
+
+
+async def _delete_gateways(admin: KubeClient, namespace: str) -> None:
+    try:
+        await admin.request("DELETE", ACTIONSGATEWAYS.path(namespace))
+    except NotFound:
+        pass  # a test without the type
 
 
 async def furnish(plane: ControlPlane) -> None:

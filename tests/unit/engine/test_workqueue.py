@@ -127,3 +127,53 @@ def test_a_delay_lies_in_the_upper_half_of_its_step_and_under_the_cap(failures: 
     backoff = Backoff(base_seconds=1, cap_seconds=300)
     step = min(300, 2 ** (failures - 1))
     assert step / 2 <= backoff.delay_seconds(failures, random.Random(seed)) <= step
+
+
+def test_a_server_that_asked_for_patience_is_left_alone_whatever_changes_meanwhile() -> None:
+    async def body() -> None:
+        clock = ManualClock()
+        queue = make_queue(clock)
+        assert queue.retry("a", asked_seconds=60) == 60
+        queue.add("a")
+        waiting = asyncio.ensure_future(queue.get())
+        await clock.advance(59)
+        assert not waiting.done()
+        await clock.advance(1)
+        assert waiting.result() == "a"
+        queue.done("a")
+        queue.forget("a")
+        queue.add("a")
+        assert await queue.get() == "a"
+
+    run(body())
+
+
+def test_a_short_wish_does_not_shorten_the_back_off_and_an_absurd_one_is_cut() -> None:
+    rng = random.Random(1)
+    assert 5 <= Backoff(base_seconds=10).delay_seconds(1, rng, asked_seconds=1) <= 10
+    assert Backoff().delay_seconds(1, rng, asked_seconds=86_400) == 300
+
+
+def test_a_failure_that_carries_a_wish_is_retried_no_sooner() -> None:
+    async def body() -> None:
+        clock = ManualClock()
+        queue = make_queue(clock)
+        delays: list[float] = []
+
+        async def handle(_: str) -> float | None:
+            problem = RuntimeError("slow down")
+            problem.retry_after_seconds = 30.0  # type: ignore[attr-defined]
+            raise problem
+
+        task = asyncio.ensure_future(work(queue, handle, lambda _key, _problem, delay: delays.append(delay)))
+        queue.add("a")
+        await clock.advance(1)
+        queue.add("a")
+        await clock.advance(28)
+        assert delays == [30.0]
+        await clock.advance(1)
+        assert len(delays) == 2
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    run(body())
