@@ -133,6 +133,20 @@ def delay(seconds: float) -> Effect:
     return effect
 
 
+def answer_late(seconds: float) -> Effect:
+    """The request is carried out at once and its answer comes so much later."""
+
+    async def effect(exchange: Exchange) -> web.StreamResponse:
+        async with exchange.upstream() as answer:
+            body = await answer.read()
+            await asyncio.sleep(seconds)
+            response = await exchange.begin(answer)
+            await response.write(body)
+            return response
+
+    return effect
+
+
 async def hang(_: Exchange) -> web.StreamResponse:
     """No answer comes at all."""
     await asyncio.Event().wait()

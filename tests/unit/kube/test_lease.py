@@ -4,6 +4,7 @@ import asyncio
 import copy
 import random
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any, cast
 
 import pytest
@@ -12,7 +13,7 @@ from actions_gateway.kube.client import KubeClient
 from actions_gateway.kube.errors import AlreadyExists, Conflict, NotFound, Unreachable
 from actions_gateway.kube.lease import LeaderLease, LeadershipLost, LeaseTimes
 from support.aio import run
-from support.clock import ManualClock, settle
+from support.clock import START, ManualClock, settle
 
 
 class LeaseStore:
@@ -21,12 +22,16 @@ class LeaseStore:
     def __init__(self) -> None:
         self.lease: dict[str, Any] | None = None
         self.is_reachable = True
+        self.is_silent = False
+        """No request is answered."""
 
     @property
     def holder(self) -> str:
         return str((self.lease or {}).get("spec", {}).get("holderIdentity", ""))
 
     async def get(self, *_: object) -> dict[str, Any]:
+        if self.is_silent:
+            await asyncio.Event().wait()
         self._answer()
         if self.lease is None:
             raise NotFound("no lease", status=404)
@@ -149,3 +154,46 @@ def test_a_leader_that_cannot_renew_stops_its_work_before_its_lease_runs_out(cau
 def test_times_that_would_allow_two_leaders_are_refused() -> None:
     with pytest.raises(ValueError, match="duration > renew deadline"):
         LeaseTimes(duration_seconds=10, renew_deadline_seconds=10, retry_seconds=2)
+
+
+def test_the_clocks_of_two_replicas_may_be_hours_apart() -> None:
+    async def scenario(store: LeaseStore, clock: ManualClock) -> None:
+        behind = ManualClock(START - timedelta(hours=3))
+        first, second = Replica(store, clock, "one"), Replica(store, behind, "two")
+        for _ in range(30):
+            await clock.advance(2)
+            await behind.advance(2)
+            assert (first.is_leading, second.is_leading) == (True, False)
+        await first.stop()
+        await behind.advance(5)
+        assert second.is_leading
+        ahead = ManualClock(START + timedelta(days=1))
+        third = Replica(store, ahead, "three")
+        for _ in range(30):
+            await behind.advance(2)
+            await ahead.advance(2)
+            assert (second.is_leading, third.is_leading) == (True, False)
+        for replica in (second, third):
+            await replica.stop()
+
+    play(scenario)
+
+
+def test_a_leader_whose_renewals_hang_stops_its_work_at_the_deadline_all_the_same() -> None:
+    async def scenario(store: LeaseStore, clock: ManualClock) -> None:
+        leader = Replica(store, clock, "one")
+        await clock.advance(3)
+        assert leader.is_leading
+        store.is_silent = True
+        await clock.advance(8)
+        assert leader.is_leading
+        await clock.advance(2)
+        assert not leader.is_leading
+        store.is_silent = False
+        with pytest.raises(ExceptionGroup) as caught:
+            await leader.task
+        lost = caught.value.subgroup(LeadershipLost)
+        assert lost is not None
+        assert "was not renewed within 10 s: the API server gives no answer" in str(lost.exceptions[0])
+
+    play(scenario)

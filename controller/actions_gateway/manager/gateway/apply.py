@@ -7,7 +7,7 @@ import structlog
 from actions_gateway.api import labels
 from actions_gateway.api.names import MANAGER_FIELDS, MANAGER_STATUS_FIELDS
 from actions_gateway.kube.client import KubeClient, Manifest
-from actions_gateway.kube.errors import SERVER_WIDE, Conflict, KubeError, NotFound
+from actions_gateway.kube.errors import SERVER_WIDE, Conflict, KubeError, NamespaceTerminating, NotFound
 from actions_gateway.kube.resources import ACTIONSGATEWAYS, Resource
 from actions_gateway.manager.gateway.agreement import surplus_patch
 from actions_gateway.manager.gateway.mirror import Mirrors
@@ -31,12 +31,12 @@ class Writer:
         return ()
 
     async def _work(self, stage: tuple[Step, ...], namespace: str) -> list[Failure]:
-        """Tries every step, so that one bad object does not hide the others; ends where the server itself is amiss."""
+        """Tries every step, so that one bad object does not hide the others; ends where the others would fail, too."""
         failures: list[Failure] = []
         for step in stage:
             if failure := await self._try(step, namespace):
                 failures.append(failure)
-                if isinstance(failure.error, SERVER_WIDE):
+                if isinstance(failure.error, (*SERVER_WIDE, NamespaceTerminating)):
                     break
         return failures
 
@@ -63,10 +63,8 @@ class Writer:
         match step:
             case MarkNamespace():
                 marked = {"metadata": {"name": namespace, "labels": {labels.TENANT: labels.TENANT_MARK}}}
-                self._remember(
-                    step.resource,
-                    await self._client.apply(step.resource, marked, field_manager=MANAGER_FIELDS),
-                )
+                # The mirror learns of it by the watch alone: that is what the next pass waits for.
+                await self._client.apply(step.resource, marked, field_manager=MANAGER_FIELDS)
             case ApplyChild():
                 await self._apply(step, namespace)
             case DeleteChild():
