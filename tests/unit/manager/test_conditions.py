@@ -191,6 +191,8 @@ def test_a_gateway_without_groups_is_ready_and_says_what_to_add() -> None:
         pytest.param(ready_gateway(), 10.0, ConditionStatus.TRUE, 50.0, id="a ready gateway bears a short silence"),
         pytest.param(ready_gateway(), 61.0, ConditionStatus.FALSE, None, id="not a long one"),
         pytest.param(make.gateway(), 10.0, ConditionStatus.FALSE, None, id="and becomes ready only with a session"),
+        pytest.param(ready_gateway(), -30.0, ConditionStatus.TRUE, 60.0, id="an agent's clock may be a little ahead"),
+        pytest.param(ready_gateway(), -7200.0, ConditionStatus.FALSE, None, id="not so far that silence is hidden"),
     ],
 )
 def test_sessions_are_missed_after_a_grace(

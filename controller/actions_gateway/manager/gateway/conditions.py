@@ -7,7 +7,7 @@ no session by intention, can be Ready.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from actions_gateway.api.conditions import (
@@ -116,9 +116,10 @@ def deaf_groups(snapshot: Snapshot, now: datetime) -> tuple[list[str], float | N
     for group in snapshot.runner_groups:
         if (group.get("spec") or {}).get("suspended") or is_true(group, ConditionType.READY):
             continue
-        grace = timedelta(seconds=_SESSION_GRACE_SECONDS) - (now - _silent_since(group))
-        if was_ready and grace > timedelta():
-            waits.append(grace.total_seconds())
+        silent_seconds = (now - _silent_since(group)).total_seconds()
+        # The agent's clock set the stamp: one that lies far in our future must not make silence borne for hours.
+        if was_ready and abs(silent_seconds) < _SESSION_GRACE_SECONDS:
+            waits.append(_SESSION_GRACE_SECONDS - max(0.0, silent_seconds))
         else:
             deaf.append(str(group["metadata"]["name"]))
     return deaf, min(waits, default=None)
