@@ -10,6 +10,7 @@ import gzip
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -138,9 +139,9 @@ def check_content(image: Image, pins: str) -> str:
     facts = json.loads(_finished(image.start([image.command[0], "-I", "-c", _INSPECTION, *places])))
     _agree("the version in the image", facts["version"], __version__)
     pinned = re.findall(r"^([^\s;\\]+==[^\s;\\]+)", pins, flags=re.MULTILINE)
-    _agree("the packages", sorted(map(_canonical, facts["distributions"])), sorted(map(_canonical, pinned)))
-    _agree("files of no package", sorted(set(facts["found"]) - set(facts["owned"])), ["actions_gateway"])
-    _agree("modules that are not compiled", facts["uncompiled"], [])
+    _agree_on_names("packages", map(_canonical, facts["distributions"]), map(_canonical, pinned))
+    _agree_on_names("files of no package", set(facts["found"]) - set(facts["owned"]), ["actions_gateway"])
+    _agree_on_names("modules without a compiled form", facts["uncompiled"], [])
     _agree("user and group", ":".join(map(str, facts["user"])), image.user)
     _agree("effective capabilities", facts["capabilities"], 0)
     _agree("writable places", [path for path, refusal in facts["refusals"].items() if refusal is None], [])
@@ -273,7 +274,7 @@ def _finished(process: subprocess.Popen[str]) -> str:
     """Its output once it ended; raises Wrong unless it ended well."""
     code, output, error = _ended(process)
     if code != 0:
-        raise Wrong(f"{process.args!r:.2000} ended with {code}: {error[-2000:]}")
+        raise Wrong(f"{_command(process)} ended with {code}: {error[-2000:]}")
     return output
 
 
@@ -284,13 +285,31 @@ def _ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     except subprocess.TimeoutExpired:
         process.kill()
         _, error = process.communicate()
-        raise Wrong(f"{process.args!r:.2000} did not end within {LIMIT_SECONDS:g} s: {error[-2000:]}") from None
+        raise Wrong(f"{_command(process)} did not end within {LIMIT_SECONDS:g} s: {error[-2000:]}") from None
     return process.returncode, output, error
 
 
 def _agree(what: str, found: object, wanted: object) -> None:
     if found != wanted:
-        raise Wrong(f"{what}: {found!r} instead of {wanted!r}")
+        raise Wrong(f"{what}: {_cut(repr(found))} instead of {_cut(repr(wanted))}")
+
+
+def _agree_on_names(what: str, found: Iterable[str], wanted: Iterable[str]) -> None:
+    surplus, missing = sorted(set(found) - set(wanted)), sorted(set(wanted) - set(found))
+    if surplus or missing:
+        raise Wrong(
+            f"{what}: {_cut(', '.join(surplus)) or 'none'} too many, {_cut(', '.join(missing)) or 'none'} missing"
+        )
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 400 else f"{text[:400]}..."
+
+
+def _command(process: subprocess.Popen[str]) -> str:
+    """The command inside of the image."""
+    arguments = [str(argument) for argument in process.args]  # type: ignore[union-attr]  # we only start lists
+    return _cut(shlex.join(arguments[arguments.index("--") + 2 :]))
 
 
 def _canonical(pin: str) -> str:
