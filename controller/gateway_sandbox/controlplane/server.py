@@ -119,6 +119,11 @@ class ControlPlane:
             self.stop()
             raise
 
+    def run_beside(self, program: Program, flags: list[str]) -> Process:
+        """Starts a further program, which ends with the rest; raises ProgramsMissing."""
+        self._programs |= require_programs(program)
+        return self._run(program, flags)
+
     async def watch(self) -> None:
         """Looks whether everything still runs, until cancelled; raises ProgramEnded for the first that does not."""
         while True:
@@ -196,6 +201,7 @@ class ControlPlane:
                 aiohttp.ClientSession(timeout=timeout) as session,
                 session.get(self.url + path, headers=headers, ssl=context) as answer,
             ):
+                await answer.read()  # a body left unread makes the connection outlive this loop
                 return answer.status == 200
         return False
 

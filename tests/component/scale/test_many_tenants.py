@@ -1,0 +1,90 @@
+"""A hundred tenants at once: the manager under its own rights, their agents' pods played by kwok."""
+
+import asyncio
+import json
+import random
+from http import HTTPStatus
+from typing import Any
+
+from actions_gateway.api.names import AGENT, MANAGER, MANAGER_NAMESPACE
+from actions_gateway.engine.clock import SystemClock
+from actions_gateway.kube.client import KubeClient
+from actions_gateway.kube.listwatch import ChangeType, list_watch
+from actions_gateway.kube.resources import ACTIONSGATEWAYS, DEPLOYMENTS, NAMESPACES, PODS, RUNNERGROUPS
+from actions_gateway.manager.gateway.controller import GatewayController
+from actions_gateway.metrics.catalog import Component
+from actions_gateway.metrics.registry import Metrics
+from gateway_sandbox.controllers.conditions import find_condition, is_ready
+from support.aio import run
+from support.installed import callers, gateway_in, install
+from support.manager_objects import SETTINGS, group_conditions
+
+from .fleet import LIMIT_SECONDS, Fleet, create_all, until
+
+TENANT_COUNT = 100
+MANAGER_USER = f"system:serviceaccount:{MANAGER_NAMESPACE}:{MANAGER}"
+NAMES = [f"tenant-{number:03}" for number in range(TENANT_COUNT)]
+
+
+async def report_as_agents(client: KubeClient) -> None:
+    """Says of every runner group what its agent would: kwok runs none."""
+    async for change in list_watch(client, RUNNERGROUPS, clock=SystemClock(), rng=random.Random(1)):
+        if change.type is ChangeType.ADDED:
+            metadata = change.object["metadata"]
+            status = {"activeSessions": 1, "conditions": group_conditions()}
+            await client.patch(
+                RUNNERGROUPS,
+                metadata["name"],
+                {"status": status},
+                namespace=metadata["namespace"],
+                subresource="status",
+            )
+
+
+def is_ready_gateway(manifest: dict[str, Any]) -> bool:
+    found = find_condition(manifest, "Ready")
+    return found is not None and found["status"] == "True"
+
+
+def test_a_hundred_tenants_are_provisioned_become_ready_and_leave_nothing(fleet: Fleet) -> None:
+    async def scenario() -> None:
+        await install(fleet.plane)
+        async with callers(fleet.plane) as everybody, everybody.manager() as own, asyncio.TaskGroup() as group:
+            admin = everybody.admin
+            metrics = Metrics(Component.MANAGER, "test")
+            controller = GatewayController(
+                SETTINGS, client=own, clock=SystemClock(), rng=random.Random(7), metrics=metrics
+            )
+            loops = (group.create_task(controller.run()), group.create_task(report_as_agents(admin)))
+            await create_all(admin, NAMESPACES, ({"metadata": {"name": name}} for name in NAMES))
+            await create_all(admin, ACTIONSGATEWAYS, map(gateway_in, NAMES))
+
+            await until(admin, ACTIONSGATEWAYS, None, is_ready_gateway, TENANT_COUNT)
+            agents = await until(admin, PODS, None, lambda pod: is_agent(pod) and is_ready(pod), TENANT_COUNT)
+            assert {namespace for namespace, _ in agents} == set(NAMES)
+
+            for name in NAMES:
+                await admin.delete(ACTIONSGATEWAYS, "ci", namespace=name)
+            await until(admin, DEPLOYMENTS, None, lambda one: one["metadata"]["name"] == AGENT, 0)
+            await until(admin, PODS, None, is_agent, 0)
+            for loop in loops:
+                loop.cancel()
+
+    run(scenario(), timeout_seconds=LIMIT_SECONDS)
+    assert [request for request in requests_of(fleet, MANAGER_USER) if request[0] == HTTPStatus.FORBIDDEN] == []
+
+
+def requests_of(fleet: Fleet, user: str) -> list[tuple[int, str, str]]:
+    """Code, verb and path of everything that a user asked for."""
+    events = [json.loads(line) for line in fleet.plane.audit_log.read_text().splitlines()]
+    own = [
+        (event["responseStatus"]["code"], event["verb"], event["requestURI"])
+        for event in events
+        if event["user"]["username"] == user
+    ]
+    assert own
+    return own
+
+
+def is_agent(pod: dict[str, Any]) -> bool:
+    return bool(pod["metadata"].get("labels", {}).get("app") == AGENT)
