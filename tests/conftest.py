@@ -9,6 +9,7 @@ from hypothesis import settings
 from gateway_sandbox.certificates import SandboxCertificates
 from gateway_sandbox.controlplane.server import ControlPlane
 from support.components import require_control_plane
+from support.installed import install
 
 # A shared machine may stall any single example; how long code takes is the benchmark's business.
 settings.register_profile("project", deadline=None)
@@ -26,3 +27,10 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
         yield plane
     finally:
         plane.stop()
+
+
+@pytest.fixture(scope="session")
+def installed(control_plane: ControlPlane) -> ControlPlane:
+    """The session's control plane with the whole installation on it, policies at work, its manager scaled to nothing."""
+    asyncio.run(install(control_plane))
+    return control_plane

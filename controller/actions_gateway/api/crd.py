@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from actions_gateway import __version__
-from actions_gateway.api import labels
-from actions_gateway.api.gateway import NAME_RULES, ActionsGatewaySpec, ActionsGatewayStatus
+from actions_gateway.api import gateway, labels, runnergroup
+from actions_gateway.api.gateway import ActionsGatewaySpec, ActionsGatewayStatus
 from actions_gateway.api.names import API_GROUP, API_VERSION
 from actions_gateway.api.runnergroup import RunnerGroupSpec, RunnerGroupStatus
 
@@ -27,7 +27,7 @@ def gateway_crd() -> Schema:
         short_name="ag",
         spec=ActionsGatewaySpec,
         status=ActionsGatewayStatus,
-        root_rules=NAME_RULES,
+        root_rules=gateway.NAME_RULES,
         columns=[
             _ready_column("Ready", "status"),
             _ready_column("Reason", "reason", priority=1),
@@ -47,7 +47,7 @@ def runner_group_crd() -> Schema:
         short_name="rg",
         spec=RunnerGroupSpec,
         status=RunnerGroupStatus,
-        root_rules={},
+        root_rules=runnergroup.NAME_RULES,
         columns=[
             _column("MaxListeners", "integer", ".spec.maxListeners"),
             _column("ActiveSessions", "integer", ".status.activeSessions"),

@@ -22,7 +22,10 @@ from actions_gateway.api.runnergroup import GROUP_RULES, GroupSettings
 
 GITHUB_URL_PATTERN = r"^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._-]+){1,3}/?$"
 HOST_PATTERN = r"^(\*\.)?([a-z0-9]([-a-z0-9]*[a-z0-9])?\.)*[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
-CIDR_PATTERN = r"^([0-9]{1,3}(\.[0-9]{1,3}){3}/[0-9]{1,2}|[0-9a-fA-F:]+/[0-9]{1,3})$"
+CIDR_PATTERN = (
+    r"^([0-9]{1,3}(\.[0-9]{1,3}){3}/([1-9]|[12][0-9]|3[0-2])|[0-9a-fA-F:]+/([1-9]|[1-9][0-9]|1[01][0-9]|12[0-8]))$"
+)
+"""A prefix of length 0 would be everything."""
 
 MAX_RUNNER_GROUPS = 32
 """An agent exports about 125 series per group; more groups would leave the budget of 5,000 series per target."""
@@ -37,7 +40,10 @@ _NAMES = Rule(
     f"self.spec.runnerGroups.all(g, size(self.metadata.name) + size(g.name) <= {MAX_NAME_LENGTH})",
     f"the gateway's name and each runner group's name together have at most {MAX_NAME_LENGTH} characters",
 )
-NAME_RULES = cel(_NAMES)
+_NAME = Rule(
+    f"size(self.metadata.name) <= {MAX_NAME_LENGTH}", f"a gateway's name has at most {MAX_NAME_LENGTH} characters"
+)
+NAME_RULES = cel(_NAMES, _NAME)
 
 EMPTY_DEFAULT: JsonObject = {"default": {}}
 """Written out so that the API server fills in the nested defaults of an object that a tenant leaves out."""

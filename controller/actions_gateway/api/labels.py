@@ -1,5 +1,6 @@
 """Labels and annotations: keys and the few values that code compares with. Values that look boolean are avoided, as
-Kubernetes' API conventions advise; the tenant marker is the one exception, since the design fixes its value."""
+Kubernetes' API conventions advise; exceptions are the tenant marker and the permission to lower a security
+profile, whose values are established."""
 
 from actions_gateway.api.names import API_GROUP
 
@@ -17,6 +18,11 @@ RUNNER_GROUP = "actions-gateway/runner-group"
 OWNER_NAME = "actions-gateway/owner-name"
 TENANT = f"{API_GROUP}/tenant"
 TENANT_MARK = "true"
+PRIVILEGED_PROFILE = f"{API_GROUP}/privileged-profile"
+"""On a namespace, set by the platform: whether its gateway may have the security profile `privileged`."""
+PRIVILEGED_ALLOWED = "allowed"
+POD_SECURITY = "pod-security.kubernetes.io/"
+POD_SECURITY_ENFORCE = f"{POD_SECURITY}enforce"
 METRICS_NAMESPACE = "metrics"
 METRICS_ENABLED = "enabled"
 
@@ -27,6 +33,9 @@ BY_AGENT = "actions-gateway-controller"
 SCHEMA_VERSION = f"{API_GROUP}/schema-version"
 """On the custom resource definitions: the release whose schema they hold, so that an older one never replaces it."""
 CREDENTIAL_SECRET = "actions-gateway/github-app-secret"
+ALLOW_DOWNGRADE = f"{API_GROUP}/allow-profile-downgrade"
+"""On a gateway or a namespace, value "true": its security profile may be lowered."""
+RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 RUN_ID = f"{API_GROUP}/run-id"
 RUN_ATTEMPT = f"{API_GROUP}/run-attempt"
 REPOSITORY = f"{API_GROUP}/repository"

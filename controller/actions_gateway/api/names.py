@@ -13,7 +13,29 @@ MANAGER_LEASE = "actions-gateway-gmc-leader"
 MANAGER_METRICS = f"{MANAGER}-metrics"
 MANAGER_CLUSTER_ROLE = "gmc-manager-role"
 AGENT_CLUSTER_ROLE = "agc-tenant-role"
+LEADER_ROLE = "gmc-leader-election"
 RESERVED_NAMESPACES = frozenset({"default", "kube-system", "kube-public", "kube-node-lease", MANAGER_NAMESPACE})
+
+# -- roles of people, and what the built-in roles of a namespace get
+VIEWER_ROLE = "gw-viewer"
+ONCALL_ROLE = "gw-oncall"
+TENANT_ROLE = "gw-tenant"
+AGGREGATED_VIEW_ROLE = "actions-gateway-view"
+AGGREGATED_EDIT_ROLE = "actions-gateway-edit"
+OVERRIDE_VERB = "override"
+"""On ActionsGateways, of our own making: its holders may change what the manager owns. Wildcards hold it."""
+
+# -- admission policies; each one's binding has its name
+POD_TEMPLATE_POLICY = "gmc-pod-templates"
+GATEWAY_PLACE_POLICY = "gmc-gateway-places"
+SECURITY_PROFILE_POLICY = "gmc-security-profiles"
+TENANT_NAMESPACE_POLICY = "gmc-tenant-namespaces"
+MANAGER_NAMESPACE_POLICY = "gmc-manager-namespaces"
+MANAGER_CHILDREN_POLICY = "gmc-manager-children"
+MANAGER_DEPLOYMENT_POLICY = "gmc-manager-deployment"
+OWNED_OBJECT_POLICY = "gmc-owned-objects"
+AGENT_POD_POLICY = "gmc-agent-pods"
+AGENT_SECRET_POLICY = "gmc-agent-secrets"
 
 # -- one tenant's objects; constants, since a namespace holds one gateway
 AGENT = "actions-gateway-controller"

@@ -23,7 +23,7 @@ from actions_gateway.api.fields import (
     at_least,
     cel,
 )
-from actions_gateway.api.names import JOB_SLOTS
+from actions_gateway.api.names import JOB_SLOTS, MAX_NAME_LENGTH
 
 RUNNER_IMAGE = (
     "ghcr.io/actions/actions-runner:2.335.1@sha256:08c30b0a7105f64bddfc485d2487a22aa03932a791402393352fdf674bda2c29"
@@ -40,6 +40,12 @@ _WORKERS_MATCH_TIERS = Rule(
     "self.maxWorkers == self.priorityTiers[size(self.priorityTiers) - 1].threshold",
     "maxWorkers must equal the threshold of the last priority tier",
 )
+_NAME = Rule(
+    f"size(self.metadata.name) <= {MAX_NAME_LENGTH + 1}",
+    f"a runner group's name has at most {MAX_NAME_LENGTH + 1} characters",
+)
+"""The name is a label's value on its workers."""
+NAME_RULES = cel(_NAME)
 GROUP_RULES = cel(_TIERS_ASCEND, _WORKERS_MATCH_TIERS)
 
 

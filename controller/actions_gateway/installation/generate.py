@@ -11,6 +11,8 @@ from actions_gateway.api.runnergroup import RUNNER_IMAGE
 from actions_gateway.installation.manager import REPLICAS, build_namespace, manager_manifests
 from actions_gateway.installation.manifests import CONTROLLER_IMAGE, crd_manifests
 from actions_gateway.installation.metadata import Manifest
+from actions_gateway.installation.people import people_manifests
+from actions_gateway.installation.policies.catalog import policy_manifests
 from actions_gateway.installation.rights import rbac_manifests
 from actions_gateway.settings import TenantNamespaces
 
@@ -31,6 +33,8 @@ def render_files() -> dict[str, str]:
     return {
         "crds.yaml": render_yaml(crd_manifests()),
         "manager.yaml": render_yaml([build_namespace(), *manager]),
+        "people.yaml": render_yaml(people_manifests()),
+        "policies.yaml": render_yaml(policy_manifests(TenantNamespaces.ANY)),
         "rbac.yaml": render_yaml(rbac_manifests()),
     }
 

@@ -5,6 +5,8 @@ from actions_gateway.api.crd import gateway_crd, runner_group_crd
 from actions_gateway.api.runnergroup import RUNNER_IMAGE
 from actions_gateway.installation.manager import REPLICAS, build_namespace, manager_manifests
 from actions_gateway.installation.metadata import Manifest
+from actions_gateway.installation.people import people_manifests
+from actions_gateway.installation.policies.catalog import policy_manifests
 from actions_gateway.installation.rights import rbac_manifests
 from actions_gateway.settings import TenantNamespaces
 
@@ -25,6 +27,9 @@ def installation_manifests(
         *crd_manifests(),
         build_namespace(),
         *rbac_manifests(),
+        *people_manifests(),
+        # Before the manager, so that it is confined from its first write.
+        *policy_manifests(tenant_namespaces),
         *manager_manifests(
             image=image,
             replicas=replicas,

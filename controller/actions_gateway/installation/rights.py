@@ -8,6 +8,7 @@ from actions_gateway.api.names import (
     AGENT_CLUSTER_ROLE,
     API_GROUP,
     JOB_SLOTS,
+    LEADER_ROLE,
     MANAGER,
     MANAGER_CLUSTER_ROLE,
     MANAGER_LEASE,
@@ -16,7 +17,15 @@ from actions_gateway.api.names import (
 )
 from actions_gateway.installation.metadata import RBAC_GROUP, Manifest, cluster_role, metadata, rule
 
-_LEADER_ROLE = "gmc-leader-election"
+CRD_NAMES = [f"{plural}.{API_GROUP}" for plural in ("actionsgateways", "runnergroups")]
+MANAGER_CHILDREN = (
+    ("", "serviceaccounts"),
+    (RBAC_GROUP, "rolebindings"),
+    ("networking.k8s.io", "networkpolicies"),
+    ("apps", "deployments"),
+    (API_GROUP, "runnergroups"),
+)
+"""Group and plural of the kinds of which the manager makes children; policies confine it by the same list."""
 
 
 def rbac_manifests() -> list[Manifest]:
@@ -27,15 +36,14 @@ def rbac_manifests() -> list[Manifest]:
         build_leader_role(),
         _service_account(),
         _binding("ClusterRoleBinding", MANAGER_CLUSTER_ROLE, "ClusterRole"),
-        _binding("RoleBinding", _LEADER_ROLE, "Role"),
+        _binding("RoleBinding", LEADER_ROLE, "Role"),
     ]
 
 
 def build_agent_role() -> Manifest:
     """What an agent may do in its own namespace.
 
-    It may read, change and delete only the job Secrets, whose names are a bounded set; so it cannot read any other
-    Secret of the tenant, and it can list none.
+    It may change and delete only the job Secrets, whose names are a bounded set; it reads no Secret and lists none.
     """
     slots = [job_slot_name(slot) for slot in range(1, JOB_SLOTS + 1)]
     return cluster_role(
@@ -43,10 +51,10 @@ def build_agent_role() -> Manifest:
         [
             rule("", ["pods"], ["get", "list", "watch", "create", "patch", "delete"]),
             rule("", ["secrets"], ["create"]),
-            rule("", ["secrets"], ["get", "patch", "delete"], names=slots),
-            rule(API_GROUP, ["runnergroups"], ["get", "list", "watch"]),
-            rule(API_GROUP, ["runnergroups/status"], ["get", "patch"]),
-            *_event_rules(),
+            rule("", ["secrets"], ["patch", "delete"], names=slots),
+            rule(API_GROUP, ["runnergroups"], ["list", "watch"]),
+            rule(API_GROUP, ["runnergroups/status"], ["patch"]),
+            _event_rule(),
         ],
     )
 
@@ -61,14 +69,12 @@ def build_manager_role() -> Manifest:
             rule(API_GROUP, ["actionsgateways/status"], ["patch"]),
             # Without it, admission may refuse an owner reference that blocks the owner's deletion.
             rule(API_GROUP, ["actionsgateways/finalizers"], ["update"]),
-            rule(API_GROUP, ["runnergroups"], kept),
             rule("", ["namespaces"], ["list", "watch", "patch"]),
-            rule("", ["serviceaccounts"], kept),
-            rule("apps", ["deployments"], kept),
-            rule("networking.k8s.io", ["networkpolicies"], kept),
-            rule(RBAC_GROUP, ["rolebindings"], kept),
+            *(rule(group, [plural], kept) for group, plural in MANAGER_CHILDREN),
             rule(RBAC_GROUP, ["clusterroles"], ["bind"], names=[AGENT_CLUSTER_ROLE]),
-            *_event_rules(),
+            # Whether the cluster's schema is the one that this release writes.
+            rule("apiextensions.k8s.io", ["customresourcedefinitions"], ["get"], names=CRD_NAMES),
+            _event_rule(),
         ],
     )
 
@@ -79,7 +85,7 @@ def build_leader_role() -> Manifest:
     return {
         "apiVersion": f"{RBAC_GROUP}/v1",
         "kind": "Role",
-        "metadata": metadata(_LEADER_ROLE, namespaced=True),
+        "metadata": metadata(LEADER_ROLE, namespaced=True),
         "rules": [
             rule(lease, ["leases"], ["create"]),
             rule(lease, ["leases"], ["get", "update"], names=[MANAGER_LEASE]),
@@ -101,6 +107,5 @@ def _binding(kind: str, name: str, role_kind: str) -> Manifest:
     }
 
 
-def _event_rules() -> list[Manifest]:
-    """Both groups: which one a client writes is its own business, and one is not served by the other's right."""
-    return [rule(group, ["events"], ["create", "patch"]) for group in ("", "events.k8s.io")]
+def _event_rule() -> Manifest:
+    return rule("events.k8s.io", ["events"], ["create", "patch"])

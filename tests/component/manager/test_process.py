@@ -140,9 +140,6 @@ ALLOWED_BUT_NOT_SEEN = {
     # Pruning, should a later version name a child differently.
     ("delete", "", "serviceaccounts"),
     ("delete", "networking.k8s.io", "networkpolicies"),
-    # The older group of events.
-    ("create", "", "events"),
-    ("patch", "", "events"),
 }
 
 

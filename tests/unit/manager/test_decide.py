@@ -42,10 +42,13 @@ def refusal(snapshot: Snapshot, settings: ManagerSettings = ANY) -> tuple[Reason
 # -- what is written
 
 
-def test_a_new_gateway_marks_its_namespace_and_applies_every_child_policies_first() -> None:
-    first, second = plan_of(make.snapshot(children={}, place=make.namespace(mark=None))).stages
-    assert isinstance(first[0], MarkNamespace)
-    assert [step.resource.kind for step in first[1:]] == [
+def test_a_new_gateway_marks_its_namespace_and_waits_until_that_is_seen() -> None:
+    assert steps(make.snapshot(children={}, place=make.namespace(mark=None))) == [MarkNamespace("team-a")]
+
+
+def test_in_a_marked_namespace_every_child_is_applied_policies_first() -> None:
+    first, second = plan_of(make.snapshot(children={})).stages
+    assert [step.resource.kind for step in first] == [
         "ServiceAccount",
         "ServiceAccount",
         "RoleBinding",

@@ -29,14 +29,17 @@ def decide(snapshot: Snapshot, settings: ManagerSettings) -> Plan | None:
         stages = build_children(snapshot.gateway, spec, settings)
     except ValueError as problem:
         return Plan(None, Refusal(Reason.INVALID_SPEC, f"{_describe(problem)}; correct the ActionsGateway."), ())
+    if not _is_marked(snapshot.namespace):
+        # A pass of its own: admission lets the manager write where it has seen the marker, and the watch that brings
+        # the marked namespace back here tells that it has.
+        return Plan(spec, None, ((MarkNamespace(str(snapshot.namespace["metadata"]["name"])),),))
     limits, pod_makers = ([_apply(snapshot, manifest) for manifest in stage] for stage in stages)
     wanted = {(str(manifest["kind"]), str(manifest["metadata"]["name"])) for stage in stages for manifest in stage}
-    marking = () if _is_marked(snapshot.namespace) else (MarkNamespace(str(snapshot.namespace["metadata"]["name"])),)
     return Plan(
         spec,
         None,
         (
-            (*marking, *(step for step in limits if step)),
+            tuple(step for step in limits if step),
             (*(step for step in pod_makers if step), *_removals(snapshot, wanted)),
         ),
     )

@@ -1,0 +1,137 @@
+"""What an agent may write beyond its rights' reach: RBAC names verbs and names, not what is inside.
+
+Whoever may create pods can mount any Secret of the namespace, and whoever may create Secrets can have a token minted
+for any ServiceAccount. So an agent creates Opaque Secrets in job slots and pods of workers, and changes and deletes
+only what is an agent's.
+"""
+
+from actions_gateway.api import labels
+from actions_gateway.api.names import AGENT, AGENT_POD_POLICY, AGENT_SECRET_POLICY, JOB_SLOTS, WORKER, job_slot_name
+from actions_gateway.installation.policies import cel
+from actions_gateway.installation.policies.building import Check, Policy, Reason, resource_rule
+from actions_gateway.installation.policies.pod_rules import (
+    HOST_RULES,
+    NAMESPACE_MAY_BE_PRIVILEGED,
+    PRIVILEGED_RULE,
+    PodRule,
+)
+
+_OPERATIONS = ["CREATE", "UPDATE", "DELETE"]
+_IS_AGENT = (
+    f"request.userInfo.username.startsWith('system:serviceaccount:') && request.userInfo.username.endsWith(':{AGENT}')"
+)
+_BY_AGENT = f"[?{cel.text(labels.MANAGED_BY)}] == optional.of('{labels.BY_AGENT}')"
+_IS_CHANGE = "request.operation == 'UPDATE'"
+_IS_CREATION = "request.operation == 'CREATE'"
+
+POD_LABELS = (
+    labels.MANAGED_BY,
+    labels.RUNNER_GROUP,
+    labels.COMPONENT,
+    labels.APP_NAME,
+    labels.APP_INSTANCE,
+    labels.APP_COMPONENT,
+    labels.APP_PART_OF,
+)
+"""All that a worker pod has. NetworkPolicies select by labels: one more could open what another pod may reach."""
+
+
+def build_agent_secret_policy() -> Policy:
+    """Secrets of agents."""
+    return Policy(
+        name=AGENT_SECRET_POLICY,
+        rules=[resource_rule("", ["secrets"], _OPERATIONS)],
+        conditions={"is-an-agent": _IS_AGENT},
+        variables={"new": cel.labels_of("object"), "old": cel.labels_of("oldObject")},
+        checks=[
+            _forbid(
+                f"object == null || {_is_slot('object.metadata.name')}",
+                f"metadata.name: an agent's Secrets are named {job_slot_name(1)} to {job_slot_name(JOB_SLOTS)}",
+            ),
+            _forbid("object == null || object.type == 'Opaque'", "type: an agent's Secrets are Opaque"),
+            _marked("Secrets"),
+            _only_its_own("Secrets"),
+        ],
+    )
+
+
+def build_agent_pod_policy() -> Policy:
+    """Pods of agents."""
+    rules = [_pod_check(rule) for rule in HOST_RULES]
+    return Policy(
+        name=AGENT_POD_POLICY,
+        rules=[resource_rule("", ["pods"], _OPERATIONS)],
+        conditions={"is-an-agent": _IS_AGENT},
+        variables={"new": cel.labels_of("object"), "old": cel.labels_of("oldObject")},
+        checks=[
+            _forbid(
+                f"!({_IS_CREATION}) || object.spec.serviceAccountName == '{WORKER}'",
+                f"spec.serviceAccountName: an agent's pods run as {WORKER}",
+            ),
+            _forbid(
+                f"!({_IS_CREATION}) || dyn(object).spec.?automountServiceAccountToken.orValue(true) == false",
+                "spec.automountServiceAccountToken: an agent's pods get no token of the Kubernetes API; set false",
+            ),
+            _marked("pods"),
+            *_worker_labels(),
+            *rules,
+            _pod_check(PRIVILEGED_RULE, unless=NAMESPACE_MAY_BE_PRIVILEGED),
+            _only_its_own("pods"),
+            _only_cancellations(),
+        ],
+    )
+
+
+def _is_slot(name: str) -> str:
+    number = f"int({name}.substring(4))"
+    return f"({name}.matches('^job-[0-9]{{4}}$') && {number} >= 1 && {number} <= {JOB_SLOTS})"
+
+
+def _marked(kind: str) -> Check:
+    return _forbid(
+        f"object == null || variables.new{_BY_AGENT}",
+        f"metadata.labels: an agent's {kind} carry {labels.MANAGED_BY}={labels.BY_AGENT}",
+    )
+
+
+def _only_its_own(kind: str) -> Check:
+    return _forbid(
+        f"oldObject == null || variables.old{_BY_AGENT}",
+        f"an agent changes and deletes only {kind} with the label {labels.MANAGED_BY}={labels.BY_AGENT}",
+    )
+
+
+def _worker_labels() -> list[Check]:
+    """Those that the workload's NetworkPolicy selects by, and no others."""
+    return [
+        _forbid(
+            f"!({_IS_CREATION}) || variables.new[?{cel.text(labels.COMPONENT)}] == optional.of('{labels.WORKLOAD}')",
+            f"metadata.labels: an agent's pods carry {labels.COMPONENT}={labels.WORKLOAD}",
+        ),
+        _forbid(
+            f"!({_IS_CREATION}) || variables.new.all(k, k in {cel.texts(POD_LABELS)})",
+            f"metadata.labels: an agent's pods have no labels but {', '.join(POD_LABELS)}",
+        ),
+    ]
+
+
+def _pod_check(rule: PodRule, *, unless: str = "false") -> Check:
+    broken = f"[dyn(object).spec].exists(s, {rule.is_broken})"
+    return _forbid(f"!({_IS_CREATION}) || {unless} || !({broken})", f"spec.{rule.field}: {rule.advice}")
+
+
+def _only_cancellations() -> Check:
+    """The one change to a pod that an agent makes."""
+    notice = cel.text(labels.CANCELLATION)
+    new, old = cel.annotations_of("object"), cel.annotations_of("oldObject")
+    parts = ("spec", "metadata.?labels", "metadata.?ownerReferences", "metadata.?finalizers")
+    same = " && ".join(f"dyn(object).?{part} == dyn(oldObject).?{part}" for part in parts)
+    annotations = f"{new}.all(k, k == {notice} || {old}[?k] == {new}[?k]) && {old}.all(k, k == {notice} || k in {new})"
+    return _forbid(
+        f"!({_IS_CHANGE}) || ({same} && {annotations})",
+        f"an agent changes nothing of a pod but its annotation {labels.CANCELLATION}",
+    )
+
+
+def _forbid(expression: str, says: str) -> Check:
+    return Check(expression, cel.text(says), says, Reason.FORBIDDEN)

@@ -1,0 +1,203 @@
+"""An installation on a real control plane, and clients of it for every kind of caller."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from actions_gateway.api import labels
+from actions_gateway.api.names import AGENT, AGENT_CLUSTER_ROLE, MANAGER, MANAGER_NAMESPACE
+from actions_gateway.installation.manifests import installation_manifests
+from actions_gateway.kube.client import KubeClient, connect
+from actions_gateway.kube.errors import Conflict, Forbidden, Invalid, KubeError, NotFound
+from actions_gateway.kube.resources import (
+    ACTIONSGATEWAYS,
+    CLUSTERROLEBINDINGS,
+    CRDS,
+    NAMESPACES,
+    ROLEBINDINGS,
+    RUNNERGROUPS,
+    SERVICEACCOUNTS,
+    resource_of,
+)
+from actions_gateway.settings import TenantNamespaces
+from gateway_sandbox.controlplane.server import ControlPlane
+from gateway_sandbox.kubeconfigs import write_kubeconfig
+from support.manager_objects import gateway
+
+Manifest = dict[str, Any]
+
+_FIELD_MANAGER = "test-installation"
+_LOOK_SECONDS = 0.05
+_RBAC = "rbac.authorization.k8s.io"
+
+
+async def install(plane: ControlPlane, *, tenant_namespaces: TenantNamespaces = TenantNamespaces.ANY) -> None:
+    """Applies the whole installation; returns when its kinds are served and its policies refuse."""
+    async with connect(plane.kubeconfig) as admin:
+        for manifest in installation_manifests(tenant_namespaces=tenant_namespaces, replicas=0):
+            resource = resource_of(manifest["apiVersion"], manifest["kind"])
+            assert resource is not None, manifest["kind"]
+            await admin.apply(resource, manifest, field_manager=_FIELD_MANAGER)
+            if resource == CRDS:
+                await _until_established(admin, manifest["metadata"]["name"])
+        await _until_refused(admin)
+
+
+async def _until_established(admin: KubeClient, name: str) -> None:
+    def is_established(crd: Manifest) -> bool:
+        conditions = (crd.get("status") or {}).get("conditions") or []
+        return any(entry["type"] == "Established" and entry["status"] == "True" for entry in conditions)
+
+    while True:
+        if is_established(await admin.get(CRDS, name)):
+            return
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def _until_refused(admin: KubeClient) -> None:
+    """A policy takes a moment to hold; the last one of the catalogue refuses gateways in system namespaces."""
+    probe = gateway_in("default", name="policy-probe")
+    while True:
+        try:
+            await admin.create(ACTIONSGATEWAYS, probe, dry_run=True)
+        except (Forbidden, Invalid):
+            return
+        except KubeError:
+            pass  # the kind is not served yet
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Callers:
+    """Clients of an installed control plane, by who calls."""
+
+    plane: ControlPlane
+    admin: KubeClient
+
+    @asynccontextmanager
+    async def user(self, name: str, *groups: str) -> AsyncIterator[KubeClient]:
+        """A person; without rights until somebody binds a role."""
+        async with connect(self.plane.kubeconfig_for(name, groups)) as client:
+            yield client
+
+    @asynccontextmanager
+    async def account(self, name: str, namespace: str) -> AsyncIterator[KubeClient]:
+        """A ServiceAccount, by a token that the API server issued."""
+        token = await self.admin.create_token(name, namespace)
+        path = self.plane.folder / f"account-{namespace}-{name}.kubeconfig"
+        write_kubeconfig(path, url=self.plane.url, ca_path=self.plane.certificates.ca_path, user={"token": token})
+        async with connect(path) as client:
+            yield client
+
+    def manager(self) -> AbstractAsyncContextManager[KubeClient]:
+        """The manager."""
+        return self.account(MANAGER, MANAGER_NAMESPACE)
+
+    @asynccontextmanager
+    async def agent(self, namespace: str) -> AsyncIterator[KubeClient]:
+        """The agent of a namespace, with what the manager would give it there."""
+        await self.admin.create(SERVICEACCOUNTS, {"metadata": {"name": AGENT, "namespace": namespace}})
+        await self.bind(AGENT_CLUSTER_ROLE, namespace, account_subject(AGENT, namespace))
+        async with self.account(AGENT, namespace) as client:
+            yield client
+
+    @asynccontextmanager
+    async def namespace(self, **marks: str) -> AsyncIterator[str]:
+        """A namespace of the test's own; `marks` are its labels by short name, see `label_of`."""
+        manifest = {"metadata": {"generateName": "team-", "labels": {label_of(key): marks[key] for key in marks}}}
+        name = str((await self.admin.create(NAMESPACES, manifest))["metadata"]["name"])
+        try:
+            yield name
+        finally:
+            with contextlib.suppress(NotFound, Conflict):
+                await self.admin.delete(NAMESPACES, name)
+
+    async def label(self, namespace: str, short: str, value: str | None) -> None:
+        """Changes a label of a namespace; admission sees that a moment later."""
+        await self.admin.patch(NAMESPACES, namespace, {"metadata": {"labels": {label_of(short): value}}})
+
+    async def bind(self, role: str, namespace: str, subject: Manifest, *, kind: str = "ClusterRole") -> None:
+        """Gives a role in one namespace."""
+        binding = {"metadata": {"generateName": "test-", "namespace": namespace}, **_reference(role, kind, subject)}
+        await self.admin.create(ROLEBINDINGS, binding)
+
+    @asynccontextmanager
+    async def bound_everywhere(self, role: str, subject: Manifest) -> AsyncIterator[None]:
+        """Gives a ClusterRole in all namespaces, and takes it back."""
+        binding = {"metadata": {"generateName": "test-"}, **_reference(role, "ClusterRole", subject)}
+        created = await self.admin.create(CLUSTERROLEBINDINGS, binding)
+        try:
+            yield
+        finally:
+            await self.admin.delete(CLUSTERROLEBINDINGS, created["metadata"]["name"])
+
+
+@asynccontextmanager
+async def callers(plane: ControlPlane) -> AsyncIterator[Callers]:
+    """The callers of a control plane on which `install` has run."""
+    async with connect(plane.kubeconfig) as admin:
+        yield Callers(plane, admin)
+
+
+def label_of(short: str) -> str:
+    """The label that a test names in short."""
+    return {
+        "tenant": labels.TENANT,
+        "privileged": labels.PRIVILEGED_PROFILE,
+        "enforce": labels.POD_SECURITY_ENFORCE,
+    }[short]
+
+
+def account_subject(name: str, namespace: str) -> Manifest:
+    """A ServiceAccount as the subject of a binding."""
+    return {"kind": "ServiceAccount", "name": name, "namespace": namespace}
+
+
+def user_subject(name: str) -> Manifest:
+    """A person as the subject of a binding."""
+    return {"kind": "User", "name": name, "apiGroup": _RBAC}
+
+
+def gateway_in(namespace: str, *, name: str = "ci", annotations: dict[str, str] | None = None, **spec: Any) -> Manifest:
+    """An ActionsGateway as a tenant writes it; `spec` changes the fields of its spec."""
+    manifest = gateway(name, namespace=namespace, **spec)
+    manifest["metadata"] = {"name": name, "namespace": namespace} | (
+        {"annotations": annotations} if annotations else {}
+    )
+    return manifest
+
+
+def group_in(namespace: str, *, name: str = "ci-cpu", **spec: Any) -> Manifest:
+    """A RunnerGroup that nobody owns."""
+    return {
+        "apiVersion": RUNNERGROUPS.api_version,
+        "kind": RUNNERGROUPS.kind,
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"runnerLabels": ["self-hosted"], **spec},
+    }
+
+
+async def refusal(request: Awaitable[object]) -> str:
+    """What the API server says against a request; fails when it says nothing."""
+    try:
+        await request
+    except (Forbidden, Invalid) as problem:
+        return problem.message
+    raise AssertionError("the request was admitted")
+
+
+async def until_refused(request: Callable[[], Awaitable[object]]) -> str:
+    """What the API server says against a request, once its caches know why."""
+    while True:
+        try:
+            await request()
+        except (Forbidden, Invalid) as problem:
+            return problem.message
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+def _reference(role: str, kind: str, subject: Manifest) -> Manifest:
+    return {"roleRef": {"apiGroup": _RBAC, "kind": kind, "name": role}, "subjects": [subject]}
