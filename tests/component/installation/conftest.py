@@ -1,0 +1,66 @@
+"""One control plane for the installation's tests, emptied after each of them."""
+
+import asyncio
+import io
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from gateway_sandbox.certificates import SandboxCertificates
+from gateway_sandbox.controlplane.server import ControlPlane, Options
+from gw.commandline import run
+from gw.surroundings import Surroundings
+from support.commands import Answer
+from support.components import require_control_plane
+
+from .world import LiveClock, World, empty_again, manager_starts
+
+Gw = Callable[..., Answer]
+
+
+@pytest.fixture(scope="package")
+def own_control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """No scheduler: there are no nodes, and pods are played."""
+    require_control_plane()
+    folder = tmp_path_factory.mktemp("installation")
+    plane = ControlPlane(
+        folder / "data", SandboxCertificates.create(folder / "certificates"), Options(with_scheduler=False)
+    )
+    asyncio.run(plane.start(timeout_seconds=120.0))
+    try:
+        yield plane
+    finally:
+        plane.stop()
+
+
+@pytest.fixture
+def world(own_control_plane: ControlPlane) -> Iterator[World]:
+    with empty_again(own_control_plane) as emptied:
+        emptied.between_looks.append(manager_starts)
+        yield emptied
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def gw(world: World) -> Gw:
+    """Runs `gw`; a `kubeconfig` other than the administrator's may be named, and `answer` is typed by a person."""
+
+    def gw_(*arguments: str, kubeconfig: object = None, answer: str | None = None) -> Answer:
+        out, err = io.StringIO(), io.StringIO()
+        code = run(
+            [*arguments, "--kubeconfig", str(kubeconfig or world.plane.kubeconfig)],
+            surroundings=Surroundings(
+                stdin=io.StringIO() if answer is None else _Terminal(answer),
+                stdout=out,
+                stderr=err,
+                clock=LiveClock(world.move_on),
+            ),
+        )
+        assert "Traceback" not in err.getvalue()
+        return Answer(code, out.getvalue(), err.getvalue())
+
+    return gw_

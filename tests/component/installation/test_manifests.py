@@ -1,0 +1,94 @@
+"""The manifests against the API server's own words: kubeconform in strict mode, and kubectl's server-side dry run."""
+
+import copy
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from actions_gateway.installation.generate import FOLDER
+from gateway_sandbox.controlplane.assets import require_programs
+from gateway_sandbox.controlplane.programs import KUBECONFORM
+from support.commands import Answer, environment
+from support.components import require_control_plane, require_kubectl
+from support.kube_schemas import write_schemas
+
+from .conftest import Gw
+from .world import IMAGE, INSTALL, World, gateway
+
+Manifest = dict[str, Any]
+EXPORT = ("install", "--controller-image", IMAGE, "--export")
+
+
+def run(*arguments: str, given: str) -> Answer:
+    result = subprocess.run(
+        arguments, input=given, env=environment(), capture_output=True, text=True, timeout=120, check=False
+    )
+    return Answer(result.returncode, result.stdout, result.stderr)
+
+
+class Conformance:
+    """kubeconform on the schemas of one API server."""
+
+    def __init__(self, world: World, folder: Path) -> None:
+        require_control_plane(KUBECONFORM)
+        self._program = str(require_programs(KUBECONFORM)[KUBECONFORM])
+        openapi = world.call(lambda client: client.request("GET", "/openapi/v2"))
+        self._location = write_schemas(openapi, folder)
+
+    def check(self, *manifests: Manifest) -> list[dict[str, str]]:
+        """What is wrong; raises AssertionError when an object was not looked at."""
+        answer = run(
+            self._program, "-strict", "-schema-location", str(self._location), "-output", "json", "-summary", "-",
+            given=yaml.safe_dump_all(manifests),
+        )  # fmt: skip
+        report = json.loads(answer.out)
+        summary = report["summary"]
+        assert summary["skipped"] == 0
+        assert summary["valid"] + summary["invalid"] + summary["errors"] == len(manifests)
+        wrong: list[dict[str, str]] = report["resources"]
+        assert (answer.code == 0) is (wrong == [])
+        return wrong
+
+
+@pytest.fixture
+def conformance(world: World, tmp_path: Path) -> Conformance:
+    world.put_definitions()
+    return Conformance(world, tmp_path)
+
+
+def test_every_committed_and_every_exported_manifest_conforms(gw: Gw, conformance: Conformance) -> None:
+    committed = [
+        manifest for path in sorted(FOLDER.glob("*.yaml")) for manifest in yaml.safe_load_all(path.read_text())
+    ]
+    exported = list(yaml.safe_load_all(gw(*EXPORT).out))
+    assert len(exported) >= len(committed) > 10
+    for manifests in (committed, exported, [gateway("team-a")]):
+        assert conformance.check(*manifests) == []
+
+
+def test_a_manifest_that_the_server_would_not_take_is_found(gw: Gw, conformance: Conformance) -> None:
+    (deployment,) = [each for each in yaml.safe_load_all(gw(*EXPORT).out) if each["kind"] == "Deployment"]
+    misspelt, mistyped = copy.deepcopy(deployment), copy.deepcopy(deployment)
+    misspelt["spec"]["template"]["spec"]["containers"][0]["imagePullPolcy"] = "Always"
+    mistyped["spec"]["replicas"] = "two"
+    unknown = gateway("team-a")
+    unknown["spec"]["gitHubUrl"] = "https://github.com/octo/demo"
+    for manifest, words in ((misspelt, "imagePullPolcy"), (mistyped, "replicas"), (unknown, "gitHubUrl")):
+        (wrong,) = conformance.check(manifest)
+        assert words in json.dumps(wrong)
+
+
+def test_kubectl_applies_the_export_on_the_server_without_a_word(world: World, gw: Gw) -> None:
+    assert gw(*INSTALL).code == 0
+    export = gw(*EXPORT)
+    kubectl = [require_kubectl(), "--kubeconfig", str(world.plane.kubeconfig)]
+    answer = run(
+        *kubectl, "apply", "--server-side", "--force-conflicts", "--dry-run=server", "-f", "-", given=export.out
+    )
+    assert answer.code == 0, answer
+    assert answer.err == ""
+    assert len(answer.out.splitlines()) == len(list(yaml.safe_load_all(export.out)))
