@@ -1,9 +1,9 @@
 """What the cluster has under the names that an installation uses, and what an earlier release of it left."""
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from actions_gateway.api import labels
 from actions_gateway.api.names import MANAGER_NAMESPACE
@@ -15,6 +15,7 @@ from gw.sources.definitions import DefinitionFact, parse_definition
 from gw.sources.ownership import UPSTREAM_WEBHOOK, is_applied_by_gw, is_ours
 from gw.sources.server import ServerFact
 
+T = TypeVar("T")
 Manifest = dict[str, Any]
 
 _AT_ONCE = 16
@@ -75,7 +76,7 @@ def identity_of(manifest: Mapping[str, Any]) -> Identity:
 
 async def gather_snapshot(cluster: Cluster, server: ServerFact, wanted: Collection[Manifest]) -> Snapshot:
     """Reads everything once; raises KubeError."""
-    found = await _each(_get(cluster, resource_for(manifest), manifest["metadata"]) for manifest in wanted)
+    found = await each_of(_get(cluster, resource_for(manifest), manifest["metadata"]) for manifest in wanted)
     live = {identity_of(manifest): each for manifest, each in zip(wanted, found, strict=True) if each is not None}
     definitions = tuple(
         parse_definition(manifest, live.get(identity_of(manifest)))
@@ -96,7 +97,7 @@ async def gather_snapshot(cluster: Cluster, server: ServerFact, wanted: Collecti
 async def gather_ours(cluster: Cluster, server: ServerFact) -> tuple[Manifest, ...]:
     """Every object of an installation by its label, in the order of REMOVABLE; raises KubeError."""
     kinds = [resource for resource in REMOVABLE if _is_served(resource, server)]
-    pages = await _each(_list(cluster, resource) for resource in kinds)
+    pages = await each_of(_list(cluster, resource) for resource in kinds)
     return tuple(item for page in pages for item in page if is_ours(item))
 
 
@@ -119,12 +120,16 @@ async def _get(cluster: Cluster, resource: r.Resource, metadata: Mapping[str, An
         return None
 
 
-async def _each(reads: Iterable[Any]) -> list[Any]:
-    """All results in order, a few at once."""
+async def each_of(requests: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """All results in order, a few requests at once; raises the first refusal in order."""
     gate = asyncio.Semaphore(_AT_ONCE)
 
-    async def bounded(read: Any) -> Any:
+    async def bounded(request: Coroutine[Any, Any, T]) -> T:
         async with gate:
-            return await read
+            return await request
 
-    return list(await asyncio.gather(*(bounded(read) for read in reads)))
+    outcomes = await asyncio.gather(*(bounded(request) for request in requests), return_exceptions=True)
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
+    return [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]

@@ -16,7 +16,7 @@ from gw.errors import GwError, Refused, TimedOut
 from gw.ops.installation.conversation import Conversation
 from gw.ops.installation.plan import Action, Plan, Step
 from gw.ops.installation.refusal import doing, refusal
-from gw.ops.installation.snapshot import Identity, Snapshot, identity_of
+from gw.ops.installation.snapshot import Identity, Snapshot, each_of, identity_of
 from gw.ops.installation.wanted import resource_for
 from gw.sources.cluster import Cluster
 from gw.sources.definitions import parse_definition
@@ -31,17 +31,18 @@ async def rehearse(
     cluster: Cluster, wanted: Sequence[Manifest], snapshot: Snapshot
 ) -> tuple[dict[Identity, Manifest], tuple[str, ...]]:
     """What each object would become, and what the server could not check; raises GwError for the first refusal."""
-    results: dict[Identity, Manifest] = {}
     has_namespace = Identity(r.NAMESPACES.kind, MANAGER_NAMESPACE) in snapshot.live
-    for manifest in wanted:
-        identity = identity_of(manifest)
-        if identity.namespace and not has_namespace:
-            continue
-        with doing(f"write the {identity}"):
-            results[identity] = await _apply(cluster, manifest, snapshot, dry_run=True)
+    checked = [manifest for manifest in wanted if has_namespace or not identity_of(manifest).namespace]
+    answers = await each_of(_rehearse(cluster, manifest, snapshot) for manifest in checked)
+    results = {identity_of(manifest): answer for manifest, answer in zip(checked, answers, strict=True)}
     if has_namespace:
         return results, ()
     return results, (f"the API server's checks of the objects inside of {MANAGER_NAMESPACE}, which does not exist yet",)
+
+
+async def _rehearse(cluster: Cluster, manifest: Manifest, snapshot: Snapshot) -> Manifest:
+    with doing(f"write the {identity_of(manifest)}"):
+        return await _apply(cluster, manifest, snapshot, dry_run=True)
 
 
 async def write(
