@@ -2,7 +2,8 @@
 
 Behaviour after the Kubernetes API conventions ("Verbs on resources", "Dry run"): POST of a taken name is a 409
 AlreadyExists, into a namespace that does not exist a 404; a dry run answers as the write would and keeps nothing; a
-delete whose precondition names another uid is a 409.
+delete whose precondition names another uid is a 409. Server-side apply is played as a merge that notes the field
+manager and never finds a conflict; what it really does is the component tests' business.
 """
 
 import copy
@@ -18,6 +19,10 @@ from actions_gateway.kube.resources import Resource, resource_of
 Manifest = dict[str, Any]
 Key = tuple[str, str, str]
 HOST = "https://cluster.example:6443"
+DISCOVERY: dict[str, Manifest] = {
+    "/version": {"major": "1", "minor": "36", "gitVersion": "v1.36.3"},
+    "/apis": {"groups": [{"name": "apps"}]},
+}
 
 
 class ClusterDouble:
@@ -33,6 +38,9 @@ class ClusterDouble:
         self.rehearsed: list[str] = []
         """Kind and name of what was created in a dry run."""
         self.created: list[str] = []
+        self.applied: list[str] = []
+        self.answers: dict[str, Manifest] = dict(DISCOVERY)
+        """By path: what a plain request is answered with."""
         self.deleted: list[str] = []
         self.on_create: Callable[[Manifest], None] = lambda _: None
         self._uids = itertools.count(1)
@@ -93,19 +101,39 @@ class ClusterDouble:
             self.on_create(stored)
         return copy.deepcopy(stored)
 
+    async def apply(
+        self, resource: Resource, manifest: Manifest, *, field_manager: str, force: bool = True, dry_run: bool = False
+    ) -> Manifest:
+        self._refuse("apply", resource)
+        key = self._key(resource, manifest)
+        merged = _merged(self.objects.get(key, {}), manifest)
+        merged["metadata"]["managedFields"] = [{"manager": field_manager, "operation": "Apply"}]
+        merged["metadata"].setdefault("uid", f"uid-{next(self._uids)}")
+        (self.rehearsed if dry_run else self.applied).append(f"{resource.kind} {key[2]}")
+        if not dry_run:
+            self.objects[key] = merged
+            self.on_create(merged)
+        return copy.deepcopy(merged)
+
     async def delete(
         self, resource: Resource, name: str, *, namespace: str | None = None, uid: str | None = None
     ) -> None:
         self._refuse("delete", resource)
-        found = self.objects[(resource.plural, namespace or "", name)]
+        found = self.objects.get((resource.plural, namespace or "", name))
+        if found is None:
+            raise errors.NotFound(f'{resource.plural} "{name}" not found', status=404)
         if uid and found["metadata"].get("uid") != uid:
             raise errors.Conflict("the uid in the precondition does not match", status=409)
         del self.objects[(resource.plural, namespace or "", name)]
         self.deleted.append(f"{resource.kind} {name}")
 
-    async def request(self, method: str, path: str) -> Manifest:
-        if refusal := self.refusals.get(("request", path)):
+    async def request(
+        self, method: str, path: str, *, body: Any = None, query: dict[str, str] | None = None
+    ) -> Manifest:
+        if refusal := self.refusals.get(("request", path)) or self.refusals.get(("*", "*")):
             raise refusal
+        if path in self.answers:
+            return copy.deepcopy(self.answers[path])
         if not self.served:
             raise errors.NotFound("404 page not found", status=404)
         return {"kind": "APIResourceList", "resources": [{"name": plural} for plural in self.served]}
@@ -117,13 +145,21 @@ class ClusterDouble:
     @staticmethod
     def _key(resource: Resource, manifest: Manifest) -> Key:
         metadata = manifest["metadata"]
-        return resource.plural, metadata.get("namespace") or "", metadata["name"]
+        return resource.plural, metadata.get("namespace") or "", metadata.get("name") or f"{metadata['generateName']}1"
+
+
+def _merged(live: Manifest, applied: Manifest) -> Manifest:
+    merged = copy.deepcopy(live)
+    for key, value in applied.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merged(merged[key], value) if both else copy.deepcopy(value)
+    return merged
 
 
 def _selected(manifest: Manifest, selector: str | None) -> bool:
     """Equality and existence, the two forms that gw uses (Kubernetes docs, "Labels and Selectors")."""
     if selector is None:
         return True
-    key, equals, value = selector.partition("=")
     labels = manifest["metadata"].get("labels") or {}
-    return labels.get(key) == value if equals else key in labels
+    terms = (term.partition("=") for term in selector.split(","))
+    return all(labels.get(key) == value if equals else key in labels for key, equals, value in terms)

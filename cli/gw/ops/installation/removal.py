@@ -1,8 +1,8 @@
 """What there is to remove: tenants, the installation's objects, its namespace, its definitions, and what stays."""
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from actions_gateway.api.names import MANAGER_NAMESPACE
 from actions_gateway.installation.manifests import crd_manifests
@@ -17,6 +17,7 @@ from gw.sources.ownership import gitops_owner, is_ours
 from gw.sources.pods import PodRole
 from gw.sources.server import ServerFact
 
+T = TypeVar("T")
 Manifest = dict[str, Any]
 
 _SERVERS_OWN_CONFIGMAP = "kube-root-ca.crt"
@@ -74,14 +75,13 @@ class Removal:
 async def gather_removal(cluster: Cluster, server: ServerFact) -> Removal:
     """Reads everything once; raises KubeError."""
     snapshot = await gather_snapshot(cluster, server, crd_manifests())
-    served = bool(snapshot.live)
-    pods = await gather_pods(cluster, None) if served else ()
+    pods = await gather_pods(cluster, None)
     namespace = await _namespace(cluster)
     objects = await gather_ours(cluster, server)
     return Removal(
         snapshot=snapshot,
-        gateways=await gather_gateways(cluster, None) if served else (),
-        groups=await gather_groups(cluster, None) if served else (),
+        gateways=await _unless_unserved(gather_gateways(cluster, None)),
+        groups=await _unless_unserved(gather_groups(cluster, None)),
         running_jobs=sum(pod.role is PodRole.WORKER and pod.phase in ("Pending", "Running") for pod in pods),
         objects=objects,
         namespace=namespace,
@@ -107,6 +107,14 @@ def refuse_removal(removal: Removal, *, remove_tenants: bool) -> None:
             else f"the tenant {names[0]} is still served, and would be stranded",
             "Remove each with `kubectl delete actionsgateway -n NAMESPACE NAME`, or all of them with --remove-tenants.",
         )
+
+
+async def _unless_unserved(read: Awaitable[tuple[T, ...]]) -> tuple[T, ...]:
+    """What is read, or nothing when the cluster does not serve that type."""
+    try:
+        return await read
+    except errors.NotFound:
+        return ()
 
 
 async def _namespace(cluster: Cluster) -> Manifest | None:

@@ -1,0 +1,129 @@
+"""`gw check` as one meets it: its selections, its exit codes, its words."""
+
+import json
+from typing import Any
+
+import pytest
+
+from actions_gateway.kube import errors
+from actions_gateway.kube import resources as r
+
+from .objects import moment
+from .rig import Gw
+from .test_install import IMAGE, manager_comes_up
+
+REVIEW = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+RIGHTS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+METRICS = "/apis/metrics.k8s.io/v1beta1"
+
+
+@pytest.fixture
+def fit() -> Gw:
+    """gw on a cluster that can take an installation."""
+    gw = Gw()
+    gw.cluster.on_create = lambda manifest: manager_comes_up(gw, manifest)
+    gw.cluster.answers |= {
+        "/apis": {"groups": [{"name": "apps"}, {"name": "monitoring.coreos.com"}]},
+        REVIEW: {"metadata": {"creationTimestamp": moment(0)}, "status": {"userInfo": {"username": "admin"}}},
+        RIGHTS: {"status": {"allowed": True}},
+        METRICS: {"resources": []},
+    }
+    about = {"name": "calico-node", "namespace": "kube-system"}
+    gw.cluster.put({"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": about})
+    message = "metadata.labels[pod-security.kubernetes.io/enforce]: Invalid value"
+    gw.cluster.refusals["create", "namespaces"] = errors.Invalid(message, status=422)
+    return gw
+
+
+def outcomes(gw: Gw, *arguments: str) -> tuple[int, dict[str, str]]:
+    answer = gw("check", *arguments, "-o", "json")
+    return answer.code, {check["id"]: check["outcome"] for check in json.loads(answer.out)["checks"]}
+
+
+def test_a_cluster_that_is_fit_is_exit_0(fit: Gw) -> None:
+    code, found = outcomes(fit, "--pre")
+    assert code == 0, found
+    assert set(found.values()) == {"ok", "skipped"}
+    assert "install.rights" in found
+    assert "manager.running" not in found
+
+
+def test_after_an_installation_the_manager_is_judged_too(fit: Gw) -> None:
+    refusal = fit.cluster.refusals.pop(("create", "namespaces"))
+    assert fit("install", "--controller-image", IMAGE, "--yes", "--monitoring", "without").code == 0
+    fit.cluster.refusals["create", "namespaces"] = refusal
+    code, found = outcomes(fit)
+    assert code == 0, found
+    assert {"manager.running", "manager.leading", "manager.pinned", "policies.enforced"} <= set(found)
+    assert "install.rights" not in found
+
+
+UNFIT: list[tuple[str, dict[str, Any], str, list[str], int]] = [
+    ("an old server", {"/version": {"major": "1", "minor": "28", "gitVersion": "v1.28.0"}}, "api.version", [], 1),
+    ("a missing right", {RIGHTS: {"status": {"allowed": False}}}, "install.rights", [], 1),
+    ("a clock that is off", {REVIEW: {"metadata": {"creationTimestamp": moment(90)}}}, "clock.agrees", [], 0),
+    (
+        "a clock that is off, as a failure",
+        {REVIEW: {"metadata": {"creationTimestamp": moment(90)}}},
+        "clock.agrees",
+        ["--fail-on", "ticket"],
+        1,
+    ),
+    ("a server that tells no time", {REVIEW: {"metadata": {}}}, "clock.agrees", [], 3),
+]
+
+
+@pytest.mark.parametrize(
+    ("answers", "check", "arguments", "code"), [pytest.param(*case[1:], id=case[0]) for case in UNFIT]
+)
+def test_what_is_unfit_decides_the_exit_code(
+    fit: Gw, answers: dict[str, Any], check: str, arguments: list[str], code: int
+) -> None:
+    fit.cluster.answers |= answers
+    ended, found = outcomes(fit, "--pre", *arguments)
+    assert ended == code, found
+    assert found[check] == ("unknown" if code == 3 else "problem")
+    assert set(found.values()) == {"ok", "skipped", found[check]}
+
+
+def test_no_known_plugin_is_unknown_and_unknown_is_exit_3(fit: Gw) -> None:
+    fit.cluster.objects.pop((r.DAEMONSETS.plural, "kube-system", "calico-node"))
+    answer = fit("check", "--pre")
+    assert answer.code == 3, answer
+    assert "no network plugin that gw knows was found" in answer.out
+    assert answer.out.splitlines()[-1].startswith("10 checks on this cluster: 1 unknown")
+
+
+def test_a_server_that_takes_any_level_enforces_none(fit: Gw) -> None:
+    del fit.cluster.refusals["create", "namespaces"]
+    answer = fit("check", "--pre", "--check", "pod-security.enforced")
+    assert answer.code == 1, answer
+    assert "enforces none" in answer.out
+    assert fit.cluster.created == []
+
+
+def test_a_metrics_server_that_is_down_is_told_from_none(fit: Gw) -> None:
+    fit.cluster.refusals["request", METRICS] = errors.ServerError("service unavailable", status=503)
+    answer = fit("check", "--check", "metrics.served", "--fail-on", "ticket")
+    assert answer.code == 1, answer
+    assert "registered and gives no answer" in answer.out
+
+
+def test_a_check_of_the_other_selection_is_refused_with_the_list(fit: Gw) -> None:
+    answer = fit("check", "--pre", "--check", "manager.pinned")
+    assert answer.code == 2, answer
+    assert "The checks are: api.reachable" in answer.err
+
+
+def test_an_unreachable_cluster_is_exit_3_and_nothing_is_fine(fit: Gw) -> None:
+    fit.cluster.refusals.clear()
+    fit.cluster.refusals["*", "*"] = errors.Unreachable("the API server gives no answer: connection refused")
+    code, found = outcomes(fit, "--pre")
+    assert code == 3
+    assert set(found.values()) == {"unknown"}
+
+
+def test_the_ids_of_its_checks_are_completed(fit: Gw) -> None:
+    from gw.commands.check import _check_ids
+
+    assert _check_ids("pod") == ["pod-security.enforced"]

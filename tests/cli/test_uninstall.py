@@ -1,0 +1,124 @@
+"""`gw uninstall` as one meets it; what it does to a cluster is proven on a real one."""
+
+import json
+
+import pytest
+
+from actions_gateway.kube import errors
+from actions_gateway.kube import resources as r
+
+from .double import ClusterDouble
+from .objects import healthy_cluster
+from .rig import Gw
+from .test_install import IMAGE, manager_comes_up
+
+NAME = "cluster.example:6443"
+
+
+@pytest.fixture
+def installed() -> Gw:
+    """gw on a cluster with an installation and no tenant."""
+    gw = Gw()
+    gw.cluster.on_create = lambda manifest: manager_comes_up(gw, manifest)
+    assert gw("install", "--controller-image", IMAGE, "--yes").code == 0
+    return gw
+
+
+def test_everything_goes_and_the_report_says_what(installed: Gw) -> None:
+    answer = installed("uninstall", "--yes", "--confirm", NAME, "-o", "json")
+    assert answer.code == 0, answer
+    document = json.loads(answer.out)
+    assert (document["kind"], document["changed"], document["dry_run"]) == ("Uninstallation", True, False)
+    deleted = installed.cluster.deleted
+    assert document["removed"] == deleted
+    assert deleted[0] == "Deployment gmc-controller-manager"
+    assert [each.split()[0] for each in deleted[-3:]] == ["Namespace", *["CustomResourceDefinition"] * 2]
+    again = installed("uninstall", "--yes", "--confirm", NAME)
+    assert again.code == 0
+    assert again.out.startswith("Nothing of Actions Gateway is installed")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "typed", "said"),
+    [
+        (["--yes"], None, f"Add --confirm {NAME} if that is the one."),
+        (["--yes", "--confirm", "other:6443"], None, f"--confirm says other:6443, and this cluster is {NAME}"),
+        (["--confirm", NAME], None, f"Add --yes --confirm {NAME} once the plan is right."),
+        ([], None, "there is no terminal to ask on"),
+        ([], "y\n", "the cluster's name was not typed, and nothing was removed"),
+        ([], "", "the cluster's name was not typed"),
+        (["--timeout", "soon"], None, "'soon' is no duration"),
+    ],
+)
+def test_without_the_clusters_name_nothing_is_removed(
+    installed: Gw, arguments: list[str], typed: str | None, said: str
+) -> None:
+    answer = installed("uninstall", *arguments, answer=typed)
+    assert answer.code == 2, answer
+    assert said in answer.err
+    assert installed.cluster.deleted == []
+
+
+def test_a_person_who_types_the_name_removes_it(installed: Gw) -> None:
+    answer = installed("uninstall", answer=f"{NAME}\n")
+    assert answer.code == 0, answer
+    assert f"Type the cluster's name, {NAME}, to go on:" in answer.err
+    assert "Deployment gmc-controller-manager" in installed.cluster.deleted
+
+
+def test_a_dry_run_shows_the_order_and_removes_nothing(installed: Gw) -> None:
+    answer = installed("uninstall", "--dry-run")
+    assert answer.code == 0, answer
+    lines = [line.strip() for line in answer.err.splitlines()]
+    assert lines.index("Deployment gmc-controller-manager") < lines.index("Namespace gmc-system")
+    assert installed.cluster.deleted == []
+
+
+def test_tenants_are_named_and_stop_it() -> None:
+    gw = Gw(ClusterDouble(*healthy_cluster()))
+    answer = gw("uninstall", "--yes", "--confirm", NAME)
+    assert answer.code == 2, answer
+    assert "the tenant team-a/team-a is still served, and would be stranded" in answer.err
+    assert gw.cluster.deleted == []
+
+
+def test_without_the_right_to_delete_it_is_refused_with_the_right(installed: Gw) -> None:
+    refusal = errors.Forbidden('User "eve" cannot delete resource "deployments"', status=403)
+    installed.cluster.refusals["delete", "deployments"] = refusal
+    answer = installed("uninstall", "--yes", "--confirm", NAME)
+    assert answer.code == 2, answer
+    assert 'cannot delete resource "deployments"' in answer.err
+    assert installed.cluster.deleted == []
+
+
+def test_pods_that_do_not_end_are_exit_5_and_the_rights_stay(installed: Gw) -> None:
+    selector = {"control-plane": "controller-manager", "app.kubernetes.io/name": "gmc"}
+    about = {"name": "gmc-1", "namespace": "gmc-system", "labels": selector}
+    installed.cluster.put({"apiVersion": "v1", "kind": "Pod", "metadata": about})
+    answer = installed("uninstall", "--yes", "--confirm", NAME, "--timeout", "9s")
+    assert answer.code == 5, answer
+    assert "after 9 s there still is Pod gmc-system/gmc-1" in answer.err
+    assert installed.cluster.deleted == ["Deployment gmc-controller-manager"]
+    del installed.cluster.objects[r.PODS.plural, "gmc-system", "gmc-1"]
+    assert installed("uninstall", "--yes", "--confirm", NAME).code == 0
+
+
+def test_a_gateway_that_appears_meanwhile_keeps_its_definition(installed: Gw) -> None:
+    (gateway,) = [each for each in healthy_cluster() if each["kind"] == "ActionsGateway"]
+    gone = installed.cluster.delete
+
+    async def delete(resource: r.Resource, name: str, **how: object) -> None:
+        await gone(resource, name, **how)  # type: ignore[arg-type]
+        if resource is r.NAMESPACES:
+            installed.cluster.put(gateway)
+
+    installed.cluster.delete = delete  # type: ignore[method-assign, assignment]
+    answer = installed("uninstall", "--yes", "--confirm", NAME)
+    assert answer.code == 2, answer
+    assert "has appeared meanwhile, so the custom resource definitions stay" in answer.err
+    assert len(installed.cluster.names(r.CRDS)) == 2
+
+
+def test_an_expired_login_is_exit_4(installed: Gw) -> None:
+    installed.cluster.refusals["*", "*"] = errors.Unauthorized("Unauthorized", status=401)
+    assert installed("uninstall", "--yes", "--confirm", NAME).code == 4
