@@ -1,10 +1,11 @@
 """A whole agent in this process, with a real API server, a real GitHub simulator, and played worker pods."""
 
 import asyncio
+import contextlib
 import random
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from actions_gateway.engine.supervision import cancel_and_wait
 from actions_gateway.github.http import GitHubHttp
 from actions_gateway.kube.client import KubeClient
 from actions_gateway.kube.configuration import load_configuration
+from actions_gateway.kube.errors import AlreadyExists
 from actions_gateway.kube.resources import (
     CRDS,
     EVENTS,
@@ -32,6 +34,7 @@ from actions_gateway.kube.resources import (
     RUNNERGROUPS,
     SECRETS,
     SERVICEACCOUNTS,
+    Resource,
 )
 from actions_gateway.metrics.catalog import Component, Metric
 from actions_gateway.metrics.registry import Metrics
@@ -107,16 +110,30 @@ async def counting_client(host: str) -> AsyncIterator[CountingClient]:
         yield client
 
 
+OpenCluster = Callable[[], AbstractAsyncContextManager[KubeClient]]
+OpenAgent = Callable[[], AbstractAsyncContextManager[CountingClient]]
+
+
 class Rig:
     """One tenant's surroundings."""
 
-    def __init__(self, client: KubeClient, simulator: GitHubSimulator, player: PodPlayer, folder: Path, ca: Path):
+    def __init__(
+        self,
+        client: KubeClient,
+        simulator: GitHubSimulator,
+        player: PodPlayer,
+        folder: Path,
+        ca: Path,
+        *,
+        open_agent: OpenAgent | None = None,
+    ) -> None:
         self.client = client
         self.simulator = simulator
         self.github = simulator.core
         self.player = player
         self.app_folder = folder
         self._ca = ca
+        self._open_agent = open_agent or (lambda: counting_client(client.host))
 
     def write_secret(self, **fields: str | None) -> None:
         """Lays the App's Secret out as its mount would; a field given as None is left out."""
@@ -139,7 +156,7 @@ class Rig:
             wrapper_image="controller:test",
             ca_bundle_path=self._ca,
         )
-        async with counting_client(self.client.host) as client:
+        async with self._open_agent() as client:
             agent = Agent(
                 settings, client=client, clock=SystemClock(), rng=random.Random(3), metrics=metrics, tunables=tunables
             )
@@ -246,8 +263,16 @@ class RunningAgent:
 
 
 @asynccontextmanager
-async def surroundings(settings: SimulatorSettings | None = None) -> AsyncIterator[Rig]:
-    """API server, GitHub and pod player; the App's Secret is complete."""
+async def surroundings(
+    settings: SimulatorSettings | None = None,
+    *,
+    open_cluster: OpenCluster = api_server,
+    open_agent: OpenAgent | None = None,
+) -> AsyncIterator[Rig]:
+    """API server (an embedded one unless another is given), GitHub and pod player; the App's Secret is complete.
+
+    `open_agent` makes the agent's own connection where it is not simply to the same address.
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         certificates = SandboxCertificates.create(folder / "tls")
@@ -262,13 +287,13 @@ async def surroundings(settings: SimulatorSettings | None = None) -> AsyncIterat
         simulator.add_installation(INSTALLATION_ID, APP_ID)
         await simulator.start()
         try:
-            async with api_server() as client, GitHubHttp(SystemClock(), ca_bundle=certificates.ca_path) as http:
+            async with open_cluster() as client, GitHubHttp(SystemClock(), ca_bundle=certificates.ca_path) as http:
                 await _furnish(client)
                 player = PodPlayer(client, simulator.core, http, NAMESPACE)
                 playing = asyncio.create_task(player.run(), name="pod player")
                 app_folder = folder / "app"
                 app_folder.mkdir()
-                rig = Rig(client, simulator, player, app_folder, certificates.ca_path)
+                rig = Rig(client, simulator, player, app_folder, certificates.ca_path, open_agent=open_agent)
                 rig.write_secret()
                 try:
                     yield rig
@@ -279,11 +304,19 @@ async def surroundings(settings: SimulatorSettings | None = None) -> AsyncIterat
 
 
 async def _furnish(client: KubeClient) -> None:
-    await client.create(CRDS, runner_group_crd())
-    await client.create(NAMESPACES, {"metadata": {"name": NAMESPACE}})
-    await client.create(SERVICEACCOUNTS, {"metadata": {"name": WORKER, "namespace": NAMESPACE}})
-    for name, value in (("low", 10), ("high", 100)):
-        await client.create(PRIORITYCLASSES, {"metadata": {"name": name}, "value": value})
+    """What an installation and a platform have put there; a server that others used may have it already."""
+    needed: list[tuple[Resource, Manifest]] = [
+        (CRDS, runner_group_crd()),
+        (NAMESPACES, {"metadata": {"name": NAMESPACE}}),
+        (SERVICEACCOUNTS, {"metadata": {"name": WORKER, "namespace": NAMESPACE}}),
+        *(
+            (PRIORITYCLASSES, {"metadata": {"name": name}, "value": value})
+            for name, value in (("low", 10), ("high", 100))
+        ),
+    ]
+    for resource, manifest in needed:
+        with contextlib.suppress(AlreadyExists):
+            await client.create(resource, manifest)
 
 
 __all__ = ["FAST", "NAMESPACE", "Rig", "RunningAgent", "replace", "runner_group", "surroundings"]

@@ -29,7 +29,8 @@ async def until_written(write: Callable[[], Awaitable[object]], basics: Basics, 
             await write()
         except KubeError as problem:
             failures += 1
-            delay = basics.tunables.write_backoff.delay_seconds(failures, basics.rng)
+            asked = problem.retry_after_seconds
+            delay = basics.tunables.write_backoff.delay_seconds(failures, basics.rng, asked_seconds=asked)
             log.warning("write failed", what=what, problem=problem.message, retry_in_seconds=round(delay, 1))
             await basics.clock.sleep(delay)
         else:

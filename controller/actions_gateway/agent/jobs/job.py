@@ -23,10 +23,12 @@ from actions_gateway.agent.jobs.worker import Worker
 from actions_gateway.agent.signals import first_of
 from actions_gateway.agent.writing import until_written
 from actions_gateway.api.durations import parse_duration_seconds
-from actions_gateway.kube.errors import KubeError
+from actions_gateway.kube.errors import KubeError, NamespaceTerminating
 from actions_gateway.metrics.catalog import JOB_DURATION, POD_CREATION_LATENCY, RENEW_JOB_TEARDOWNS, WORKER_PODS_REAPED
 
 log = structlog.get_logger(__name__)
+
+_STEP_PAUSE_SECONDS = 1.0
 
 _UNSTARTED = Outcome(Result.LOST, is_reported=False, has_started=False, detail="its worker could not be started")
 
@@ -114,8 +116,13 @@ class Job:
             changed = self._changed.next
             try:
                 is_ours = await self.worker.start()
+            except NamespaceTerminating as problem:
+                # It takes nothing new any more, however long one waits.
+                self._log.info("worker not created: the namespace is being deleted", problem=problem.message)
+                return False
             except KubeError as problem:
                 failures += 1
+                asked = problem.retry_after_seconds
                 self._refused(problem.message)
                 await self._tell("WorkerPodCreateFailed", f"pod {self.worker.name} is not created: {problem.message}")
             else:
@@ -125,7 +132,7 @@ class Job:
                 return is_ours
             if self._clock.monotonic() >= deadline or self.renewal.loss or self._claimed.line.cancel_deadline:
                 return False
-            pause = basics.tunables.write_backoff.delay_seconds(failures, basics.rng)
+            pause = basics.tunables.write_backoff.delay_seconds(failures, basics.rng, asked_seconds=asked)
             await first_of(changed.wait(), self._clock.sleep(pause))
 
     def _refused(self, refusal: str) -> None:
@@ -197,7 +204,7 @@ class Job:
                     assert_never(step)
         except KubeError as problem:
             self._log.warning("job step failed", step=step.value, problem=problem.message)
-            return 1.0
+            return max(_STEP_PAUSE_SECONDS, problem.retry_after_seconds or 0.0)
         return 0.0
 
     async def _delete(self, step: Step) -> None:

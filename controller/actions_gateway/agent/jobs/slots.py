@@ -2,7 +2,8 @@
 
 Slots have fixed names so that the agent's rights can name each of them; a slot is taken by creating its Secret, never
 by applying it, so that two agents cannot take the same one. The state key is written before the claim and never
-mounted; the worker's keys follow after it. Nothing is read back: Secrets are neither listed, watched nor cached.
+mounted; the worker's keys follow after it. Secrets are neither listed, watched nor cached; one is read back only to
+recognise our own after its creation was not answered.
 """
 
 import base64
@@ -19,7 +20,7 @@ from actions_gateway.api import labels
 from actions_gateway.api.names import JOB_SLOTS, job_slot_name
 from actions_gateway.github.secrets import Secret
 from actions_gateway.kube.client import KubeClient
-from actions_gateway.kube.errors import AlreadyExists, KubeError
+from actions_gateway.kube.errors import AlreadyExists, KubeError, NotFound
 from actions_gateway.kube.resources import SECRETS
 
 STATE_KEY = "state"
@@ -82,6 +83,8 @@ class Slots:
         self._ours: set[int] = set()
         self._others: set[int] = set()
         """Numbers that were found taken; looked at again only when no other is left."""
+        self._unanswered: dict[int, set[str]] = {}
+        """The states, as they are stored, of slots whose creation was not answered: one may exist all the same."""
 
     async def take(self, state: ResumeState) -> Slot:
         """Takes the lowest free slot; raises NoFreeSlot or another KubeError."""
@@ -89,15 +92,43 @@ class Slots:
             number = self._next_number()
             self._ours.add(number)
             try:
-                created = await self._client.create(SECRETS, self._manifest(number, state))
-            except AlreadyExists:
-                self._ours.discard(number)
-                self._others.add(number)
+                slot = await self._create(number, state)
             except BaseException:
                 self._ours.discard(number)
                 raise
-            else:
-                return Slot(number, job_slot_name(number), str(created["metadata"]["uid"]))
+            if slot is not None:
+                return slot
+            self._ours.discard(number)
+
+    async def _create(self, number: int, state: ResumeState) -> Slot | None:
+        """The slot; None when its Secret existed, whether it stays another one's or was freed just now."""
+        manifest = self._manifest(number, state)
+        try:
+            created = await self._client.create(SECRETS, manifest)
+        except AlreadyExists:
+            if not await self._reclaim(number):
+                self._others.add(number)
+            return None
+        except BaseException:
+            self._unanswered.setdefault(number, set()).add(manifest["data"][STATE_KEY])
+            raise
+        self._unanswered.pop(number, None)
+        return Slot(number, job_slot_name(number), str(created["metadata"]["uid"]))
+
+    async def _reclaim(self, number: int) -> bool:
+        """Whether the slot is free now: it was made by an earlier request of ours whose answer was lost."""
+        name, sent = job_slot_name(number), self._unanswered.get(number)
+        if not sent:
+            return False
+        try:
+            found = await self._client.get(SECRETS, name, self._namespace)
+        except NotFound:
+            return True
+        del self._unanswered[number]
+        if (found.get("data") or {}).get(STATE_KEY) not in sent:
+            return False
+        await self._delete(name, str(found["metadata"]["uid"]))
+        return True
 
     async def fill(self, slot: Slot, keys: Mapping[str, bytes]) -> None:
         """Adds the worker's keys to a slot; raises KubeError."""
