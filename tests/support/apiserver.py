@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 import ssl
+import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -19,6 +20,7 @@ from typing import Any
 import aiohttp
 
 from actions_gateway.engine.clock import Clock, SystemClock
+from actions_gateway.kube.client import KubeClient, connect
 from gateway_sandbox.apiserver import ApiServer
 from gateway_sandbox.certificates import SandboxCertificates
 from gateway_sandbox.controlplane.server import ADMIN, MASTERS, ControlPlane
@@ -272,6 +274,13 @@ class Api:
         """Deletes the namespace and what the scenario created outside it, without waiting."""
         for path in (*reversed(self._outside), f"/api/v1/namespaces/{self.namespace}"):
             await self.delete(path)
+
+    @asynccontextmanager
+    async def client(self, *, token: str = "") -> AsyncIterator[KubeClient]:
+        """Our own client of this server; `token` replaces the administrator's."""
+        with tempfile.TemporaryDirectory() as folder:
+            async with connect(self.kubeconfig(Path(folder), token=token)) as client:
+                yield client
 
     def kubeconfig(self, folder: Path, *, token: str = "") -> Path:
         """A kubeconfig for this server; `token` replaces the administrator's."""

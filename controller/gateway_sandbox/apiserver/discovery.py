@@ -7,7 +7,7 @@ Source: Kubernetes documentation, "API Overview" (Discovery API, OpenAPI interfa
 
 from typing import Any
 
-from gateway_sandbox.apiserver.builtin import BuiltinTypes
+from gateway_sandbox.apiserver.builtin import REF, BuiltinTypes
 from gateway_sandbox.apiserver.kinds import Json, Kind, Registry
 from gateway_sandbox.apiserver.reviews import AUTHENTICATION, AUTHORIZATION, REVIEWS
 
@@ -89,13 +89,8 @@ class Discovery:
 
 
 def _resource_entries(kind: Kind) -> list[Json]:
-    entry: Json = {
-        "name": kind.plural,
-        "singularName": kind.singular,
-        "namespaced": kind.namespaced,
-        "kind": kind.kind,
-        "verbs": list(_VERBS),
-    }
+    entry: Json = {"name": kind.plural, "singularName": kind.singular, "namespaced": kind.namespaced}
+    entry |= {"kind": kind.kind, "verbs": list(_VERBS)}
     entry |= {"shortNames": list(kind.short_names)} if kind.short_names else {}
     entry |= {"categories": list(kind.categories)} if kind.categories else {}
     entries = [entry]
@@ -126,9 +121,6 @@ def _operations(kind: Kind) -> Json:
 
 
 def _custom_schema(kind: Kind) -> Json:
-    typed = {
-        "apiVersion": {"type": "string"},
-        "kind": {"type": "string"},
-        "metadata": {"$ref": "#/components/schemas/ObjectMeta"},
-    }
+    typed: Json = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}}
+    typed |= {"metadata": {"$ref": f"{REF}ObjectMeta"}}
     return kind.schema | {"type": "object", "properties": (kind.schema.get("properties") or {}) | typed}

@@ -66,11 +66,6 @@ class Kind:
         return "" if self.renames else self.group, self.plural
 
     @property
-    def takes_any_finalizer(self) -> bool:
-        """Only the kinds of Kubernetes itself ask for a qualified name."""
-        return self.is_custom or self.group == "apiextensions.k8s.io"
-
-    @property
     def qualified(self) -> str:
         return f"{self.plural}.{self.group}" if self.group else self.plural
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from actions_gateway.engine.clock import Clock
 from gateway_sandbox.apiserver.kinds import Column, Json, Kind
-from gateway_sandbox.apiserver.statuses import ApiError
+from gateway_sandbox.apiserver.statuses import left_out
 from gateway_sandbox.apiserver.store import Record, dump
 
 
@@ -20,8 +20,8 @@ def wants_table(accept: str) -> bool:
         form = dict(parameter.partition("=")[::2] for parameter in parameters).get("as", "")
         if media_type in ("application/json", "application/*", "*/*", "") and form in ("Table", ""):
             return form == "Table"
-    text = "only the following media types are accepted: application/json, application/json;as=Table;v=v1;g=meta.k8s.io"
-    raise ApiError(406, "NotAcceptable", text)
+    accepted = "application/json, application/json;as=Table;v=v1;g=meta.k8s.io"
+    raise left_out(f"the form {accept!r} of an answer; only the following media types are accepted: {accepted}", 406)
 
 
 class Renderer:
@@ -80,14 +80,9 @@ class Renderer:
 
 
 def _definition(column: Column) -> Json:
-    is_name = column.kind == "name"
-    return {
-        "name": column.name,
-        "type": "string" if is_name else column.kind,
-        "format": "name" if is_name else "",
-        "description": "",
-        "priority": column.priority,
-    }
+    kind = ("string", "name") if column.kind == "name" else (column.kind, "")
+    shown = {"name": column.name, "type": kind[0], "format": kind[1]}
+    return shown | {"description": "", "priority": column.priority}
 
 
 def _cell(column: Column, obj: Json, now: datetime) -> Any:

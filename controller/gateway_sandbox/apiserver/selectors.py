@@ -11,7 +11,7 @@ from typing import Any
 
 from gateway_sandbox.apiserver.kinds import Kind
 from gateway_sandbox.apiserver.paths import read_path
-from gateway_sandbox.apiserver.statuses import bad_request
+from gateway_sandbox.apiserver.statuses import bad_request, left_out
 
 Json = dict[str, Any]
 Predicate = Callable[[Json], bool]
@@ -46,6 +46,8 @@ def parse_label_selector(text: str) -> LabelTest:
 def _label_term(term: str) -> LabelTest:
     match = _LABEL_TERM.match(term)
     if match is None:
+        if re.match(r"[^\s<>]+\s*[<>]", term):
+            raise left_out(f"numeric label selectors like {term!r}", 400)
         raise bad_request(f"unable to parse requirement: found {term!r} in the label selector")
     if match["absent"]:
         return _requirement(match["without"], "DoesNotExist", set())

@@ -23,22 +23,30 @@ from gateway_sandbox.apiserver.tokens import Tokens, User
 
 log = structlog.get_logger(__name__)
 
-LEFT_OUT: tuple[str, ...] = (
+REFUSED: tuple[str, ...] = (
     "exec, attach, port-forward, cp and proxy",
     "StatefulSets, DaemonSets, Jobs, CronJobs, Ingresses, persistent volumes and storage classes",
-    "authorization: RBAC objects are stored, every authenticated caller may do everything",
-    "admission webhooks and policies, Pod Security admission, LimitRange defaults",
-    "CEL rules and conversion webhooks of custom resource definitions",
-    "scopes of ResourceQuotas, default tolerations, the global default of PriorityClasses, addresses of Services",
+    "admission webhooks and policies, the aggregation layer and metrics.k8s.io",
+    "conversion webhooks of custom resource definitions",
     "ephemeral containers and in-place pod resize",
-    "pods/eviction and disruption budgets: kubectl drain deletes the pods instead",
-    "Foreground and Orphan propagation, the deletion of whole collections, namespaces/finalize, expiry of Events",
-    "lists in pages (a list is whole, whatever its limit), metadata-only answers, numeric label selectors",
-    "the strategic merge directive $patch: replace",
+    "pods/eviction: kubectl drain deletes the pods instead",
+    "Foreground and Orphan propagation, the deletion of whole collections, namespaces/finalize",
+    "pages and streams of lists (a list is whole, whatever its limit), metadata-only answers, numeric label selectors",
+    "scopes of ResourceQuotas",
     "reviews but TokenReview, SelfSubjectReview and SelfSubjectAccessReview",
-    "the aggregation layer, metrics.k8s.io, and protobuf beyond what kubectl create and auth send",
+    "protobuf beyond what kubectl create and auth send",
 )
-"""What a real API server does and this one does not; requests for it are refused with a Status that says so."""
+"""What a real API server serves and this one does not: a request for it is refused with a Status that says so."""
+
+WITHOUT_EFFECT: tuple[str, ...] = (
+    "authorization: RBAC objects are stored, every authenticated caller may do everything",
+    "CEL rules of custom resource definitions, Pod Security levels, LimitRanges and disruption budgets: stored only",
+    "what a real cluster fills in: token volumes and tolerations of pods, the default PriorityClass, Service addresses",
+    "value rules of built-in kinds beyond types, required fields, enumerations and references; the expiry of Events",
+)
+"""What a real cluster does with objects that this one accepts, and this one does not."""
+
+LEFT_OUT = (*REFUSED, *WITHOUT_EFFECT)
 
 _HEALTH = frozenset({"/healthz", "/livez", "/readyz"})
 _BODY_LIMIT_BYTES = 3 * 1024 * 1024

@@ -130,5 +130,5 @@ def method_not_allowed() -> ApiError:
 
 def left_out(what: str, code: int = 501) -> ApiError:
     """The refusal of what a real API server does and this one leaves out."""
-    reason = "NotFound" if code == 404 else "NotImplemented"
+    reason = {404: "NotFound", 406: "NotAcceptable"}.get(code, "NotImplemented")
     return ApiError(code, reason, f"the embedded sandbox API server does not serve {what}")

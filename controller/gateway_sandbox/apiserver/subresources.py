@@ -21,13 +21,10 @@ def scale_of(obj: Json, paths: ScalePaths) -> Json:
     names = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
     selector = read_path(obj, paths.selector) if paths.selector else None
     shown = render_selector(selector) if isinstance(selector, dict) else selector
-    return {
-        "kind": "Scale",
-        "apiVersion": "autoscaling/v1",
-        "metadata": {name: obj["metadata"][name] for name in names if name in obj["metadata"]},
-        "spec": {"replicas": read_path(obj, paths.replicas) or 0},
-        "status": {"replicas": read_path(obj, paths.observed) or 0} | ({"selector": shown} if shown else {}),
-    }
+    status = {"replicas": read_path(obj, paths.observed) or 0} | ({"selector": shown} if shown else {})
+    metadata = {name: obj["metadata"][name] for name in names if name in obj["metadata"]}
+    typed = {"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata}
+    return typed | {"spec": {"replicas": read_path(obj, paths.replicas) or 0}, "status": status}
 
 
 def scaled(obj: Json, paths: ScalePaths, scale: Json) -> Json:

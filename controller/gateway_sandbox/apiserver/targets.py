@@ -47,7 +47,9 @@ def parse_target(registry: Registry, path: str) -> Target:
     if rest[0] == "namespaces" and len(rest) > 2 and rest[2:] not in (["status"], ["finalize"]):
         namespace, rest = rest[1], rest[2:]
     kind = registry.find(group, version, rest[0])
-    if kind is None or (namespace and not kind.namespaced):
+    if kind is None:
+        raise left_out(f"{rest[0]} of {f'{group}/{version}'.lstrip('/')}", 404)
+    if namespace and not kind.namespaced:
         raise nothing_there()
     name, subresource = (rest[1:2] or [""])[0], "/".join(rest[2:])
     if subresource.split("/")[0] in _REFUSED_SUBRESOURCES:

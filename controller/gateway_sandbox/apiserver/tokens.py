@@ -45,18 +45,10 @@ class Tokens:
         """A token for a service account and its expiry as a timestamp."""
         metadata, now = account["metadata"], self._clock.now()
         until = now + timedelta(seconds=seconds)
-        claims = {
-            "iss": _ISSUER,
-            "aud": [_ISSUER],
-            "sub": f"system:serviceaccount:{metadata['namespace']}:{metadata['name']}",
-            "iat": int(now.timestamp()),
-            "nbf": int(now.timestamp()),
-            "exp": int(until.timestamp()),
-            "kubernetes.io": {
-                "namespace": metadata["namespace"],
-                "serviceaccount": {"name": metadata["name"], "uid": metadata["uid"]},
-            },
-        }
+        namespace, name = metadata["namespace"], metadata["name"]
+        claims: Json = {"iss": _ISSUER, "aud": [_ISSUER], "sub": f"system:serviceaccount:{namespace}:{name}"}
+        claims |= {"iat": int(now.timestamp()), "nbf": int(now.timestamp()), "exp": int(until.timestamp())}
+        claims["kubernetes.io"] = {"namespace": namespace, "serviceaccount": {"name": name, "uid": metadata["uid"]}}
         return jwt.encode(claims, self._key, algorithm="HS256"), timestamp(until)
 
     def user(self, token: str) -> User | None:

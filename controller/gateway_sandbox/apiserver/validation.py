@@ -12,7 +12,7 @@ from gateway_sandbox.apiserver.kinds import Json, Kind
 from gateway_sandbox.apiserver.paths import read_path
 from gateway_sandbox.apiserver.pods import pod_spec_faults, pod_update_faults
 from gateway_sandbox.apiserver.selectors import matches_selector
-from gateway_sandbox.apiserver.statuses import Cause, forbidden_field, invalid_value, required
+from gateway_sandbox.apiserver.statuses import Cause, forbidden_field, invalid_value, left_out, required
 
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _ENDS = "and must start and end with an alphanumeric character"
@@ -39,8 +39,10 @@ def object_faults(kind: Kind, obj: Json) -> list[Cause]:
     causes += label_faults("metadata.labels", metadata.get("labels"))
     for key in metadata.get("annotations") or ():
         causes += _key_faults("metadata.annotations", key.lower())
-    for index, name in enumerate(metadata.get("finalizers") or ()):
-        if "/" not in name and name not in _STANDARD_FINALIZERS and not kind.takes_any_finalizer:
+    # Custom resources and their definitions take any name.
+    takes_any_finalizer = kind.is_custom or kind.kind == "CustomResourceDefinition"
+    for index, name in enumerate(() if takes_any_finalizer else metadata.get("finalizers") or ()):
+        if "/" not in name and name not in _STANDARD_FINALIZERS:
             text = "name is neither a standard finalizer name nor is it fully qualified"
             causes.append(invalid_value(f"metadata.finalizers[{index}]", name, text))
     if kind.is_custom:
@@ -117,6 +119,8 @@ def _workload_faults(obj: Json) -> list[Cause]:
 
 def _crd_faults(obj: Json) -> list[Cause]:
     name, spec = obj["metadata"]["name"], obj["spec"]
+    if spec["conversion"]["strategy"] != "None":
+        raise left_out("conversion webhooks of custom resource definitions", 422)
     if name == f"{spec['names']['plural']}.{spec['group']}":
         return schema_faults(obj)
     return [invalid_value("metadata.name", name, 'must be spec.names.plural+"."+spec.group')]

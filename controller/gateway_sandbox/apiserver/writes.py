@@ -169,6 +169,9 @@ class Writer:
         try:
             conform(kind.node, obj, report)
         except statuses.ApiError as problem:
+            if options.is_patch:
+                fault = statuses.invalid_value("patch", "", problem.message)
+                raise statuses.invalid_request(fault) from problem
             prefix = f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}'
             raise statuses.bad_request(f"{prefix}: {problem.message}") from problem
         if report.unknown and options.unknown_fields != "Ignore":

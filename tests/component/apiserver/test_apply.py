@@ -54,6 +54,20 @@ def test_a_field_of_another_manager_is_a_conflict_that_names_it(play: Play) -> N
     play(scenario)
 
 
+def test_a_conflict_names_every_owner_of_every_field(play: Play) -> None:
+    async def scenario(api: Api) -> None:
+        path = "~/configmaps/settings"
+        await api.apply(path, config_map(a="1"), "one")
+        await api.apply(path, config_map(b="1"), "two")
+        answer = await api.apply(path, config_map(a="2", b="2"), "three")
+        assert answer.refusal == (409, "Conflict")
+        assert answer.message.startswith("Apply failed with 2 conflicts: ")
+        causes = {(cause["message"], cause["field"]) for cause in answer.body["details"]["causes"]}
+        assert causes == {('conflict with "one"', ".data.a"), ('conflict with "two"', ".data.b")}
+
+    play(scenario)
+
+
 def test_force_takes_the_field_from_its_owner(play: Play) -> None:
     async def scenario(api: Api) -> None:
         await api.apply(f"{DEPLOYMENTS}/web", deployment(replicas=2), "one")
