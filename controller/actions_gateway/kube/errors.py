@@ -19,6 +19,7 @@ Only the message of a real `Status` body is kept; any other text is cut, so that
 lands in a log.
 """
 
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -106,6 +107,8 @@ _BY_STATUS: Mapping[int, type[KubeError]] = {
 }
 
 
+_ECHOED_OBJECT = re.compile(r'(patch: Invalid value: )".*"(: )', re.DOTALL)
+"""A patch whose result cannot be decoded is refused with the whole patched object in the text: a Secret's content."""
 _NAMESPACE_TERMINATING = "NamespaceTerminating"
 """The cause that Kubernetes gives (k8s.io/api/core/v1, `NamespaceTerminatingCause`)."""
 
@@ -128,6 +131,7 @@ def error_from_response(status: int, body: Any, *, retry_after: str | None = Non
     elif kind is Forbidden and _NAMESPACE_TERMINATING in causes:
         kind = NamespaceTerminating
     seconds = float(retry_after) if retry_after and retry_after.isdigit() else None
+    message = _ECHOED_OBJECT.sub(r"\1(not shown)\2", message)
     return kind(message[:_MESSAGE_LIMIT], status=status, reason=reason, retry_after_seconds=seconds)
 
 
