@@ -54,10 +54,16 @@ def _no_active_sessions() -> str:
     )
 
 
-def _errors(metric: m.Metric, threshold: t.Threshold, window: str, per_window: str) -> str:
-    """`per_window` turns the rate per second into the threshold's unit; rounding takes off what extrapolation adds."""
+def _token_errors() -> str:
+    """Whole errors: what extrapolation adds to a single one must not make it more than one."""
+    increase = f"sum by ({_TENANT}) (increase({m.TOKEN_REFRESH_ERRORS.name}[1h]))"
+    return f"round({increase}) > {t.TOKEN_REFRESH_ERRORS_PER_HOUR.value:g}"
+
+
+def _errors(metric: m.Metric, threshold: t.Threshold, window: str, seconds: int) -> str:
+    """The rate over `window`, in the threshold's unit of so many seconds."""
     rate = f"sum by ({_TENANT}) (rate({metric.name}[{window}]))"
-    return f"round({rate} * {per_window}, 0.01) > {threshold.value:g}"
+    return f"round({rate} * {seconds}, 0.01) > {threshold.value:g}"
 
 
 def _slow_pods(threshold: t.Threshold, quantile: float) -> str:
@@ -82,7 +88,7 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         "ActionsGatewayTokenRefreshErrors",
         t.TOKEN_REFRESH_ERRORS_PER_HOUR,
-        _errors(m.TOKEN_REFRESH_ERRORS, t.TOKEN_REFRESH_ERRORS_PER_HOUR, "1h", "3600"),
+        _token_errors(),
         1,
         "{{ $labels.namespace }} gets no installation token",
         "The current token ends within an hour; sessions fail then. {{ $value }} errors in the last hour.",
@@ -91,7 +97,7 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         "ActionsGatewayRenewJobErrors",
         t.RENEWJOB_ERRORS_PER_MINUTE,
-        _errors(m.RENEWJOB_ERRORS, t.RENEWJOB_ERRORS_PER_MINUTE, "3m", "60"),
+        _errors(m.RENEWJOB_ERRORS, t.RENEWJOB_ERRORS_PER_MINUTE, "3m", 60),
         2,
         "{{ $labels.namespace }} cannot renew its jobs' locks",
         "A job whose lock runs out, after about 10 min, is cancelled. {{ $value }} errors a minute.",
@@ -118,7 +124,7 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         "ActionsGatewayReconcileErrors",
         t.RECONCILE_ERRORS_PER_5_MINUTES,
-        _errors(m.RECONCILE_ERRORS, t.RECONCILE_ERRORS_PER_5_MINUTES, "15m", "300"),
+        _errors(m.RECONCILE_ERRORS, t.RECONCILE_ERRORS_PER_5_MINUTES, "15m", 300),
         10,
         "Reconciles keep failing in {{ $labels.namespace }}",
         "What is written may be stale. {{ $value }} failures in 5 minutes.",

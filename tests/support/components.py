@@ -41,6 +41,14 @@ def require_control_plane(*others: Program) -> None:
         _lacks(str(problem))
 
 
+def require_promtool() -> str:
+    """The path of promtool; skips, or under CI=true fails, without it."""
+    path = shutil.which("promtool")
+    if path is None:
+        _lacks("promtool is not installed: Debian's package `prometheus` brings it")
+    return path
+
+
 def _lacks(reason: str) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
