@@ -120,12 +120,19 @@ def explain(problem: errors.KubeError, doing: str, *, writes: bool = False) -> G
             )
         case errors.QuotaExceeded():
             return Refused(what, "Raise the namespace's ResourceQuota, then try again.")
+        case errors.NamespaceTerminating():
+            return Refused(what, "Wait until the namespace is gone, create it anew, then try again.")
         case errors.Forbidden() if writes:
             return Refused(what, "Ask the platform's owners for that right, or run gw as somebody who has it.")
         case errors.Forbidden():
             return Blind(what, "Ask the platform's owners for that right, or name one tenant that you may read.")
         case errors.Invalid():
             return Refused(what, "Change the value that the API server names.")
+        case errors.TooManyRequests():
+            pause = f"{problem.retry_after_seconds or 10:g} s"
+            return Blind(what, f"The API server is overloaded: try again in {pause}.")
+        case errors.ServerError():
+            return Blind(what, "The API server is in trouble: ask the platform's owners, or try again later.")
         case _:
             return Blind(what, "Try again; with --debug gw shows the trace.")
 
