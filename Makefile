@@ -38,6 +38,8 @@ format: $(READY) ## Rewrite the code in the house format
 
 generate: $(READY) ## Rebuild everything that is generated and committed
 	@$(BIN)/python -m actions_gateway.installation.generate
+	@$(BIN)/python -m gw_alerts.generate
+	@$(BIN)/python -m gw_dashboards.generate
 	@$(BIN)/python -m gw.checks.index
 
 controlplane: $(READY) ## Build the real Kubernetes control plane (needs Go; once per machine, outside this folder)

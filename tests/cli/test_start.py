@@ -58,7 +58,17 @@ def test_no_heavy_module_is_loaded_by(code: str) -> None:
 def test_the_root_help_names_every_command(gw: Gw) -> None:
     program = "import gw.commandline as m\nm.run(['--help'])"
     shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    for command in ("health", "tenant", "runner-group", "sandbox", "version", "--install-completion"):
+    for command in (
+        "install",
+        "uninstall",
+        "check",
+        "health",
+        "tenant",
+        "runner-group",
+        "sandbox",
+        "version",
+        "--install-completion",
+    ):
         assert command in shown
 
 
@@ -107,6 +117,8 @@ def test_versions_are_told_in_every_format(gw: Gw) -> None:
         (["tenant", "show", "a", "-n", "b"], "two tenants were named: a and b"),
         (["health", "--wait", "soon"], "'soon' is no duration"),
         (["health", "--check", "gateway.redy"], "there is no check 'gateway.redy'"),
+        (["check", "--pre", "--check", "policies.enforced"], "there is no check 'policies.enforced'"),
+        (["install", "--replicas", "many"], "--replicas"),
         (["sandbox", "run", "x.yml", "--dir", "/nonexistent"], "no sandbox is running in /nonexistent"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
