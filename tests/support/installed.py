@@ -17,20 +17,25 @@ from actions_gateway.kube.resources import (
     CLUSTERROLEBINDINGS,
     CRDS,
     NAMESPACES,
+    PODS,
     ROLEBINDINGS,
     RUNNERGROUPS,
     SERVICEACCOUNTS,
+    Resource,
     resource_of,
 )
+from actions_gateway.manager.gateway.children import build_children
+from actions_gateway.manager.gateway.decide import parse_gateway
 from actions_gateway.settings import TenantNamespaces
 from gateway_sandbox.controlplane.server import ControlPlane
 from gateway_sandbox.kubeconfigs import write_kubeconfig
-from support.manager_objects import gateway
+from support.manager_objects import SETTINGS, gateway
 
 Manifest = dict[str, Any]
 
 _FIELD_MANAGER = "test-installation"
 _LOOK_SECONDS = 0.05
+_ACCESS_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _RBAC = "rbac.authorization.k8s.io"
 
 
@@ -102,6 +107,7 @@ class Callers:
         await self.admin.create(SERVICEACCOUNTS, {"metadata": {"name": AGENT, "namespace": namespace}})
         await self.bind(AGENT_CLUSTER_ROLE, namespace, account_subject(AGENT, namespace))
         async with self.account(AGENT, namespace) as client:
+            await self.until_allowed(client, "create", PODS, namespace)
             yield client
 
     @asynccontextmanager
@@ -119,6 +125,10 @@ class Callers:
         """Changes a label of a namespace; admission sees that a moment later."""
         await self.admin.patch(NAMESPACES, namespace, {"metadata": {"labels": {label_of(short): value}}})
 
+    async def gateway(self, manifest: Manifest) -> Manifest:
+        """Creates an ActionsGateway."""
+        return await self.admin.create(ACTIONSGATEWAYS, manifest)
+
     async def bind(self, role: str, namespace: str, subject: Manifest, *, kind: str = "ClusterRole") -> None:
         """Gives a role in one namespace."""
         binding = {"metadata": {"generateName": "test-", "namespace": namespace}, **_reference(role, kind, subject)}
@@ -133,6 +143,49 @@ class Callers:
             yield
         finally:
             await self.admin.delete(CLUSTERROLEBINDINGS, created["metadata"]["name"])
+
+    # -- waiting
+
+    async def until_allowed(self, client: KubeClient, verb: str, resource: Resource, namespace: str) -> None:
+        """Returns once a new binding gives the client the right."""
+        asked = {"verb": verb, "group": resource.group, "resource": resource.plural, "namespace": namespace}
+        review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview"}
+        review |= {"spec": {"resourceAttributes": asked}}
+        while True:
+            answer = await client.request("POST", _ACCESS_REVIEWS, body=review)
+            if answer["status"]["allowed"]:
+                return
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def until_admitted(self, request: Callable[[], Awaitable[object]]) -> None:
+        """Returns once the request is carried out: admission knows of a change a moment later."""
+        while True:
+            try:
+                await request()
+            except (Forbidden, Invalid):
+                await asyncio.sleep(_LOOK_SECONDS)
+            else:
+                return
+
+    async def until(
+        self, resource: Resource, name: str, namespace: str | None, holds: Callable[[Manifest], bool]
+    ) -> Manifest:
+        """The object, once it exists and `holds` says so."""
+        while True:
+            with contextlib.suppress(NotFound):
+                found = await self.admin.get(resource, name, namespace)
+                if holds(found):
+                    return found
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def until_gone(self, resource: Resource, name: str, namespace: str | None) -> None:
+        """Returns once the object does not exist."""
+        while True:
+            try:
+                await self.admin.get(resource, name, namespace)
+            except NotFound:
+                return
+            await asyncio.sleep(_LOOK_SECONDS)
 
 
 @asynccontextmanager
@@ -178,6 +231,12 @@ def group_in(namespace: str, *, name: str = "ci-cpu", **spec: Any) -> Manifest:
         "metadata": {"name": name, "namespace": namespace},
         "spec": {"runnerLabels": ["self-hosted"], **spec},
     }
+
+
+def children_in(owner: Manifest) -> list[Manifest]:
+    """Everything that the manager would make for a stored gateway, in its order."""
+    stages = build_children(owner, parse_gateway(owner), SETTINGS)
+    return [manifest for stage in stages for manifest in stage]
 
 
 async def refusal(request: Awaitable[object]) -> str:

@@ -88,7 +88,14 @@ class PodPlayer:
     async def run(self) -> None:
         """Plays until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            changes = list_watch(self._client, PODS, self._namespace, clock=SystemClock(), rng=random.Random(1))
+            changes = list_watch(
+                self._client,
+                PODS,
+                self._namespace,
+                clock=SystemClock(),
+                rng=random.Random(1),
+                label_selector=labels.RUNNER_GROUP,
+            )
             async for change in changes:
                 if change.type is ChangeType.ADDED:
                     playing = self._playing[change.object["metadata"]["name"]] = Playing(change.object)

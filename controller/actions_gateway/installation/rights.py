@@ -43,7 +43,8 @@ def rbac_manifests() -> list[Manifest]:
 def build_agent_role() -> Manifest:
     """What an agent may do in its own namespace.
 
-    It may change and delete only the job Secrets, whose names are a bounded set; it reads no Secret and lists none.
+    It may read, change and delete only the job Secrets, whose names are a bounded set; so it cannot read any other
+    Secret of the tenant, and it can list none.
     """
     slots = [job_slot_name(slot) for slot in range(1, JOB_SLOTS + 1)]
     return cluster_role(
@@ -51,7 +52,7 @@ def build_agent_role() -> Manifest:
         [
             rule("", ["pods"], ["get", "list", "watch", "create", "patch", "delete"]),
             rule("", ["secrets"], ["create"]),
-            rule("", ["secrets"], ["patch", "delete"], names=slots),
+            rule("", ["secrets"], ["get", "patch", "delete"], names=slots),
             rule(API_GROUP, ["runnergroups"], ["list", "watch"]),
             rule(API_GROUP, ["runnergroups/status"], ["patch"]),
             _event_rule(),

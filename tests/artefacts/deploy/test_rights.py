@@ -72,7 +72,7 @@ def test_the_scan_sees_the_calls_that_it_is_there_for() -> None:
     assert Right("watch", "actions-gateway.github.com", "runnergroups") in seen
 
 
-@pytest.mark.parametrize("verb", ["patch", "delete"])
+@pytest.mark.parametrize("verb", ["get", "patch", "delete"])
 def test_an_agent_reaches_the_job_slots_by_name_and_no_other_secret(verb: str) -> None:
     rules = build_agent_role()["rules"]
     for slot in (1, 512, 1024):
@@ -81,8 +81,8 @@ def test_an_agent_reaches_the_job_slots_by_name_and_no_other_secret(verb: str) -
         assert not is_allowed(Right(verb, "", "secrets", name), rules)
 
 
-@pytest.mark.parametrize("verb", ["get", "list", "watch", "update", "deletecollection"])
-def test_an_agent_never_reads_or_replaces_secrets(verb: str) -> None:
+@pytest.mark.parametrize("verb", ["list", "watch", "update", "deletecollection"])
+def test_an_agent_never_lists_watches_or_replaces_secrets(verb: str) -> None:
     assert not is_allowed(Right(verb, "", "secrets", SLOT), build_agent_role()["rules"])
 
 

@@ -1,0 +1,237 @@
+"""What an agent may put into the Secrets and pods that its rights let it write."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from actions_gateway.agent.jobs.pod import WorkerOrder, WorkerSite, build_worker_pod
+from actions_gateway.api import labels
+from actions_gateway.api.gateway import SecurityProfile
+from actions_gateway.api.names import AGENT_POD_POLICY, AGENT_SECRET_POLICY, WORKER
+from actions_gateway.api.runnergroup import RunnerGroupSpec
+from actions_gateway.kube.client import KubeClient, Manifest
+from actions_gateway.kube.resources import PODS, SECRETS, SERVICEACCOUNTS
+from gateway_sandbox.controlplane.server import ControlPlane
+from support.aio import run
+from support.installed import Callers, callers, refusal
+
+BY_AGENT = {labels.MANAGED_BY: labels.BY_AGENT}
+Act = Callable[[KubeClient, str, Callers], Awaitable[None]]
+
+
+def as_agent(installed: ControlPlane, act: Act, **marks: str) -> None:
+    async def main() -> None:
+        async with callers(installed) as as_, as_.namespace(**marks) as namespace, as_.agent(namespace) as agent:
+            await as_.admin.create(SERVICEACCOUNTS, {"metadata": {"name": WORKER, "namespace": namespace}})
+            await act(agent, namespace, as_)
+
+    run(main())
+
+
+# -- Secrets ---------------------------------------------------------------------------------------------------------
+
+
+def secret(namespace: str, **changes: Any) -> Manifest:
+    """The Secret of a job."""
+    metadata = {"name": "job-0001", "namespace": namespace, "labels": BY_AGENT} | changes.pop("metadata", {})
+    return {"metadata": metadata, "type": "Opaque", "data": {"state": "e30="}, **changes}
+
+
+SECRETS_REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "a ServiceAccount's token": (
+        {
+            "type": "kubernetes.io/service-account-token",
+            "metadata": {"annotations": {"kubernetes.io/service-account.name": "default"}},
+        },
+        "type: an agent's Secrets are Opaque",
+    ),
+    "a type of its own": ({"type": "example.com/mine"}, "type: an agent's Secrets are Opaque"),
+    "no slot": ({"metadata": {"name": "github-app-v1"}}, "are named job-0001 to job-1024"),
+    "slot 0": ({"metadata": {"name": "job-0000"}}, "are named job-0001 to job-1024"),
+    "a slot too many": ({"metadata": {"name": "job-1025"}}, "are named job-0001 to job-1024"),
+    "a longer name": ({"metadata": {"name": "job-00010"}}, "are named job-0001 to job-1024"),
+    "no label": ({"metadata": {"labels": {}}}, f"carry {labels.MANAGED_BY}={labels.BY_AGENT}"),
+}
+
+
+@pytest.mark.parametrize("case", SECRETS_REFUSED)
+def test_an_agent_makes_no_secret_with(case: str, installed: ControlPlane) -> None:
+    changes, message = SECRETS_REFUSED[case]
+
+    async def act(agent: KubeClient, namespace: str, _: Callers) -> None:
+        metadata = dict(changes.get("metadata", {}))
+        said = await refusal(agent.create(SECRETS, secret(namespace, **{**changes, "metadata": metadata})))
+        assert f"'{AGENT_SECRET_POLICY}'" in said
+        assert message in said
+
+    as_agent(installed, act)
+
+
+@pytest.mark.parametrize("name", ["job-0001", "job-0999", "job-1000", "job-1024"])
+def test_an_agent_makes_fills_and_deletes_the_secret_of_a_job(name: str, installed: ControlPlane) -> None:
+    async def act(agent: KubeClient, namespace: str, _: Callers) -> None:
+        await agent.create(SECRETS, secret(namespace, metadata={"name": name}))
+        await agent.patch(SECRETS, name, {"data": {"payload": "e30="}}, namespace=namespace)
+        await agent.delete(SECRETS, name, namespace=namespace)
+
+    as_agent(installed, act)
+
+
+def test_an_agent_neither_changes_nor_deletes_a_tenants_own_secret_that_is_named_like_a_slot(
+    installed: ControlPlane,
+) -> None:
+    async def act(agent: KubeClient, namespace: str, as_: Callers) -> None:
+        await as_.admin.create(SECRETS, secret(namespace, metadata={"labels": {"team": "a"}}))
+        for change in ({"data": {"payload": "e30="}}, {"metadata": {"labels": BY_AGENT}}):
+            said = await refusal(agent.patch(SECRETS, "job-0001", change, namespace=namespace))
+            assert "changes and deletes only Secrets with the label" in said or "Secrets carry" in said
+        said = await refusal(agent.delete(SECRETS, "job-0001", namespace=namespace))
+        assert "an agent changes and deletes only Secrets with the label" in said
+
+    as_agent(installed, act)
+
+
+def test_an_agent_cannot_take_its_label_from_a_secret(installed: ControlPlane) -> None:
+    async def act(agent: KubeClient, namespace: str, _: Callers) -> None:
+        await agent.create(SECRETS, secret(namespace))
+        relabel = {"metadata": {"labels": {labels.MANAGED_BY: "somebody"}}}
+        assert "Secrets carry" in await refusal(agent.patch(SECRETS, "job-0001", relabel, namespace=namespace))
+
+    as_agent(installed, act)
+
+
+# -- pods ------------------------------------------------------------------------------------------------------------
+
+
+def worker(namespace: str, profile: SecurityProfile = SecurityProfile.BASELINE) -> Manifest:
+    """A worker's pod as the agent makes it."""
+    order = WorkerOrder(
+        name="runner-ci-cpu-1",
+        group="ci-cpu",
+        group_uid="1",
+        slot="job-0001",
+        slot_uid="2",
+        priority_class=None,
+        annotations={},
+    )
+    site = WorkerSite(namespace, "controller:test", "runner:test", WORKER, profile)
+    return build_worker_pod(order, RunnerGroupSpec(runner_labels=["self-hosted"]), site)
+
+
+def with_container_context(spec: Manifest, **context: Any) -> None:
+    spec["containers"][0]["securityContext"] = context
+
+
+def with_volume(spec: Manifest, **volume: Any) -> None:
+    spec["volumes"].append({"name": "more", **volume})
+
+
+PODS_REFUSED: dict[str, tuple[Callable[[Manifest], object], str]] = {
+    "another account": (
+        lambda pod: pod["spec"].update(serviceAccountName="default"),
+        "spec.serviceAccountName: an agent's pods run as actions-gateway-worker",
+    ),
+    "its own account": (
+        lambda pod: pod["spec"].update(serviceAccountName="actions-gateway-controller"),
+        "spec.serviceAccountName: an agent's pods run as actions-gateway-worker",
+    ),
+    "a token": (
+        lambda pod: pod["spec"].update(automountServiceAccountToken=True),
+        "spec.automountServiceAccountToken: an agent's pods get no token",
+    ),
+    "a token by default": (
+        lambda pod: pod["spec"].pop("automountServiceAccountToken"),
+        "spec.automountServiceAccountToken: an agent's pods get no token",
+    ),
+    "no mark of an agent": (
+        lambda pod: pod["metadata"]["labels"].pop(labels.MANAGED_BY),
+        f"metadata.labels: an agent's pods carry {labels.MANAGED_BY}={labels.BY_AGENT}",
+    ),
+    "no label that its network policy selects by": (
+        lambda pod: pod["metadata"]["labels"].pop(labels.COMPONENT),
+        "metadata.labels: an agent's pods carry actions-gateway/component=workload",
+    ),
+    "the agent's label, which opens the API server": (
+        lambda pod: pod["metadata"]["labels"].update(app="actions-gateway-controller"),
+        "metadata.labels: an agent's pods have no labels but",
+    ),
+    "the node's network": (lambda pod: pod["spec"].update(hostNetwork=True), "spec.hostNetwork"),
+    "the node's processes": (lambda pod: pod["spec"].update(hostPID=True), "spec.hostPID"),
+    "the node's memory": (lambda pod: pod["spec"].update(hostIPC=True), "spec.hostIPC"),
+    "the node's files": (lambda pod: with_volume(pod["spec"], hostPath={"path": "/"}), "spec.volumes: hostPath"),
+    "privileges": (
+        lambda pod: with_container_context(pod["spec"], privileged=True),
+        "spec.containers: a privileged container needs the security profile privileged",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PODS_REFUSED)
+def test_an_agent_makes_no_pod_with(case: str, installed: ControlPlane) -> None:
+    change, message = PODS_REFUSED[case]
+
+    async def act(agent: KubeClient, namespace: str, _: Callers) -> None:
+        pod = worker(namespace)
+        change(pod)
+        said = await refusal(agent.create(PODS, pod, dry_run=True))
+        assert f"'{AGENT_POD_POLICY}'" in said
+        assert message in said
+
+    as_agent(installed, act)
+
+
+def test_an_agent_makes_informs_and_deletes_a_worker(installed: ControlPlane) -> None:
+    async def act(agent: KubeClient, namespace: str, _: Callers) -> None:
+        pod = await agent.create(PODS, worker(namespace))
+        notice = {"metadata": {"annotations": {labels.CANCELLATION: "2026-01-05T08:00:00Z"}}}
+        await agent.patch(PODS, pod["metadata"]["name"], notice, namespace=namespace)
+        await agent.delete(PODS, pod["metadata"]["name"], namespace=namespace)
+
+    as_agent(installed, act)
+
+
+def test_privileged_workers_go_where_the_platform_allows_them(installed: ControlPlane) -> None:
+    async def act(agent: KubeClient, namespace: str, _: Callers) -> None:
+        pod = worker(namespace, SecurityProfile.PRIVILEGED)
+        with_container_context(pod["spec"], privileged=True)
+        await agent.create(PODS, pod, dry_run=True)
+
+    as_agent(installed, act, privileged="allowed")
+
+
+POD_CHANGES: dict[str, Manifest] = {
+    "another annotation": {"metadata": {"annotations": {labels.JOB_SLOT: "job-0002"}}},
+    "an annotation taken away": {"metadata": {"annotations": {labels.JOB_SLOT: None}}},
+    "a label": {"metadata": {"labels": {"app": "actions-gateway-controller"}}},
+    "a finalizer": {"metadata": {"finalizers": ["example.com/hold"]}},
+    "the deadline": {"spec": {"activeDeadlineSeconds": 5}},
+}
+
+
+@pytest.mark.parametrize("case", POD_CHANGES)
+def test_of_a_worker_an_agent_does_not_change(case: str, installed: ControlPlane) -> None:
+    async def act(agent: KubeClient, namespace: str, _: Callers) -> None:
+        pod = await agent.create(PODS, worker(namespace))
+        patch = agent.patch(PODS, pod["metadata"]["name"], POD_CHANGES[case], namespace=namespace)
+        said = await refusal(patch)
+        assert f"'{AGENT_POD_POLICY}'" in said
+        assert f"an agent changes nothing of a pod but its annotation {labels.CANCELLATION}" in said
+
+    as_agent(installed, act)
+
+
+def test_an_agent_leaves_a_tenants_other_pods_alone(installed: ControlPlane) -> None:
+    async def act(agent: KubeClient, namespace: str, as_: Callers) -> None:
+        pod = {
+            "metadata": {"name": "database", "namespace": namespace},
+            "spec": {"containers": [{"name": "main", "image": "postgres"}], "serviceAccountName": WORKER},
+        }
+        await as_.admin.create(PODS, pod)
+        said = await refusal(agent.delete(PODS, "database", namespace=namespace))
+        assert "an agent changes and deletes only pods with the label" in said
+        notice = {"metadata": {"annotations": {labels.CANCELLATION: ""}}}
+        said = await refusal(agent.patch(PODS, "database", notice, namespace=namespace))
+        assert "an agent" in said
+
+    as_agent(installed, act)

@@ -1,0 +1,12 @@
+"""kubectl as a person runs it, against a server of the test's."""
+
+import asyncio
+from pathlib import Path
+
+from support.commands import Answer, run_command
+from support.components import require_kubectl
+
+
+async def kubectl(kubeconfig: str | Path, *words: str) -> Answer:
+    """Runs one command to its end while the test's own loop goes on."""
+    return await asyncio.to_thread(run_command, require_kubectl(), *words, KUBECONFIG=str(kubeconfig))
