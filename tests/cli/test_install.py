@@ -246,8 +246,9 @@ def test_an_object_that_helm_keeps_is_the_upstream_projects(install: Install) ->
         (errors.Unauthorized("Unauthorized", status=401), 4, "does not accept the kubeconfig's credentials"),
         (errors.ServerError("etcd is away", status=500), 3, "etcd is away"),
         (errors.Forbidden('User "eve" cannot get resource "x"', status=403), 2, "`gw check --pre` names every right"),
+        (errors.TooManyRequests("try again later", status=429), 3, "try again later"),
     ],
-    ids=["unreachable", "rejected", "broken", "forbidden"],
+    ids=["unreachable", "rejected", "broken", "forbidden", "throttled"],
 )
 def test_a_cluster_that_does_not_answer(install: Install, refusal: errors.KubeError, code: int, said: str) -> None:
     install.gw.cluster.refusals["*", "*"] = refusal
@@ -276,6 +277,16 @@ def test_a_refusal_halfway_names_what_was_written_and_that_it_may_be_repeated(in
     assert again.code == 0, again
     changed = [entry["kind"] for entry in json.loads(again.out)["objects"] if entry["action"] != "unchanged"]
     assert changed == ["Deployment"]
+
+
+def test_a_type_that_the_server_does_not_serve_is_named(install: Install) -> None:
+    refusal = errors.NotFound("the server does not serve validatingadmissionpolicies", status=404)
+    install.gw.cluster.refusals["apply", "validatingadmissionpolicies"] = refusal
+    answer = install("--yes")
+    assert answer.code == 2, answer
+    assert "does not serve validatingadmissionpolicies" in answer.err
+    assert "gw sandbox up --cluster real" in answer.err
+    assert install.wrote_nothing()
 
 
 def test_a_definition_that_never_comes_into_force_is_exit_5(install: Install) -> None:

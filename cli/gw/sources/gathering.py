@@ -52,7 +52,7 @@ async def gather_facts(cluster: Cluster, namespace: str | None, needs: Collectio
         Need.RIGHTS: _Reader("rights", "ask for your rights", lambda: gather_rights(cluster)),
         Need.POLICIES: _Reader("policies", "read the admission policies", lambda: gather_policies(cluster)),
         Need.POD_SECURITY: _Reader("pod_security", "try Pod Security", lambda: gather_pod_security(cluster)),
-        Need.NETWORK: _Reader("network", "list daemonsets", lambda: gather_network(cluster)),
+        Need.NETWORK: _Reader("network", "list daemonsets", lambda: gather_network(cluster), ""),
         Need.METRICS: _Reader("metrics", "ask for the metrics API", lambda: gather_metrics(cluster)),
         Need.PLACE: _Reader("place", "read what stands in the way", lambda: gather_place(cluster)),
     }
@@ -124,13 +124,15 @@ class _Reader:
     field: str
     doing: str
     gather: Callable[[], Awaitable[Any]]
+    unserved_step: str = NOT_INSTALLED_STEP
+    """What to do when the cluster does not serve the type; empty when an installation would not bring it."""
 
 
 async def _fact(reader: _Reader) -> Known[Any] | Missing:
     try:
         return Known(await reader.gather())
     except errors.NotFound:
-        return Missing(f"could not {reader.doing}: this cluster does not serve that type", NOT_INSTALLED_STEP)
+        return Missing(f"could not {reader.doing}: this cluster does not serve that type", reader.unserved_step)
     except errors.KubeError as problem:
         error = explain(problem, reader.doing)
         return Missing(

@@ -26,6 +26,11 @@ def refusal(problem: errors.KubeError, what: str) -> GwError:
             return explain(problem, what, writes=True)
         case errors.Forbidden():
             return Refused(f"could not {what}: {one_line(problem.message)}", RIGHTS_STEP)
+        case errors.NotFound():
+            return Refused(
+                f"could not {what}: {one_line(problem.message)}",
+                "An installation needs that type. Of the sandboxes, `gw sandbox up --cluster real` serves them all.",
+            )
         case errors.Conflict():
             return Refused(
                 f"could not {what}: {one_line(problem.message)}",
