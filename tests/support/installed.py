@@ -11,6 +11,7 @@ from actions_gateway.api import labels
 from actions_gateway.api.names import AGENT, AGENT_CLUSTER_ROLE, MANAGER, MANAGER_NAMESPACE
 from actions_gateway.installation.manifests import installation_manifests
 from actions_gateway.kube.client import KubeClient, connect
+from actions_gateway.kube.configuration import load_configuration
 from actions_gateway.kube.errors import Conflict, Forbidden, Invalid, KubeError, NotFound
 from actions_gateway.kube.resources import (
     ACTIONSGATEWAYS,
@@ -89,12 +90,14 @@ class Callers:
             yield client
 
     @asynccontextmanager
-    async def account(self, name: str, namespace: str) -> AsyncIterator[KubeClient]:
+    async def account(
+        self, name: str, namespace: str, *, client_type: type[KubeClient] = KubeClient
+    ) -> AsyncIterator[KubeClient]:
         """A ServiceAccount, by a token that the API server issued."""
         token = await self.admin.create_token(name, namespace)
         path = self.plane.folder / f"account-{namespace}-{name}.kubeconfig"
         write_kubeconfig(path, url=self.plane.url, ca_path=self.plane.certificates.ca_path, user={"token": token})
-        async with connect(path) as client:
+        async with client_type(await load_configuration(path)) as client:
             yield client
 
     def manager(self) -> AbstractAsyncContextManager[KubeClient]:

@@ -49,3 +49,14 @@ def _gives(rule: dict[str, Any], right: Right) -> bool:
         and right.resource in rule["resources"]
         and (not names or right.name in names)
     )
+
+
+def granted(rules: list[dict[str, Any]]) -> set[tuple[str, str, str]]:
+    """Every verb on every resource that the rules name, whatever the object's name: (verb, group, resource)."""
+    return {
+        (verb, group, resource)
+        for rule in rules
+        for verb in rule["verbs"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }

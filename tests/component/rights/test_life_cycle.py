@@ -1,0 +1,317 @@
+"""A gateway's whole life with nothing but the real rights: no request is refused, and no right is left unused."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from actions_gateway.api import labels
+from actions_gateway.api.names import AGENT, MANAGER, MANAGER_NAMESPACE, WORKLOAD_POLICY
+from actions_gateway.installation.rights import (
+    MANAGER_CHILDREN,
+    build_agent_role,
+    build_leader_role,
+    build_manager_role,
+)
+from actions_gateway.kube.client import Manifest
+from actions_gateway.kube.errors import NotFound
+from actions_gateway.kube.resources import (
+    ACTIONSGATEWAYS,
+    DEPLOYMENTS,
+    EVENTS,
+    NETWORKPOLICIES,
+    PODS,
+    ROLEBINDINGS,
+    RUNNERGROUPS,
+    SECRETS,
+    SERVICEACCOUNTS,
+    Resource,
+)
+from gateway_sandbox.controlplane.server import ControlPlane
+from support.aio import run
+from support.audit import ACCOUNT, Request, requests_of
+from support.installed import gateway_in
+from support.pod_player import Gate
+from support.rights import granted, is_allowed
+
+from .site import APP_SECRET, ForgetfulClient, Site, site
+
+ANSWERED_WITHOUT_A_REQUEST = {
+    # An apply that creates is one PATCH and two rights.
+    *(("create", group, plural) for group, plural in MANAGER_CHILDREN),
+    # Asked for by admission: for a binding to a role, and for an owner reference that blocks the owner's deletion.
+    ("bind", "rbac.authorization.k8s.io", "clusterroles"),
+    ("update", "actions-gateway.github.com", "actionsgateways/finalizers"),
+}
+"""Rights that no audit event tells of; `test_hidden_rights` proves each of them."""
+
+CPU, GPU = ("self-hosted", "cpu"), ("self-hosted", "gpu")
+KINDS: tuple[tuple[Resource, str, Manifest, Callable[[Manifest], bool]], ...] = (
+    (
+        SERVICEACCOUNTS,
+        AGENT,
+        {"automountServiceAccountToken": True},
+        lambda found: found["automountServiceAccountToken"] is False,
+    ),
+    (ROLEBINDINGS, AGENT, {"subjects": []}, lambda found: len(found.get("subjects") or []) == 1),
+    (
+        NETWORKPOLICIES,
+        WORKLOAD_POLICY,
+        {"spec": {"ingress": [{}]}},
+        lambda found: not found["spec"].get("ingress"),
+    ),
+    (
+        DEPLOYMENTS,
+        AGENT,
+        {"spec": {"strategy": {"type": "RollingUpdate"}}},
+        lambda found: found["spec"]["strategy"]["type"] == "Recreate",
+    ),
+    (RUNNERGROUPS, "ci-cpu", {"spec": {"maxWorkers": 9}}, lambda found: "maxWorkers" not in found["spec"]),
+)
+"""Each child kind with a change that the manager undoes, and how that shows."""
+
+
+class Life:
+    """The stations of one gateway in one namespace."""
+
+    def __init__(self, place: Site, namespace: str) -> None:
+        self._site = place
+        self._as = place.as_
+        self._namespace = namespace
+
+    async def live(self) -> None:
+        """From the first write to the last trace."""
+        async with self._site.workers(self._namespace) as player:
+            await self._begin()
+            await self._run_jobs(4, CPU)
+            gate = player.ending = Gate()
+            await self._cancel_a_job(gate)
+            await self._run_jobs(1, CPU)
+            await self._refuse_a_pod()
+            await self._scale()
+            for kind in KINDS:
+                await self._drift(*kind)
+            await self._plant_strangers()
+            await self._rotate()
+            await self._run_jobs(1, CPU)
+            await self._prune()
+            await self._delete()
+
+    async def _begin(self) -> None:
+        await self._site.furnish(self._namespace)
+        # Ended pods go at once, so that their removal is part of the story.
+        groups = [
+            {"name": "cpu", "runnerLabels": list(CPU), "completedPodTTL": "0s"},
+            {"name": "gpu", "runnerLabels": list(GPU), "completedPodTTL": "0s", "pendingPodDeadline": "1s"},
+        ]
+        reference = {"name": "github-ca"}
+        manifest = gateway_in(self._namespace, gitHubURL=self._site.url, caBundleRef=reference, runnerGroups=groups)
+        await self._as.gateway(manifest)
+        await self._site.until_ready(self._namespace)
+
+    async def _run_jobs(self, count: int, wanted: tuple[str, ...]) -> None:
+        core = self._site.simulator.core
+        jobs = [core.enqueue(wanted, name=f"job {number}") for number in range(count)]
+        await self._site.until_done(jobs)
+        assert {job.conclusion for job in jobs} == {"success"}
+        await self._until_no(PODS, labels.RUNNER_GROUP)
+        await self._until_no(SECRETS, labels.RUNNER_GROUP)
+
+    async def _cancel_a_job(self, gate: Gate) -> None:
+        job = self._site.simulator.core.enqueue(CPU, name="to be cancelled")
+        (pod,) = await self._until_some(PODS, labels.RUNNER_GROUP)
+        await self._as.until(PODS, pod["metadata"]["name"], self._namespace, lambda found: _phase(found) == "Running")
+        self._site.simulator.core.cancel(job.run)
+        await self._as.until(PODS, pod["metadata"]["name"], self._namespace, _is_told_of_its_cancellation)
+        gate.open()
+        await self._site.until_done([job])
+        await self._until_no(PODS, labels.RUNNER_GROUP)
+
+    async def _refuse_a_pod(self) -> None:
+        """A template that the API server refuses: the job waits until its deadline, and is withdrawn."""
+        await self._change_group(1, podTemplate={"spec": {"nodeSelector": {"not a key": "x"}}})
+        await self._as.until(RUNNERGROUPS, "ci-gpu", self._namespace, lambda found: "podTemplate" in found["spec"])
+        job = self._site.simulator.core.enqueue(GPU, name="not to be started")
+        await self._until_event("WorkerPodCreateFailed", is_series=True)
+        await self._until_some(SECRETS, labels.RUNNER_GROUP)
+        await self._until_no(SECRETS, labels.RUNNER_GROUP)
+        self._site.simulator.core.conclude(job, "cancelled")
+
+    async def _scale(self) -> None:
+        await self._change_group(0, maxListeners=5)
+        await self._as.until(RUNNERGROUPS, "ci-cpu", self._namespace, lambda found: found["spec"]["maxListeners"] == 5)
+        await self._run_jobs(6, CPU)
+
+    async def _drift(
+        self, resource: Resource, name: str, change: Manifest, is_undone: Callable[[Manifest], bool]
+    ) -> None:
+        """Changed by an administrator, then deleted: it comes back both times."""
+        await self._as.admin.patch(resource, name, change, namespace=self._namespace)
+        found = await self._as.until(resource, name, self._namespace, is_undone)
+        uid = found["metadata"]["uid"]
+        await self._as.admin.delete(resource, name, namespace=self._namespace, uid=uid)
+        await self._as.until(resource, name, self._namespace, lambda again: again["metadata"]["uid"] != uid)
+        if resource == ROLEBINDINGS:
+            await self._put_another_binding(name)
+        await self._site.until_ready(self._namespace)
+
+    async def _put_another_binding(self, name: str) -> None:
+        binding = await self._as.admin.get(ROLEBINDINGS, name, self._namespace)
+        metadata = {"name": name, "namespace": self._namespace, "labels": binding["metadata"]["labels"]}
+        forged = {**binding, "metadata": metadata, "roleRef": {**binding["roleRef"], "name": "edit"}}
+        await self._as.admin.delete(ROLEBINDINGS, name, namespace=self._namespace)
+        await self._as.until_admitted(lambda: self._replace(ROLEBINDINGS, name, forged))
+        await self._as.until(ROLEBINDINGS, name, self._namespace, lambda found: found["roleRef"] == binding["roleRef"])
+
+    async def _replace(self, resource: Resource, name: str, manifest: Manifest) -> None:
+        """Puts an object in the place of the manager's, which may be back already."""
+        try:
+            await self._as.admin.delete(resource, name, namespace=self._namespace)
+        except NotFound:
+            pass
+        await self._as.admin.apply(resource, manifest, field_manager="kubectl")
+
+    async def _plant_strangers(self) -> None:
+        """Children that the gateway does not ask for, as an earlier version might have left them."""
+        for resource, name, _, _ in KINDS:
+            if resource in (SERVICEACCOUNTS, NETWORKPOLICIES):
+                known = await self._as.admin.get(resource, name, self._namespace)
+                kept = {key: known["metadata"][key] for key in ("labels", "ownerReferences", "namespace")}
+                stranger = {**known, "metadata": {"name": "left-over", **kept}}
+                await self._as.admin.create(resource, stranger)
+                await self._as.until_gone(resource, "left-over", self._namespace)
+
+    async def _rotate(self) -> None:
+        """A broken key and a good one, each under a name of its own: the agent rolls twice."""
+        for name, key in (("github-app-v2", "no key"), ("github-app-v3", APP_SECRET["privateKey"])):
+            secret = {"metadata": {"name": name, "namespace": self._namespace}}
+            await self._as.admin.create(SECRETS, secret | {"stringData": APP_SECRET | {"privateKey": key}})
+            await self._patch_gateway({"gitHubAppRef": {"name": name}})
+            await self._site.until_ready(self._namespace, status="False")
+        await self._site.until_ready(self._namespace)
+        # Ready once more under the same words makes the event a series.
+        await self._until_event("Ready", is_series=True)
+
+    async def _prune(self) -> None:
+        gateway = await self._as.admin.get(ACTIONSGATEWAYS, "ci", self._namespace)
+        await self._patch_gateway({"runnerGroups": gateway["spec"]["runnerGroups"][:1]})
+        await self._as.until_gone(RUNNERGROUPS, "ci-gpu", self._namespace)
+
+    async def _delete(self) -> None:
+        await self._as.admin.delete(ACTIONSGATEWAYS, "ci", namespace=self._namespace)
+        for resource, name, _, _ in KINDS:
+            await self._as.until_gone(resource, name, self._namespace)
+
+    # -- parts
+
+    async def _change_group(self, number: int, **fields: Any) -> None:
+        gateway = await self._as.admin.get(ACTIONSGATEWAYS, "ci", self._namespace)
+        groups = gateway["spec"]["runnerGroups"]
+        groups[number] |= fields
+        await self._patch_gateway({"runnerGroups": groups})
+
+    async def _patch_gateway(self, spec: Manifest) -> None:
+        await self._as.admin.patch(ACTIONSGATEWAYS, "ci", {"spec": spec}, namespace=self._namespace)
+
+    async def _until_some(self, resource: Resource, selector: str) -> list[Manifest]:
+        return await self._until_list(resource, selector, bool)
+
+    async def _until_no(self, resource: Resource, selector: str) -> None:
+        await self._until_list(resource, selector, lambda found: not found)
+
+    async def _until_list(
+        self, resource: Resource, selector: str, holds: Callable[[list[Manifest]], bool]
+    ) -> list[Manifest]:
+        while True:
+            found = (await self._as.admin.list(resource, self._namespace, label_selector=selector)).items
+            if holds(found):
+                return found
+            await asyncio.sleep(0.02)
+
+    async def _until_event(self, reason: str, *, is_series: bool) -> None:
+        def holds(found: list[Manifest]) -> bool:
+            return any(event["reason"] == reason and bool(event.get("series")) == is_series for event in found)
+
+        await self._until_list(EVENTS, "", holds)
+
+
+def _phase(pod: Manifest) -> str:
+    return str((pod.get("status") or {}).get("phase"))
+
+
+def _is_told_of_its_cancellation(pod: Manifest) -> bool:
+    return bool(pod["metadata"]["annotations"].get(labels.CANCELLATION))
+
+
+@pytest.fixture(scope="module")
+def asked(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Request]]:
+    """What manager and agent asked for in a whole life, by component."""
+    folder = tmp_path_factory.mktemp("life")
+
+    async def main() -> dict[str, list[Request]]:
+        async with (
+            site(plane, folder, agent_client=ForgetfulClient) as place,
+            place.as_.namespace() as namespace,
+        ):
+            users = {
+                "manager": f"{ACCOUNT}{MANAGER_NAMESPACE}:{MANAGER}",
+                "agent": f"{ACCOUNT}{namespace}:{AGENT}",
+            }
+            async with place.running():
+                await Life(place, namespace).live()
+            return await _once_watches_have_ended(plane, users)
+
+    return run(main(), timeout_seconds=180)
+
+
+async def _once_watches_have_ended(plane: ControlPlane, users: dict[str, str]) -> dict[str, list[Request]]:
+    """A watch enters the log when the server has noticed that its client is gone."""
+    while True:
+        found = {component: requests_of(plane.audit_log, user) for component, user in users.items()}
+        lists, watches = (
+            {
+                (request.right.group, request.right.resource)
+                for every in found.values()
+                for request in every
+                if request.right.verb == verb
+            }
+            for verb in ("list", "watch")
+        )
+        if lists == watches:
+            return found
+        await asyncio.sleep(0.05)
+
+
+RULES = {
+    "manager": build_manager_role()["rules"] + build_leader_role()["rules"],
+    "agent": build_agent_role()["rules"],
+}
+
+
+@pytest.mark.parametrize("component", RULES)
+def test_a_whole_life_passes_without_one_refusal(component: str, asked: dict[str, list[Request]]) -> None:
+    assert len(asked[component]) > 20
+    assert [request for request in asked[component] if request.code in (401, 403)] == []
+
+
+@pytest.mark.parametrize("component", RULES)
+def test_no_granted_verb_is_left_unused(component: str, asked: dict[str, list[Request]]) -> None:
+    used = {(request.right.verb, request.right.group, request.right.resource) for request in asked[component]}
+    assert granted(RULES[component]) - used - ANSWERED_WITHOUT_A_REQUEST == set()
+
+
+@pytest.mark.parametrize("component", RULES)
+def test_every_request_is_one_that_our_own_reading_of_the_rules_allows(
+    component: str, asked: dict[str, list[Request]]
+) -> None:
+    rights = {request.right for request in asked[component]}
+    assert [right for right in sorted(rights) if not is_allowed(right, RULES[component])] == []
+
+
+def test_an_agent_asks_for_nothing_outside_its_namespace(asked: dict[str, list[Request]]) -> None:
+    assert len({request.namespace for request in asked["agent"]}) == 1
+
+
+def test_the_manager_never_asks_for_a_secret(asked: dict[str, list[Request]]) -> None:
+    assert [request for request in asked["manager"] if "secrets" in request.right.resource] == []
