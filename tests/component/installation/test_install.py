@@ -171,3 +171,27 @@ def test_monitoring_comes_with_its_types_and_goes_when_it_is_unwanted(world: Wor
 
 def _parts(identity: Identity) -> tuple[str, str, str]:
     return identity.kind, identity.name, identity.namespace
+
+
+def test_a_cluster_administrator_upgrades_and_removes_past_the_policies_that_an_installation_brings(
+    world: World, gw: Gw
+) -> None:
+    rbac = "rbac.authorization.k8s.io"
+    world.put(
+        {
+            "apiVersion": f"{rbac}/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": "administrator-of-the-test"},
+            "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": "cluster-admin"},
+            "subjects": [{"apiGroup": rbac, "kind": "User", "name": "administrator"}],
+        }
+    )
+    administrator = world.plane.kubeconfig_for("administrator")
+    assert gw("check", "--pre", "--check", "install.rights", kubeconfig=administrator).code == 0
+    assert gw(*INSTALL, kubeconfig=administrator).code == 0
+    upgrade = gw("install", "--controller-image", OTHER_IMAGE, "--yes", kubeconfig=administrator)
+    assert upgrade.code == 0, upgrade
+    name = world.plane.url.removeprefix("https://")
+    removal = gw("uninstall", "--yes", "--confirm", name, kubeconfig=administrator)
+    assert removal.code == 0, removal
+    assert world.ours() == {}
