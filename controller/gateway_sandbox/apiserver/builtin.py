@@ -5,7 +5,7 @@ import re
 from importlib.resources import files
 from typing import Any
 
-from gateway_sandbox.apiserver.cells import NAME_AND_AGE, builtin_columns
+from gateway_sandbox.apiserver.cells import NAME_AND_CREATION, builtin_columns
 from gateway_sandbox.apiserver.kinds import Column, Json, Kind, ScalePaths
 from gateway_sandbox.apiserver.schema import Node, compile_schema
 
@@ -84,7 +84,7 @@ class BuiltinTypes:
             schema={"$ref": REF + name},
             singular=kind.lower(),
             list_kind=f"{kind}List",
-            columns=columns.get(kind, NAME_AND_AGE),
+            columns=columns.get(kind, NAME_AND_CREATION),
             scale=_SCALE if "scale" in lists.get("subresources", ()) else None,
             counts_generation="generation" in flags,
             needs_version_on_put="conditional" in flags,

@@ -20,14 +20,12 @@ _COLUMN = re.compile(r"^(?P<name>[^=]+)=(?P<cell>\S+)(?: \?(?P<absent>\S*))?(?P<
 
 def custom_columns(definitions: Iterable[Json]) -> tuple[Column, ...]:
     """The columns of a custom resource; without definitions NAME and AGE."""
-    return (_NAME, *(_custom(one) for one in definitions)) if definitions else NAME_AND_AGE
+    return (_NAME, *(_custom(one) for one in definitions or [_CUSTOM_AGE]))
 
 
 def _custom(definition: Json) -> Column:
-    path = definition["jsonPath"]
-    return Column(
-        definition["name"], definition["type"], lambda obj: read_path(obj, path), definition.get("priority", 0)
-    )
+    path, priority = definition["jsonPath"], definition.get("priority", 0)
+    return Column(definition["name"], definition["type"], lambda obj: read_path(obj, path), priority)
 
 
 def builtin_columns(text: str) -> tuple[Column, ...]:
@@ -41,7 +39,7 @@ def _builtin(text: str) -> Column:
     if match is None:
         return _AGE
     name, absent = match["name"], _NONE if match["absent"] is None else match["absent"]
-    kind = "name" if name == "Name" else "date" if name.endswith(" Seen") else "string"
+    kind = "name" if name == "Name" else "age" if name.endswith(" Seen") else "string"
     cell = _CELLS.get(match["cell"]) or _path(match["cell"], absent)
     return Column(name, kind, cell, 1 if match["wide"] else 0)
 
@@ -55,8 +53,9 @@ def _path(path: str, absent: str) -> Cell:
 
 
 _NAME = Column("Name", "name", lambda obj: obj["metadata"]["name"])
-_AGE = Column("Age", "date", lambda obj: obj["metadata"].get("creationTimestamp"))
-NAME_AND_AGE = (_NAME, _AGE)
+_AGE = Column("Age", "age", lambda obj: obj["metadata"].get("creationTimestamp"))
+_CUSTOM_AGE = {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}
+NAME_AND_CREATION = (_NAME, Column("Created At", "created", _AGE.cell))
 
 
 # -- the functions that builtin.types names --------------------------------------------------------------------------
@@ -112,6 +111,14 @@ def _of_template(field: str) -> Cell:
     return lambda obj: ",".join(one[field] for one in obj["spec"]["template"]["spec"]["containers"])
 
 
+def _subjects(kind: str) -> Cell:
+    def cell(binding: Json) -> str:
+        found = [one for one in binding.get("subjects") or () if one["kind"] == kind]
+        return ", ".join(f"{one.get('namespace', '')}/{one['name']}".lstrip("/") for one in found)
+
+    return cell
+
+
 def _targets(hpa: Json) -> str:
     """Every measured value is unknown, since there is no metrics API."""
     shown = []
@@ -143,7 +150,8 @@ _CELLS: dict[str, Cell] = {
     "service_ports": _service_ports,
     "service_selector": lambda service: render_selector({"matchLabels": service["spec"].get("selector")}) or _NONE,
     "data_count": lambda obj: len(obj.get("data") or ()) + len(obj.get("binaryData") or ()),
-    "secrets_count": lambda account: len(account.get("secrets") or ()),
+    "slice_ports": lambda obj: ",".join(str(one["port"]) for one in obj.get("ports") or ()) or "<unset>",
+    "slice_endpoints": lambda obj: ",".join(one["addresses"][0] for one in obj["endpoints"] or ()) or "<unset>",
     "last_seen": _first_of(".series.lastObservedTime", ".lastTimestamp", *_BORN[1:]),
     "first_seen": _first_of(*_BORN),
     "event_object": lambda event: (
@@ -163,4 +171,7 @@ _CELLS: dict[str, Cell] = {
     "scale_target": lambda hpa: "{kind}/{name}".format(**hpa["spec"]["scaleTargetRef"]),
     "targets": _targets,
     "role": lambda binding: "{kind}/{name}".format(**binding["roleRef"]),
+    "users": _subjects("User"),
+    "groups": _subjects("Group"),
+    "accounts": _subjects("ServiceAccount"),
 }

@@ -13,7 +13,7 @@ from gateway_sandbox.apiserver.admission import NAMESPACES, PRIORITY_CLASSES, SE
 from gateway_sandbox.apiserver.builtin import REF, BuiltinTypes
 from gateway_sandbox.apiserver.customresources import served_kinds
 from gateway_sandbox.apiserver.deletion import CRDS, Collector, Deleter
-from gateway_sandbox.apiserver.kinds import Registry
+from gateway_sandbox.apiserver.kinds import Json, Registry
 from gateway_sandbox.apiserver.store import Event, EventType, Storage, Store
 from gateway_sandbox.apiserver.writes import WriteOptions, Writer
 
@@ -43,12 +43,10 @@ def build_control_plane(clock: Clock, rng: random.Random, *, history_events: int
     writer, deleter = Writer(store, admission, clock, rng), Deleter(store, clock)
     plane = ControlPlane(types, registry, store, writer, deleter, Collector(store, registry, deleter))
     store.on_commit.append(partial(_follow, plane))
-    for name in _NAMESPACES:
-        plane.writer.create(registry.by_storage(NAMESPACES), "", {"metadata": {"name": name}}, _SYSTEM)
-    for name, value in _PRIORITIES:
-        plane.writer.create(
-            registry.by_storage(PRIORITY_CLASSES), "", {"metadata": {"name": name}, "value": value}, _SYSTEM
-        )
+    objects: list[tuple[Storage, Json]] = [(NAMESPACES, {"metadata": {"name": name}}) for name in _NAMESPACES]
+    objects += [(PRIORITY_CLASSES, {"metadata": {"name": name}, "value": value}) for name, value in _PRIORITIES]
+    for storage, body in objects:
+        plane.writer.create(registry.by_storage(storage), "", body, _SYSTEM)
     return plane
 
 

@@ -50,9 +50,7 @@ def encode(fields: FieldSet) -> Json:
 
 def decode(fields: Json) -> FieldSet:
     """The inverse of `encode`."""
-    return {
-        element: {} if element == _MEMBER else decode(sub) if sub else {_MEMBER: {}} for element, sub in fields.items()
-    }
+    return {name: {} if name == _MEMBER else decode(sub) if sub else {_MEMBER: {}} for name, sub in fields.items()}
 
 
 def render_paths(fields: FieldSet, prefix: str = "") -> Iterator[str]:

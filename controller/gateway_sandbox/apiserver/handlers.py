@@ -171,10 +171,9 @@ def _write_options(request: web.Request, target: Target) -> WriteOptions:
     query = request.query
     manager = query.get("fieldManager") or request.headers.get("User-Agent", "unknown").split("/")[0][:128]
     unknown_fields: Any = query.get("fieldValidation") or "Warn"
-    if unknown_fields not in get_args(UnknownFields):
-        raise statuses.invalid_request(
-            statuses.not_supported("fieldValidation", unknown_fields, get_args(UnknownFields))
-        )
+    allowed = get_args(UnknownFields)
+    if unknown_fields not in allowed:
+        raise statuses.invalid_request(statuses.not_supported("fieldValidation", unknown_fields, allowed))
     if query.get("force") and request.content_type != _APPLY_PATCH:
         raise statuses.invalid_request(statuses.forbidden_field("force", "may not be specified for non-apply patch"))
     dry_run, is_patch = _is_dry(query.get("dryRun")), request.method == "PATCH"

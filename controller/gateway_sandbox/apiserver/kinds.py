@@ -21,7 +21,11 @@ class ScalePaths:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a table; `cell` reads it from an object. `kind` date marks a timestamp to be shown as an age."""
+    """One column of a table; `cell` reads it from an object.
+
+    `kind` is the type that clients see, or name, created (a timestamp as it is) or age; age and date are timestamps
+    that are shown as ages.
+    """
 
     name: str
     kind: str

@@ -63,9 +63,8 @@ def strategic_merge_patch(node: Node, document: Json, patch: Any) -> Json:
     for name, order in patch.items():
         field = name.removeprefix(_ORDER)
         if name.startswith(_ORDER) and isinstance(merged.get(field), list):
-            merged[field] = _ordered(
-                _identity(node.child(field) or ANY), document.get(field) or [], merged[field], order
-            )
+            live = document.get(field) or []
+            merged[field] = _ordered(_identity(node.child(field) or ANY), live, merged[field], order)
     return merged
 
 

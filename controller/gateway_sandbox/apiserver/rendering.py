@@ -12,6 +12,9 @@ from gateway_sandbox.apiserver.kinds import Column, Json, Kind
 from gateway_sandbox.apiserver.statuses import left_out
 from gateway_sandbox.apiserver.store import Record, dump
 
+_SHOWN_KINDS = {"name": ("string", "name"), "age": ("string", ""), "created": ("date", "")}
+"""Type and format that clients see, where the kind of a column is not the type."""
+
 
 def wants_table(accept: str) -> bool:
     """Whether the first form of an Accept header that this server writes is a Table; raises ApiError 406."""
@@ -80,14 +83,14 @@ class Renderer:
 
 
 def _definition(column: Column) -> Json:
-    kind = ("string", "name") if column.kind == "name" else (column.kind, "")
+    kind = _SHOWN_KINDS.get(column.kind, (column.kind, ""))
     shown = {"name": column.name, "type": kind[0], "format": kind[1]}
     return shown | {"description": "", "priority": column.priority}
 
 
 def _cell(column: Column, obj: Json, now: datetime) -> Any:
     value = column.cell(obj)
-    if column.kind == "date":
+    if column.kind in ("age", "date"):
         return "<unknown>" if value is None else human_age((now - datetime.fromisoformat(value)).total_seconds())
     return dump(value).decode() if isinstance(value, dict | list) else value
 

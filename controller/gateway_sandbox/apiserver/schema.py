@@ -69,9 +69,8 @@ def compile_schema(schema: Json, resolve: Callable[[str], Node] | None = None, *
     # A position without a type takes anything: preserved fields, int-or-string.
     is_open = not schema.get("type") and not schema.get("properties")
     node = Node(schema, native=native and not is_open)
-    node.fields = {
-        name: compile_schema(sub, resolve, native=native) for name, sub in schema.get("properties", {}).items()
-    }
+    fields = schema.get("properties", {})
+    node.fields = {name: compile_schema(sub, resolve, native=native) for name, sub in fields.items()}
     extra = schema.get("additionalProperties")
     if isinstance(extra, dict):
         node.extra = compile_schema(extra, resolve, native=native)

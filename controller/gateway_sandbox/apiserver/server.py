@@ -7,6 +7,7 @@ paths but health and version.
 import asyncio
 import random
 import ssl
+from typing import Any
 
 import structlog
 from aiohttp import web
@@ -86,14 +87,11 @@ class ApiServer:
         """Listens; `url` is set afterwards. Raises OSError when the address is taken."""
         app = web.Application(client_max_size=_BODY_LIMIT_BYTES)
         app.router.add_route("*", "/{path:.*}", self._respond)
-        self._runner = web.AppRunner(
-            app, access_log=None, handler_cancellation=True, shutdown_timeout=_SHUTDOWN_SECONDS
-        )
+        options: dict[str, Any] = {"access_log": None, "handler_cancellation": True}
+        self._runner = web.AppRunner(app, shutdown_timeout=_SHUTDOWN_SECONDS, **options)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port, ssl_context=self._ssl_context)
-        await site.start()
-        bound = self._runner.addresses[0][1]
-        self.url = f"{'https' if self._ssl_context else 'http'}://{host}:{bound}"
+        await web.TCPSite(self._runner, host, port, ssl_context=self._ssl_context).start()
+        self.url = f"{'https' if self._ssl_context else 'http'}://{host}:{self._runner.addresses[0][1]}"
         self._background = asyncio.create_task(self._work(), name="apiserver-background")
 
     async def stop(self) -> None:
@@ -117,8 +115,8 @@ class ApiServer:
         except ApiError as refusal:
             return _refused(refusal)
         except web.HTTPRequestEntityTooLarge:
-            limit = f"limit is {_BODY_LIMIT_BYTES}"
-            return _refused(ApiError(413, "RequestEntityTooLarge", f"Request entity is too large: {limit}"))
+            text = f"Request entity is too large: limit is {_BODY_LIMIT_BYTES}"
+            return _refused(ApiError(413, "RequestEntityTooLarge", text))
         except (ConnectionError, asyncio.CancelledError):
             raise
         except Exception:

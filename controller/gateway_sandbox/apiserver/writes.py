@@ -83,8 +83,7 @@ class Writer:
         record = self._store.get(kind.storage, key)
         if record is None:
             raise statuses.not_found(kind, key[1])
-        changed = change(kind.to_served(record.copy()))
-        return self._save(kind, key, record, changed, options, is_applied=False)
+        return self._save(kind, key, record, change(kind.to_served(record.copy())), options, is_applied=False)
 
     def apply(self, kind: Kind, key: Key, config: Json, options: WriteOptions, *, force: bool) -> tuple[Record, bool]:
         """Server-side apply; returns the object and whether it is new."""
@@ -169,11 +168,7 @@ class Writer:
         try:
             conform(kind.node, obj, report)
         except statuses.ApiError as problem:
-            if options.is_patch:
-                fault = statuses.invalid_value("patch", "", problem.message)
-                raise statuses.invalid_request(fault) from problem
-            prefix = f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}'
-            raise statuses.bad_request(f"{prefix}: {problem.message}") from problem
+            raise _undecodable(kind, problem.message, options) from problem
         if report.unknown and options.unknown_fields != "Ignore":
             self._report_unknown(kind, report.unknown, options)
         self._check(kind, obj, report.causes)
@@ -181,15 +176,9 @@ class Writer:
 
     def _report_unknown(self, kind: Kind, unknown: list[str], options: WriteOptions) -> None:
         texts = [f'unknown field "{path}"' for path in unknown]
-        if options.unknown_fields == "Warn":
-            options.warnings.extend(texts)
-            return
-        text = "strict decoding error: " + ", ".join(texts)
-        if options.is_patch:
-            raise statuses.invalid_request(statuses.invalid_value("patch", "", text))
-        raise statuses.bad_request(
-            f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {text}'
-        )
+        if options.unknown_fields == "Strict":
+            raise _undecodable(kind, "strict decoding error: " + ", ".join(texts), options)
+        options.warnings.extend(texts)
 
     def _check(self, kind: Kind, obj: Json, faults: list[Any]) -> None:
         if faults:
@@ -209,11 +198,17 @@ class Writer:
             raise statuses.conflict(kind, name, text)
         version = sent.get("resourceVersion", "")
         if not version and kind.needs_version_on_put:
-            raise statuses.invalid(
-                kind, name, [statuses.invalid_value("metadata.resourceVersion", 0, "must be specified for an update")]
-            )
+            fault = statuses.invalid_value("metadata.resourceVersion", 0, "must be specified for an update")
+            raise statuses.invalid(kind, name, [fault])
         if version not in ("", "0", old["metadata"]["resourceVersion"]):
             raise statuses.conflict(kind, name)
+
+
+def _undecodable(kind: Kind, text: str, options: WriteOptions) -> statuses.ApiError:
+    """The refusal of a body, or of what a patch makes of the live object."""
+    if options.is_patch:
+        return statuses.invalid_request(statuses.invalid_value("patch", "", text))
+    return statuses.bad_request(f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {text}')
 
 
 def is_finished(kind: Kind, obj: Json) -> bool:
