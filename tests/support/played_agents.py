@@ -32,13 +32,14 @@ class OpenAccount(Protocol):
 
 
 class PlayedAgents:
-    """Runs the agent of every agent's pod for as long as the pod exists."""
+    """Runs the agent of every agent's pod for as long as the pod exists; pods of earlier tests are not looked at."""
 
     def __init__(self, client: KubeClient, open_account: OpenAccount, folder: Path) -> None:
         self._client = client
         self._open_account = open_account
         self._folder = folder
         self._agents: dict[str, asyncio.Task[None]] = {}
+        self.synced = asyncio.Event()
 
     async def run(self) -> None:
         """Plays until cancelled; an agent that dies ends it with its reason."""
@@ -54,7 +55,9 @@ class PlayedAgents:
         selector = f"{labels.APP}={AGENT}"
         changes = list_watch(self._client, PODS, clock=SystemClock(), rng=random.Random(2), label_selector=selector)
         async for change in changes:
-            if change.type is not ChangeType.SYNCED:
+            if change.type is ChangeType.SYNCED:
+                self.synced.set()
+            elif self.synced.is_set():
                 yield change.object, change.type is not ChangeType.DELETED
 
     async def _play(self, pod: Manifest) -> None:

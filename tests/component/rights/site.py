@@ -88,6 +88,7 @@ class Site:
                 run_manager(settings, client=client, clock=SystemClock(), rng=random.Random(1)), name="manager"
             )
             agents = tasks.create_task(self.agents.run(), name="agents")
+            await self.agents.synced.wait()
             yield
             await cancel_and_wait(agents)
             await cancel_and_wait(manager)

@@ -9,7 +9,6 @@ import pytest
 from actions_gateway.api import labels
 from actions_gateway.api.names import AGENT, MANAGER, MANAGER_NAMESPACE, WORKLOAD_POLICY
 from actions_gateway.installation.rights import (
-    MANAGER_CHILDREN,
     build_agent_role,
     build_leader_role,
     build_manager_role,
@@ -35,16 +34,8 @@ from support.installed import gateway_in
 from support.pod_player import Gate
 from support.rights import granted, is_allowed
 
+from .hidden import ANSWERED_WITHOUT_A_REQUEST
 from .site import APP_SECRET, ForgetfulClient, Site, site
-
-ANSWERED_WITHOUT_A_REQUEST = {
-    # An apply that creates is one PATCH and two rights.
-    *(("create", group, plural) for group, plural in MANAGER_CHILDREN),
-    # Asked for by admission: for a binding to a role, and for an owner reference that blocks the owner's deletion.
-    ("bind", "rbac.authorization.k8s.io", "clusterroles"),
-    ("update", "actions-gateway.github.com", "actionsgateways/finalizers"),
-}
-"""Rights that no audit event tells of; `test_hidden_rights` proves each of them."""
 
 CPU, GPU = ("self-hosted", "cpu"), ("self-hosted", "gpu")
 KINDS: tuple[tuple[Resource, str, Manifest, Callable[[Manifest], bool]], ...] = (
