@@ -44,8 +44,10 @@ NODE_RULES = (
 )
 """What the node loop asks for. It watches Secrets as a whole, which the Node authorizer would refuse."""
 
-# The log of who did what is for looking at, not for keeping.
-_AUDIT_FLAGS = ("--audit-log-maxsize=100", "--audit-log-maxbackup=1")
+OPTIONS = Options(
+    # The log of who did what is for looking at, not for keeping.
+    extra_flags=("--audit-log-maxsize=100", "--audit-log-maxbackup=1")
+)
 
 
 class RealBackend:
@@ -56,11 +58,13 @@ class RealBackend:
     # As in production: one leads, the other waits for the lease.
     manager_replicas = 2
 
-    def __init__(self, folder: Path, certificates: SandboxCertificates, clock: Clock) -> None:
+    def __init__(
+        self, folder: Path, certificates: SandboxCertificates, clock: Clock, options: Options = OPTIONS
+    ) -> None:
         """`folder` takes the control plane's files."""
         self._certificates = certificates
         self._clock = clock
-        self._plane = ControlPlane(folder, certificates, Options(extra_flags=_AUDIT_FLAGS))
+        self._plane = ControlPlane(folder, certificates, options)
 
     @property
     def url(self) -> str:

@@ -59,6 +59,8 @@ class Options:
     with_scheduler: bool = True
     extra_flags: tuple[str, ...] = ()
     """Further flags of kube-apiserver."""
+    controller_flags: tuple[str, ...] = ()
+    """Further flags of kube-controller-manager."""
 
 
 @dataclass(slots=True)
@@ -174,7 +176,7 @@ class ControlPlane:
         self._write_kubeconfig("kubeconfig", {"token": self.admin_token})
         if self.options.with_controllers:
             kubeconfig = self.kubeconfig_for("system:kube-controller-manager")
-            self._run(CONTROLLER_MANAGER, self._controller_flags(kubeconfig))
+            self._run(CONTROLLER_MANAGER, [*self._controller_flags(kubeconfig), *self.options.controller_flags])
         if self.options.with_scheduler:
             kubeconfig = self.kubeconfig_for("system:kube-scheduler")
             self._run(

@@ -42,6 +42,7 @@ class World:
     start_node: Callable[[str], tuple[Node, asyncio.Task[None]]]
     node: Node
     node_tasks: list[asyncio.Task[None]]
+    namespace: str = NAMESPACE
 
     async def add_node(self, name: str) -> None:
         """Starts another node; it ends with the cluster."""
@@ -50,18 +51,18 @@ class World:
         await node.ready.wait()
 
     async def create(self, resource: Resource, manifest: Manifest) -> Manifest:
-        return await self.client.create(resource, manifest, namespace=NAMESPACE)
+        return await self.client.create(resource, manifest, namespace=self.namespace)
 
     async def create_pod(self, name: str, script: str = "", **spec: Any) -> Manifest:
         """A pod whose container `main` runs `script`; `container` adds to the container, the rest to the spec."""
         container = {"name": "main", "image": "shell", "args": [script], **spec.pop("container", {})}
-        annotations = spec.pop("annotations", {})
+        marks = {field: spec.pop(field, {}) for field in ("annotations", "labels")}
         return await self.create(
             r.PODS,
             {
                 "apiVersion": "v1",
                 "kind": "Pod",
-                "metadata": {"name": name, "namespace": NAMESPACE, "annotations": annotations},
+                "metadata": {"name": name, "namespace": self.namespace, **marks},
                 "spec": {"containers": [container], "restartPolicy": "Never", **spec},
             },
         )
@@ -73,12 +74,12 @@ class World:
     async def until(self, resource: Resource, name: str, holds: Callable[[Manifest], object]) -> Manifest:
         """The object as soon as `holds` is true of it, seen by a watch."""
         field = f"metadata.name={name}"
-        listed = await self.client.list(resource, NAMESPACE, field_selector=field)
+        listed = await self.client.list(resource, self.namespace, field_selector=field)
         for item in listed.items:
             if holds(item):
                 return item
         version = listed.resource_version
-        async for event in self.client.watch(resource, NAMESPACE, resource_version=version, field_selector=field):
+        async for event in self.client.watch(resource, self.namespace, resource_version=version, field_selector=field):
             if event.type != "BOOKMARK" and holds(event.object):
                 return event.object
         raise AssertionError("the watch ended")
@@ -88,11 +89,11 @@ class World:
 
     async def until_gone(self, resource: Resource, name: str) -> None:
         """Waits until the object does not exist."""
-        listed = await self.client.list(resource, NAMESPACE, field_selector=f"metadata.name={name}")
+        listed = await self.client.list(resource, self.namespace, field_selector=f"metadata.name={name}")
         if not listed.items:
             return
         stream = self.client.watch(
-            resource, NAMESPACE, resource_version=listed.resource_version, field_selector=f"metadata.name={name}"
+            resource, self.namespace, resource_version=listed.resource_version, field_selector=f"metadata.name={name}"
         )
         async for event in stream:
             if event.type == "DELETED":
@@ -100,7 +101,7 @@ class World:
 
     async def logs(self, name: str, **query: str) -> str:
         """The answer to a log request as it is; raises KubeError with the kubelet's words."""
-        path = f"{r.PODS.path(NAMESPACE, name)}/log"
+        path = f"{r.PODS.path(self.namespace, name)}/log"
         async with self.client._open("GET", path, query=query, timeout=_LOG_TIMEOUT) as response:
             return (await response.read()).decode()
 
@@ -108,7 +109,7 @@ class World:
         """The pod's log up to and including `text`, followed."""
         await self.until(r.PODS, name, lambda pod: {"running", "terminated"} & set(state(pod, container or "main")))
         seen = ""
-        async for chunk in self.client.pod_logs(name, NAMESPACE, container=container, follow=True):
+        async for chunk in self.client.pod_logs(name, self.namespace, container=container, follow=True):
             seen += chunk
             if text in seen:
                 return seen
@@ -128,11 +129,11 @@ class World:
 
     async def until_any(self, resource: Resource, holds: Callable[[Manifest], bool]) -> Manifest:
         """The first object of the namespace of which `holds` is true."""
-        listed = await self.client.list(resource, NAMESPACE)
+        listed = await self.client.list(resource, self.namespace)
         for item in listed.items:
             if holds(item):
                 return item
-        async for event in self.client.watch(resource, NAMESPACE, resource_version=listed.resource_version):
+        async for event in self.client.watch(resource, self.namespace, resource_version=listed.resource_version):
             if event.type != "BOOKMARK" and holds(event.object):
                 return event.object
         raise AssertionError("the watch ended")
@@ -185,6 +186,20 @@ async def cluster(
                 await cancel_and_wait(*world.node_tasks, controllers)
     finally:
         await server.stop()
+
+
+async def until_node(client: KubeClient, name: str, holds: Callable[[Manifest], object]) -> Manifest:
+    """The node as soon as `holds` is true of it."""
+    field = f"metadata.name={name}"
+    listed = await client.list(r.NODES, field_selector=field)
+    for item in listed.items:
+        if holds(item):
+            return item
+    version = listed.resource_version
+    async for event in client.watch(r.NODES, resource_version=version, field_selector=field):
+        if event.type != "BOOKMARK" and holds(event.object):
+            return event.object
+    raise AssertionError("the watch ended")
 
 
 def play(

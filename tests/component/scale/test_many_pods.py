@@ -1,4 +1,4 @@
-"""Over a thousand pods on hundreds of nodes of the real control plane, played by kwok: what we mirror is what there is."""
+"""Over a thousand pods on hundreds of nodes of the real control plane, played by kwok: the mirror shows them all."""
 
 from ipaddress import ip_address, ip_network
 

@@ -77,13 +77,9 @@ def test_a_hundred_tenants_are_provisioned_become_ready_and_leave_nothing(fleet:
 def requests_of(fleet: Fleet, user: str) -> list[tuple[int, str, str]]:
     """Code, verb and path of everything that a user asked for."""
     events = [json.loads(line) for line in fleet.plane.audit_log.read_text().splitlines()]
-    own = [
-        (event["responseStatus"]["code"], event["verb"], event["requestURI"])
-        for event in events
-        if event["user"]["username"] == user
-    ]
+    own = [event for event in events if event["user"]["username"] == user]
     assert own
-    return own
+    return [(event["responseStatus"]["code"], event["verb"], event["requestURI"]) for event in own]
 
 
 def is_agent(pod: dict[str, Any]) -> bool:
