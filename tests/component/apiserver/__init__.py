@@ -1,1 +1,1 @@
-"""The embedded API server over HTTP: what clients of a Kubernetes API rely on."""
+"""What clients of a Kubernetes API rely on, case by case on the embedded API server and on the real one."""

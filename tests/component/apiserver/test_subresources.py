@@ -1,16 +1,14 @@
 """Subresources: status, scale, binding, tokens and logs; and reviews."""
 
-import contextlib
 import functools
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from aiohttp import web
 
 from gateway_sandbox.certificates import SandboxCertificates
 from support.apiserver import Api, Play
 from support.clock import ManualClock
+from support.kubelet import kubelet, node_name
 from support.manifests import deployment, pod
 
 REVIEW = "/apis/authentication.k8s.io/v1"
@@ -122,34 +120,6 @@ def test_reviews_say_who_the_caller_is_and_what_an_administrator_may(play: Play)
         assert answer["status"]["allowed"] is True
 
     play(scenario)
-
-
-def node_name(api: Api) -> str:
-    return f"node-{api.namespace}"
-
-
-@contextlib.asynccontextmanager
-async def kubelet(api: Api) -> AsyncIterator[web.AppRunner]:
-    """A kubelet API that answers with what it was asked, and the node that publishes it."""
-
-    async def logs(request: web.Request) -> web.Response:
-        if request.match_info["container"] == "silent":
-            return web.Response(status=400, text='container "silent" in pod "p" is waiting to start')
-        return web.json_response({"path": request.path, "query": dict(request.query)})
-
-    app = web.Application()
-    app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", logs)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=api.certificates.server_context()).start()
-        addresses = [{"type": "InternalIP", "address": "127.0.0.1"}]
-        endpoints = {"kubeletEndpoint": {"Port": runner.addresses[0][1]}}
-        status = {"addresses": addresses, "daemonEndpoints": endpoints}
-        await api.create("/api/v1/nodes", {"metadata": {"name": node_name(api)}, "status": status})
-        yield runner
-    finally:
-        await runner.cleanup()
 
 
 def test_logs_come_from_the_kubelet_of_the_pods_node(play: Play, certificates: SandboxCertificates) -> None:
