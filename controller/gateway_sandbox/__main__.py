@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from gateway_sandbox.launcher import ClusterKind
+from gateway_sandbox.launcher import ClusterKind, Setup
 
 
 def main() -> int:
@@ -13,15 +13,17 @@ def main() -> int:
     parser.add_argument("role", choices=("guard", "cluster"))
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--cluster", type=ClusterKind, choices=tuple(ClusterKind), required=True)
+    parser.add_argument("--bare", action="store_true")
     parser.add_argument("--owner-pid", type=int)
     arguments = parser.parse_args()
+    setup = Setup(arguments.cluster, arguments.bare)
     if arguments.role == "guard":
         from gateway_sandbox.guardian import guard
 
-        return guard(arguments.folder, arguments.cluster, arguments.owner_pid)
+        return guard(arguments.folder, setup, arguments.owner_pid)
     from gateway_sandbox.cluster import run_cluster
 
-    return run_cluster(arguments.folder, arguments.cluster)
+    return run_cluster(arguments.folder, setup)
 
 
 if __name__ == "__main__":

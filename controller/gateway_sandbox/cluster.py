@@ -31,7 +31,7 @@ from gateway_sandbox.backends.embedded import EmbeddedBackend
 from gateway_sandbox.backends.real import RealBackend
 from gateway_sandbox.certificates import SandboxCertificates
 from gateway_sandbox.github.simulator import GitHubSimulator
-from gateway_sandbox.launcher import ClusterKind, SandboxInfo
+from gateway_sandbox.launcher import ClusterKind, SandboxInfo, Setup
 from gateway_sandbox.nodes.images import Image, ImageTable, repository_of
 from gateway_sandbox.nodes.node import Node
 from gateway_sandbox.nodes.registration import Room
@@ -57,20 +57,20 @@ _FIELD_MANAGER = "gw-sandbox"
 _STATE_FOLDER = "state"
 
 
-def run_cluster(folder: Path, kind: ClusterKind) -> int:
-    """Runs a cluster of that kind in `folder` until SIGTERM, SIGINT or the end of the process that started it."""
+def run_cluster(folder: Path, setup: Setup) -> int:
+    """Runs such a cluster in `folder` until SIGTERM, SIGINT or the end of the process that started it."""
     configure_logging("info")
     with asyncio.Runner() as runner:
-        return runner.run(_run(folder, kind))
+        return runner.run(_run(folder, setup))
 
 
-async def _run(folder: Path, kind: ClusterKind) -> int:
+async def _run(folder: Path, setup: Setup) -> int:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     async with AsyncExitStack() as stack:
-        cluster = await stack.enter_async_context(Cluster(folder, kind, clock=SystemClock()))
+        cluster = await stack.enter_async_context(Cluster(folder, setup, clock=SystemClock()))
         cluster.info(guardian_pid=os.getppid()).write()
         log.info("sandbox ready", api=cluster.backend.url, github=cluster.github.url)
         await _until_stopped(stopped, os.getppid())
@@ -116,15 +116,16 @@ class _Paths:
 class Cluster:
     """Everything that runs inside a sandbox; use as an async context manager."""
 
-    def __init__(self, folder: Path, kind: ClusterKind, *, clock: Clock, rng: random.Random | None = None) -> None:
+    def __init__(self, folder: Path, setup: Setup, *, clock: Clock, rng: random.Random | None = None) -> None:
         self._paths = _Paths(folder)
+        self._setup = setup
         self._clock = clock
         self._rng = rng or random.SystemRandom()
         self._started_at = clock.now()
         self._stack = AsyncExitStack()
         self._control_token = secrets.token_urlsafe(24)
         self.certificates = SandboxCertificates.create(self._paths.state / "certificates")
-        self.backend = self._backend(kind)
+        self.backend = self._backend(setup.kind)
         self.github = GitHubSimulator(
             clock=clock,
             ssl_context=self.certificates.server_context(),
@@ -156,6 +157,8 @@ class Cluster:
             github_url=self.github.url,
             control_url=f"{self.github.url}/sandbox",
             control_token_path=self._paths.control_token,
+            controller_image=CONTROLLER_IMAGE,
+            is_bare=self._setup.is_bare,
             repository=REPOSITORY,
             app_id=APP_ID,
             installation_id=INSTALLATION_ID,
@@ -179,7 +182,9 @@ class Cluster:
         self._stack.push_async_callback(self.github.stop)
         self._write_credentials()
         client = await self._stack.enter_async_context(connect(self._paths.kubeconfig))
-        await self._install(client)
+        if not self._setup.is_bare:
+            await self._install(client)
+        await self._add_priority_classes(client)
         node = await self._node(client)
         group = await self._stack.enter_async_context(asyncio.TaskGroup())
         loops = (
@@ -210,6 +215,8 @@ class Cluster:
             if resource is None:
                 raise RuntimeError(f"the installation holds a {manifest['kind']}, which the sandbox cannot apply")
             await client.apply(resource, manifest, field_manager=_FIELD_MANAGER)
+
+    async def _add_priority_classes(self, client: KubeClient) -> None:
         for name, value in PRIORITY_CLASSES.items():
             manifest = {"metadata": {"name": name}, "value": value, "globalDefault": False}
             await client.apply(PRIORITYCLASSES, manifest, field_manager=_FIELD_MANAGER)

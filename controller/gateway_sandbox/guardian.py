@@ -11,15 +11,15 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from gateway_sandbox.launcher import LOCK_FILE, LOG_FILE, ClusterKind, is_running
+from gateway_sandbox.launcher import LOCK_FILE, LOG_FILE, Setup, is_running
 
 _POLL_SECONDS = 0.2
 _CLUSTER_STOP_SECONDS = 20.0
 _PR_SET_CHILD_SUBREAPER = 36
 
 
-def guard(folder: Path, kind: ClusterKind, owner_pid: int | None) -> int:
-    """Runs a cluster of that kind in `folder` until a signal, its own end, or the owner's; then removes every trace."""
+def guard(folder: Path, setup: Setup, owner_pid: int | None) -> int:
+    """Runs such a cluster in `folder` until a signal, its own end, or the owner's; then removes every trace."""
     _adopt_orphans()
     stopping = False
 
@@ -29,7 +29,7 @@ def guard(folder: Path, kind: ClusterKind, owner_pid: int | None) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, stop)
-    command = [sys.executable, "-m", "gateway_sandbox", "cluster", "--folder", str(folder), "--cluster", kind]
+    command = [sys.executable, "-m", "gateway_sandbox", "cluster", "--folder", str(folder), *setup.arguments]
     cluster = subprocess.Popen(command)
     try:
         while not stopping and cluster.poll() is None:

@@ -63,6 +63,19 @@ class OutOfTime(SandboxError):
 
 
 @dataclass(frozen=True, slots=True)
+class Setup:
+    """What cluster a sandbox is, and whether Actions Gateway is on it from the start."""
+
+    kind: ClusterKind = ClusterKind.EMBEDDED
+    is_bare: bool = False
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The command line of the sandbox's processes."""
+        return ("--cluster", self.kind, *(("--bare",) if self.is_bare else ()))
+
+
+@dataclass(frozen=True, slots=True)
 class SandboxInfo:
     """Where a running sandbox is and how to reach it; holds paths of secrets, never secrets."""
 
@@ -77,6 +90,10 @@ class SandboxInfo:
     github_url: str
     control_url: str
     control_token_path: Path
+    controller_image: str
+    """What stands for manager and agent on this cluster's node."""
+    is_bare: bool
+    """Whether Actions Gateway was left for somebody to install."""
     repository: str
     app_id: int
     installation_id: int
@@ -117,7 +134,7 @@ def read_info(folder: Path) -> SandboxInfo | None:
 def launch(
     folder: Path,
     *,
-    kind: ClusterKind = ClusterKind.EMBEDDED,
+    setup: Setup | None = None,
     owner_pid: int | None = None,
     timeout_seconds: float = 60.0,
 ) -> SandboxInfo:
@@ -125,10 +142,11 @@ def launch(
 
     With `owner_pid` the sandbox ends by itself when that process does.
     """
-    if kind is ClusterKind.REAL:
+    setup = setup or Setup()
+    if setup.kind is ClusterKind.REAL:
         _require_control_plane()
     _claim(folder)
-    command = [sys.executable, "-m", "gateway_sandbox", "guard", "--folder", str(folder), "--cluster", kind]
+    command = [sys.executable, "-m", "gateway_sandbox", "guard", "--folder", str(folder), *setup.arguments]
     if owner_pid is not None:
         command += ["--owner-pid", str(owner_pid)]
     with (folder / LOG_FILE).open("wb") as log:

@@ -81,6 +81,8 @@ class Servers:
             app_id=APP_ID,
             installation_id=INSTALLATION_ID,
             app_key_path=self.key_file,
+            controller_image="example.invalid/controller:sandbox",
+            is_bare=False,
             priority_classes=("runner-critical",),
             left_out=LEFT_OUT,
         )

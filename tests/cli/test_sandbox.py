@@ -14,7 +14,7 @@ from gateway_sandbox import launcher
 from gateway_sandbox.apiserver.server import LEFT_OUT
 from gateway_sandbox.backends import real
 from gateway_sandbox.controlplane.assets import ASSETS_VARIABLE
-from gateway_sandbox.launcher import ClusterKind, FolderTaken, OutOfTime, StartFailed
+from gateway_sandbox.launcher import ClusterKind, FolderTaken, OutOfTime, Setup, StartFailed
 from gateway_sandbox.runner.workflow import parse_workflow, plan_jobs
 from gw.ops.onboarding.groups import parse_group
 
@@ -108,7 +108,7 @@ def test_up_prints_where_it_is_and_what_to_try_next(
     monkeypatch.setattr(launcher, "launch", launch)
     answer = Gw()("sandbox", "up", "--dir", str(tmp_path), "--timeout", "7s")
     assert answer.code == 0, answer
-    assert launched == [(tmp_path, {"kind": ClusterKind.EMBEDDED, "owner_pid": None, "timeout_seconds": 7.0})]
+    assert launched == [(tmp_path, {"setup": Setup(ClusterKind.EMBEDDED), "owner_pid": None, "timeout_seconds": 7.0})]
     assert str(servers.kubeconfig) in answer.out
     assert f"export KUBECONFIG={servers.kubeconfig}" in answer.err
     assert f"gw tenant add team-a --yes --github-url {servers.github.url}/octo/demo" in answer.err
@@ -141,8 +141,8 @@ def test_status_names_what_the_cluster_leaves_out(site: Site) -> None:
 def test_up_names_what_the_cluster_leaves_out(
     servers: Servers, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: ClusterKind, left_out: tuple[str, ...]
 ) -> None:
-    def launch(_: Path, *, kind: ClusterKind, **__: object) -> launcher.SandboxInfo:
-        return replace(servers.info(), cluster=kind, left_out=left_out)
+    def launch(_: Path, *, setup: Setup, **__: object) -> launcher.SandboxInfo:
+        return replace(servers.info(), cluster=setup.kind, left_out=left_out)
 
     monkeypatch.setattr(launcher, "launch", launch)
     answer = Gw()("sandbox", "up", "--cluster", kind, "--dir", str(tmp_path))
@@ -154,6 +154,28 @@ def left_out_by(answer: Answer, kind: str) -> list[str]:
     """The lines under the heading, to the end of what was printed."""
     shown = answer.out.splitlines()
     return [line.strip() for line in shown[shown.index(f"This {kind} cluster leaves out") + 1 :]]
+
+
+def test_a_bare_cluster_is_shown_as_one_with_the_installation_as_the_next_step(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def launch(_: Path, *, setup: Setup, **__: object) -> launcher.SandboxInfo:
+        return replace(servers.info(), cluster=setup.kind, is_bare=setup.is_bare)
+
+    monkeypatch.setattr(launcher, "launch", launch)
+    answer = Gw()("sandbox", "up", "--cluster", "real", "--bare", "--dir", str(tmp_path))
+    assert answer.code == 0, answer
+    assert "real, without Actions Gateway" in answer.out
+    install = "gw install --yes --allow-floating-tags --controller-image example.invalid/controller:sandbox"
+    assert answer.err.index("gw check --pre") < answer.err.index(install) < answer.err.index("gw tenant add")
+
+
+def test_a_bare_embedded_cluster_is_refused_since_nothing_can_be_installed_on_it(tmp_path: Path) -> None:
+    answer = Gw()("sandbox", "up", "--bare", "--dir", str(tmp_path / "new"))
+    assert answer.code == 2
+    assert "admission policies that the embedded one lacks" in answer.err
+    assert "Next:  Add --cluster real, or leave out --bare." in answer.err
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_cluster_that_does_not_exist_is_refused(tmp_path: Path) -> None:

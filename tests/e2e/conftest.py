@@ -46,9 +46,9 @@ class Sandbox:
         return options
 
 
-def start_sandbox(folder: Path) -> Sandbox:
+def start_sandbox(folder: Path, *options: str) -> Sandbox:
     """A sandbox through `gw sandbox up`."""
-    answer = run_command("gw", "sandbox", "up", "--dir", str(folder), "--output", "json")
+    answer = run_command("gw", "sandbox", "up", "--dir", str(folder), "--output", "json", *options)
     assert answer.code == 0, answer
     return Sandbox(folder, json.loads(answer.out))
 

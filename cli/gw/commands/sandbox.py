@@ -39,6 +39,9 @@ def up(
     owner_pid: Annotated[
         int | None, typer.Option("--owner-pid", metavar="PID", help="End the sandbox when this process ends.")
     ] = None,
+    bare: Annotated[
+        bool, typer.Option("--bare", help="Leave Actions Gateway to `gw install` (with --cluster real).")
+    ] = False,
     timeout: Timeout = "60s",
 ) -> ExitCode:
     """Start a sandbox and show how to use it.
@@ -46,13 +49,13 @@ def up(
     A cluster with the real manager, a GitHub that is a simulator, and workers that run as local processes. It stays
     until `gw sandbox down`; your kubeconfig is not touched.
     """
-    from gw.ops.sandbox import dir_option, example_workflow, folder_of, parse_cluster, start_sandbox
+    from gw.ops.sandbox import dir_option, example_workflow, folder_of, parse_setup, start_sandbox
     from gw.output.sandbox import sandbox_view, try_next
 
-    place, kind = folder_of(folder), parse_cluster(cluster)
+    place, setup = folder_of(folder), parse_setup(cluster, is_bare=bare)
     timeout_seconds = parse_seconds(timeout, "--timeout")
     invocation.printer.note(f"Starting a sandbox in {place} …")
-    sandbox = start_sandbox(place, kind=kind, owner_pid=owner_pid, timeout_seconds=timeout_seconds)
+    sandbox = start_sandbox(place, setup=setup, owner_pid=owner_pid, timeout_seconds=timeout_seconds)
     invocation.printer.show(sandbox_view(sandbox))
     invocation.printer.notes(try_next(sandbox, example_workflow(), dir_option(place)))
     return ExitCode.OK

@@ -14,7 +14,15 @@ from typing import Any
 
 import gateway_sandbox
 from gateway_sandbox import launcher
-from gateway_sandbox.launcher import ClusterKind, FolderTaken, LacksPrograms, OutOfTime, SandboxError, SandboxInfo
+from gateway_sandbox.launcher import (
+    ClusterKind,
+    FolderTaken,
+    LacksPrograms,
+    OutOfTime,
+    SandboxError,
+    SandboxInfo,
+    Setup,
+)
 from gw.errors import Blind, GwError, Refused, TimedOut
 from gw.sources.cluster import Cluster, asking
 from gw.sources.gathering import gather_gateways
@@ -40,20 +48,30 @@ def example_workflow() -> Path:
     return Path(gateway_sandbox.__file__).parent / "examples" / "many-small-jobs.yml"
 
 
-def parse_cluster(text: str) -> ClusterKind:
-    """Raises Refused for anything else."""
+def parse_setup(cluster: str, *, is_bare: bool) -> Setup:
+    """What is to be started; raises Refused for a cluster that there is not, or that nothing can be installed on."""
+    kind = _parse_kind(cluster)
+    if is_bare and kind is ClusterKind.EMBEDDED:
+        raise Refused(
+            "--bare leaves a cluster for `gw install`, which needs the admission policies that the embedded one lacks",
+            "Add --cluster real, or leave out --bare.",
+        )
+    return Setup(kind, is_bare)
+
+
+def _parse_kind(text: str) -> ClusterKind:
     try:
         return ClusterKind(text)
     except ValueError:
         raise Refused(f"--cluster {text!r} is none of {', '.join(ClusterKind)}", "Name one of them.") from None
 
 
-def start_sandbox(folder: Path, *, kind: ClusterKind, owner_pid: int | None, timeout_seconds: float) -> SandboxFact:
+def start_sandbox(folder: Path, *, setup: Setup, owner_pid: int | None, timeout_seconds: float) -> SandboxFact:
     """The started sandbox; raises GwError when it cannot be started or one runs there already."""
     if owner_pid is not None and not launcher.is_running(owner_pid):
         raise Refused(f"there is no process {owner_pid} to own the sandbox", "Name a running process with --owner-pid.")
     try:
-        info = launcher.launch(folder, kind=kind, owner_pid=owner_pid, timeout_seconds=timeout_seconds)
+        info = launcher.launch(folder, setup=setup, owner_pid=owner_pid, timeout_seconds=timeout_seconds)
     except SandboxError as problem:
         raise _explain(problem) from problem
     except OSError as problem:

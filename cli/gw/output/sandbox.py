@@ -62,6 +62,7 @@ def try_next(sandbox: SandboxFact, workflow: Path, where: str) -> list[Text]:
     quoted = {name: shlex.quote(str(value)) for name, value in _data(sandbox).items()}
     lines = [
         f"export KUBECONFIG={quoted['kubeconfig']}",
+        *(_install_lines(sandbox) if sandbox.is_bare else ()),
         f"gw tenant add team-a --yes --github-url {sandbox.github_url}/{sandbox.repository} \\",
         f"  --app-id {sandbox.app_id} --installation-id {sandbox.installation_id} \\",
         f"  --private-key-file {quoted['app_key_path']} --ca-bundle-file {quoted['ca_path']} \\",
@@ -74,10 +75,18 @@ def try_next(sandbox: SandboxFact, workflow: Path, where: str) -> list[Text]:
     return [styled("Try next:", "head"), *(Text(f"  {line}") for line in lines)]
 
 
+def _install_lines(sandbox: SandboxFact) -> tuple[str, str]:
+    return (
+        "gw check --pre",
+        # Processes stand for the image: there is no digest to name.
+        f"gw install --yes --allow-floating-tags --controller-image {sandbox.controller_image}",
+    )
+
+
 def _place_rows(sandbox: SandboxFact) -> list[list[Cell]]:
     return [
         ["Sandbox", f"running since {sandbox.started_at} (process {sandbox.pid})"],
-        ["Cluster", sandbox.cluster],
+        ["Cluster", f"{sandbox.cluster}, without Actions Gateway" if sandbox.is_bare else sandbox.cluster],
         ["Folder", str(sandbox.folder)],
         ["Kubeconfig", str(sandbox.kubeconfig)],
         ["API server", sandbox.api_url],

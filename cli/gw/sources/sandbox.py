@@ -20,6 +20,8 @@ class SandboxFact:
     github_url: str
     control_url: str
     control_token_path: Path
+    controller_image: str
+    is_bare: bool
     repository: str
     app_id: int
     installation_id: int
