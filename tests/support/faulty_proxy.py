@@ -11,7 +11,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import aiohttp
 from aiohttp import web
@@ -75,10 +75,8 @@ class Exchange:
         return web.Response()
 
 
-class Effect(Protocol):
-    """What happens to a request."""
-
-    async def __call__(self, exchange: Exchange) -> web.StreamResponse: ...
+Effect = Callable[[Exchange], Awaitable[web.StreamResponse]]
+"""What happens to a request."""
 
 
 def answer(status: int, *, retry_after: str | None = None, text: str | None = None) -> Effect:

@@ -1,5 +1,7 @@
 """The whole manager on an API server that misbehaves: provisioning goes on and completes, once, and the probes hold."""
 
+from typing import Any
+
 import pytest
 import structlog.testing
 
@@ -41,7 +43,7 @@ from .site import Site, site
     ],
 )
 def test_a_running_manager_provisions_all_of_it_once_when_the_fault_is_over(
-    plane: ControlPlane, effect: Effect, match: dict[str, object]
+    plane: ControlPlane, effect: Effect, match: dict[str, Any]
 ) -> None:
     async def main() -> None:
         async with site(plane) as here:
@@ -85,7 +87,7 @@ async def assert_at_rest(here: Site, namespace: str) -> None:
     assert {uid for uid in after if after[uid] != before[uid]} == {own}
 
 
-async def made(here: Site, namespace: str) -> list[dict[str, object]]:
+async def made(here: Site, namespace: str) -> list[dict[str, Any]]:
     """The children that have a generation, which counts changes of what they want."""
     return [entry for entry in await children(here, namespace) if "generation" in entry["metadata"]]
 

@@ -1,11 +1,13 @@
 """A namespace that is being deleted on a real control plane: nothing new is made in it, nobody shouts, and it goes."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 import structlog.testing
 
+from actions_gateway.api import labels
 from actions_gateway.api.names import AGENT
 from actions_gateway.engine.clock import SystemClock
 from actions_gateway.kube.errors import NamespaceTerminating
@@ -33,14 +35,14 @@ async def terminating(here: Site, namespace: str) -> AsyncIterator[None]:
     async def is_emptied() -> bool:
         live = await here.admin.get(NAMESPACES, namespace)
         conditions = {entry["type"]: entry for entry in (live["status"].get("conditions") or [])}
-        return conditions.get("NamespaceFinalizersRemaining", {}).get("status") == "True"
+        return bool(conditions.get("NamespaceFinalizersRemaining", {}).get("status") == "True")
 
     await until(is_emptied)
     yield
     await here.admin.patch(CONFIGMAPS, "anchor", {"metadata": {"finalizers": None}}, namespace=namespace)
 
 
-def shouted(lines: list[dict[str, object]]) -> list[dict[str, object]]:
+def shouted(lines: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [line for line in lines if line["log_level"] in ("warning", "error")]
 
 
@@ -65,6 +67,9 @@ def test_a_manager_that_has_not_heard_of_the_deletion_is_refused_says_so_once_an
     async def main() -> None:
         async with site(plane) as here:
             namespace = await here.namespace()
+            # Marked already: a manager that marks a namespace waits to hear of it.
+            mark = {"metadata": {"labels": {labels.TENANT: labels.TENANT_MARK}}}
+            await here.admin.patch(NAMESPACES, namespace, mark)
             # What it would hear of the deletion comes from these two watches.
             for kind in ("namespaces", "actionsgateways"):
                 here.proxy.inject(silence, path=f"/{kind}$", is_watch=True)

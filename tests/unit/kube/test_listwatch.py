@@ -5,9 +5,11 @@ import random
 from collections.abc import AsyncIterator, Callable
 from typing import Any, cast
 
+import structlog.testing
+
 from actions_gateway.kube import resources as r
 from actions_gateway.kube.client import KubeClient, ObjectList, WatchEvent, WatchType
-from actions_gateway.kube.errors import Gone, Unreachable
+from actions_gateway.kube.errors import Gone, TooManyRequests, Unreachable
 from actions_gateway.kube.listwatch import Change, list_watch
 from support.aio import run
 from support.clock import ManualClock, settle
@@ -103,3 +105,34 @@ def test_a_server_that_ends_every_watch_at_once_is_asked_ever_more_rarely() -> N
 def test_a_failed_first_list_is_tried_again_and_synced_comes_once() -> None:
     api = ScriptedApi([Unreachable("no answer"), [pod("a", 1)]], [[], []])
     assert play(api, ten_seconds) == [("ADDED", "a"), ("SYNCED", "")]
+
+
+def test_a_server_that_asks_for_a_longer_pause_gets_it_and_an_absurd_wish_is_cut() -> None:
+    slow = TooManyRequests("slow down", status=429, retry_after_seconds=60.0)
+    absurd = TooManyRequests("slow down", status=429, retry_after_seconds=86_400.0)
+    api = ScriptedApi([slow, absurd, [pod("a", 1)]], [])
+
+    async def scenario(clock: ManualClock, seen: list[Change]) -> None:
+        await clock.advance(59)
+        assert api.list_count == 1
+        await clock.advance(1)
+        assert api.list_count == 2
+        await clock.advance(299)
+        assert seen == []
+        await clock.advance(1)
+        assert api.list_count == 3
+
+    assert play(api, scenario) == [("ADDED", "a"), ("SYNCED", "")]
+
+
+def test_a_list_that_fails_late_is_told_and_followed_by_a_pause_all_the_same() -> None:
+    api = ScriptedApi([Unreachable("it took longer than 30 s"), [pod("a", 1)]], [])
+
+    async def scenario(clock: ManualClock, seen: list[Change]) -> None:
+        assert (api.list_count, seen) == (1, [])
+        await clock.advance(1)
+        assert api.list_count == 2
+
+    with structlog.testing.capture_logs() as lines:
+        play(api, scenario)
+    assert [line["problem"] for line in lines] == ["it took longer than 30 s"]
