@@ -149,7 +149,8 @@ Case = tuple[str, str, Json, Json]
 
 def in_entry(field: str, message: str, denied: Json, allowed: Json) -> Case:
     path = "spec.runnerGroups[*]" + (f".{field}" if field else "")
-    return path, message, *(gateway(runnerGroups=[entry("first"), entry(**case)]) for case in (denied, allowed))
+    gateways = [gateway(runnerGroups=[entry("first"), entry(**case)]) for case in (denied, allowed)]
+    return path, message, gateways[0], gateways[1]
 
 
 def in_group(field: str, message: str, denied: Json, allowed: Json) -> Case:
