@@ -8,6 +8,7 @@ import asyncio
 import os
 import random
 import secrets
+import shutil
 import signal
 import sys
 from contextlib import AsyncExitStack
@@ -69,12 +70,16 @@ async def _run(folder: Path, setup: Setup) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
+    guardian_pid = os.getppid()
     async with AsyncExitStack() as stack:
         cluster = await stack.enter_async_context(Cluster(folder, setup, clock=SystemClock()))
-        cluster.info(guardian_pid=os.getppid()).write()
+        cluster.info(guardian_pid=guardian_pid).write()
         log.info("sandbox ready", api=cluster.backend.url, github=cluster.github.url)
-        await _until_stopped(stopped, os.getppid())
+        await _until_stopped(stopped, guardian_pid)
         log.info("sandbox stopping")
+    if os.getppid() != guardian_pid:
+        # Nobody else is left to remove keys and tokens.
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
     return 0
 
 

@@ -1,4 +1,8 @@
-"""One sandbox with one tenant for all end-to-end tests that only look at it or run jobs on it."""
+"""One sandbox with one tenant for all end-to-end tests that only look at it or run jobs on it.
+
+A test that takes `sandbox` runs on the embedded cluster and on the real one; `@pytest.mark.embedded_only(reason)` names
+the exceptions.
+"""
 
 import json
 from collections.abc import Iterator
@@ -9,7 +13,9 @@ from typing import Any
 import pytest
 
 from support.commands import Answer, run_command
-from support.components import require_kubectl
+from support.components import require_control_plane, require_kubectl
+
+CLUSTERS = ("embedded", "real")
 
 GROUPS = (
     "gpu-runners labels=self-hosted,gpu maxListeners=10 tiers=runner-critical:5,runner-standard:20",
@@ -46,6 +52,16 @@ class Sandbox:
         return options
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "embedded_only(reason): the case says nothing more on the real cluster")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "sandbox" in metafunc.fixturenames:
+        is_confined = metafunc.definition.get_closest_marker("embedded_only") is not None
+        metafunc.parametrize("sandbox", CLUSTERS[:1] if is_confined else CLUSTERS, indirect=True, scope="session")
+
+
 def start_sandbox(folder: Path, *options: str) -> Sandbox:
     """A sandbox through `gw sandbox up`."""
     answer = run_command("gw", "sandbox", "up", "--dir", str(folder), "--output", "json", *options)
@@ -59,11 +75,13 @@ def stop_sandbox(folder: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """A sandbox with the tenant team-a."""
+def sandbox(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """A sandbox with the tenant team-a, on the cluster that the test is for."""
+    if request.param == "real":
+        require_control_plane()
     folder = tmp_path_factory.mktemp("sandbox") / "cluster"
-    running = start_sandbox(folder)
     try:
+        running = start_sandbox(folder, "--cluster", request.param, "--timeout", "180s")
         answer = running.gw("tenant", "add", "team-a", "--yes", *running.tenant_arguments())
         assert answer.code == 0, answer
         yield running

@@ -29,11 +29,13 @@ def test_twenty_small_jobs_conclude_with_the_red_one_red(sandbox: Any) -> None:
     assert all(job["status"] == "completed" for job in jobs)
 
 
+@pytest.mark.embedded_only("what gw makes of a conclusion")
 def test_a_red_job_is_a_problem_only_when_asked_for(sandbox: Any) -> None:
     answer = sandbox.gw("sandbox", "run", str(EXAMPLES / "many-small-jobs.yml"), "--fail-on", "failure")
     assert answer.code == 1, answer
 
 
+@pytest.mark.embedded_only("the worker's doing, and minutes long")
 def test_the_projects_own_ci_is_green_on_the_gateway(sandbox: Any) -> None:
     answer = sandbox.gw(
         "sandbox",
@@ -52,6 +54,7 @@ def test_the_projects_own_ci_is_green_on_the_gateway(sandbox: Any) -> None:
     assert " passed in " in logs["unit"]
 
 
+@pytest.mark.embedded_only("two hundred jobs in one burst are the agent's matter, and minutes long")
 def test_two_hundred_jobs_on_two_groups_conclude_exactly_once(sandbox: Any, tmp_path: Path) -> None:
     workflow = tmp_path / "burst.yml"
     jobs = {
@@ -120,6 +123,7 @@ def test_a_quota_that_admits_no_worker_is_told_and_raising_it_starts_the_job(san
     assert healed.code == 0, healed
 
 
+@pytest.mark.embedded_only("refused before the cluster is asked")
 @pytest.mark.parametrize(
     ("workflow", "named"),
     [

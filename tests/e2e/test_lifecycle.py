@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from support.commands import ROOT, environment, processes_with, run_command
+from support.components import require_control_plane
 
 pytestmark = pytest.mark.e2e
 
@@ -32,9 +33,22 @@ def guardian_of(folder: Path) -> int:
     return int(json.loads((folder / "sandbox.json").read_text())["pid"])
 
 
-@pytest.mark.parametrize("time", ["first", "second"])
-def test_the_demo_runs_to_its_end_and_leaves_nothing(tmp_path: Path, time: str) -> None:
-    answer = run_command(str(DEMO), timeout_seconds=180, TMPDIR=str(tmp_path))
+@pytest.fixture(params=["embedded", "real"])
+def cluster(request: pytest.FixtureRequest) -> str:
+    """Each kind of cluster in turn."""
+    if request.param == "real":
+        require_control_plane()
+    return str(request.param)
+
+
+def process_of(folder: Path, words: str) -> int:
+    """The one process of the sandbox with these words in its command line."""
+    (found,) = [line for line in processes_with(str(folder)) if words in line]
+    return int(found.split()[0])
+
+
+def test_the_demo_runs_to_its_end_and_leaves_nothing(tmp_path: Path, cluster: str) -> None:
+    answer = run_command(str(DEMO), timeout_seconds=240, TMPDIR=str(tmp_path), CLUSTER=cluster)
     assert answer.code == 0, answer
     assert "20 jobs in" in answer.out
     assert "19 success, 1 failure" in answer.out
@@ -68,11 +82,13 @@ def test_an_interrupted_demo_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_sandbox_ends_with_the_process_that_asked_for_it(tmp_path: Path) -> None:
+def test_a_sandbox_ends_with_the_process_that_asked_for_it(tmp_path: Path, cluster: str) -> None:
     folder = tmp_path / "cluster"
     owner = subprocess.Popen(["sleep", "1000"])
     try:
-        up = run_command("gw", "sandbox", "up", "--dir", str(folder), "--owner-pid", str(owner.pid))
+        up = run_command(
+            "gw", "sandbox", "up", "--dir", str(folder), "--cluster", cluster, "--owner-pid", str(owner.pid)
+        )
         assert up.code == 0, up
         guardian = guardian_of(folder)
     finally:
@@ -83,16 +99,39 @@ def test_a_sandbox_ends_with_the_process_that_asked_for_it(tmp_path: Path) -> No
     assert not folder.exists()
 
 
-def test_a_killed_cluster_takes_its_pods_with_it_and_leaves_its_log_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("cluster", "killed"),
+    [("embedded", " cluster --folder"), ("real", " cluster --folder"), ("real", "/kube-apiserver ")],
+    indirect=["cluster"],
+    ids=["the embedded cluster", "the process around the real one", "a program of the real one"],
+)
+def test_a_killed_cluster_takes_everything_with_it_and_leaves_its_log_alone(
+    tmp_path: Path, cluster: str, killed: str
+) -> None:
     folder = tmp_path / "cluster"
-    up = run_command("gw", "sandbox", "up", "--dir", str(folder))
+    up = run_command("gw", "sandbox", "up", "--dir", str(folder), "--cluster", cluster)
     assert up.code == 0, up
     guardian = guardian_of(folder)
-    (cluster,) = [line for line in processes_with(str(folder)) if " cluster --folder" in line]
-    os.kill(int(cluster.split()[0]), signal.SIGKILL)
+    os.kill(process_of(folder, killed), signal.SIGKILL)
     assert ended(guardian)
     assert processes_with(str(folder)) == []
     assert sorted(path.name for path in folder.iterdir()) == ["sandbox.lock", "sandbox.log"]
+
+
+def test_a_killed_guardian_leaves_nothing(tmp_path: Path, cluster: str) -> None:
+    folder = tmp_path / "cluster"
+    up = run_command("gw", "sandbox", "up", "--dir", str(folder), "--cluster", cluster)
+    assert up.code == 0, up
+    handles = [os.pidfd_open(int(line.split()[0])) for line in processes_with(str(folder))]
+    try:
+        os.kill(guardian_of(folder), signal.SIGKILL)
+        for handle in handles:
+            assert select.select([handle], [], [], 60.0)[0]
+    finally:
+        for handle in handles:
+            os.close(handle)
+    assert processes_with(str(folder)) == []
+    assert not folder.exists()
 
 
 def test_two_sandboxes_run_side_by_side(tmp_path: Path) -> None:

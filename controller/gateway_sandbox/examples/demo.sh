@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The main job end to end, through gw as a user would call it. Leaves no process, file or port behind,
 # also when it is interrupted: the trap ends the sandbox, and the sandbox ends by itself when this shell is gone.
+# CLUSTER=real runs it on the real control plane (`make controlplane` builds that).
 set -euo pipefail
 
 examples=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -26,7 +27,7 @@ step() {
   "$@"
 }
 
-step gw sandbox up --owner-pid $$
+step gw sandbox up --cluster "${CLUSTER:-embedded}" --owner-pid $$
 
 github=$(sed -n 's/.*"github_url": "\(.*\)".*/\1/p' "$GW_SANDBOX_DIR/sandbox.json")
 step gw tenant add team-a --yes \
