@@ -154,7 +154,11 @@ PODS_REFUSED: dict[str, tuple[Callable[[Manifest], object], str]] = {
     ),
     "the agent's label, which opens the API server": (
         lambda pod: pod["metadata"]["labels"].update(app="actions-gateway-controller"),
-        "metadata.labels: an agent's pods have no labels but",
+        "metadata.labels: an agent's pods have no label app and of ours none but",
+    ),
+    "another of our labels": (
+        lambda pod: pod["metadata"]["labels"].update({labels.OWNER_NAME: "somebody"}),
+        "metadata.labels: an agent's pods have no label app and of ours none but",
     ),
     "the node's network": (lambda pod: pod["spec"].update(hostNetwork=True), "spec.hostNetwork"),
     "the node's processes": (lambda pod: pod["spec"].update(hostPID=True), "spec.hostPID"),
@@ -187,6 +191,15 @@ def test_an_agent_makes_informs_and_deletes_a_worker(installed: ControlPlane) ->
         notice = {"metadata": {"annotations": {labels.CANCELLATION: "2026-01-05T08:00:00Z"}}}
         await agent.patch(PODS, pod["metadata"]["name"], notice, namespace=namespace)
         await agent.delete(PODS, pod["metadata"]["name"], namespace=namespace)
+
+    as_agent(installed, act)
+
+
+def test_a_worker_may_carry_the_labels_that_a_clusters_webhooks_add(installed: ControlPlane) -> None:
+    async def act(agent: KubeClient, namespace: str, _: Callers) -> None:
+        pod = worker(namespace)
+        pod["metadata"]["labels"]["mesh.example.com/injected"] = "yes"
+        await agent.create(PODS, pod, dry_run=True)
 
     as_agent(installed, act)
 

@@ -23,6 +23,7 @@ _IS_AGENT = (
 _BY_AGENT = f"[?{cel.text(labels.MANAGED_BY)}] == optional.of('{labels.BY_AGENT}')"
 _IS_CHANGE = "request.operation == 'UPDATE'"
 _IS_CREATION = "request.operation == 'CREATE'"
+_IS_SELECTED_BY = f"k == '{labels.APP}' || {cel.OUR_KEY}"
 
 POD_LABELS = (
     labels.MANAGED_BY,
@@ -33,7 +34,8 @@ POD_LABELS = (
     labels.APP_COMPONENT,
     labels.APP_PART_OF,
 )
-"""All that a worker pod has. NetworkPolicies select by labels: one more could open what another pod may reach."""
+"""Those that the agent sets. Our NetworkPolicies select by labels: one more of ours could open what another pod may
+reach. Labels of others are free, since a cluster's webhooks add theirs to every pod."""
 
 
 def build_agent_secret_policy() -> Policy:
@@ -109,8 +111,8 @@ def _worker_labels() -> list[Check]:
             f"metadata.labels: an agent's pods carry {labels.COMPONENT}={labels.WORKLOAD}",
         ),
         _forbid(
-            f"!({_IS_CREATION}) || variables.new.all(k, k in {cel.texts(POD_LABELS)})",
-            f"metadata.labels: an agent's pods have no labels but {', '.join(POD_LABELS)}",
+            f"!({_IS_CREATION}) || variables.new.all(k, k in {cel.texts(POD_LABELS)} || !({_IS_SELECTED_BY}))",
+            f"metadata.labels: an agent's pods have no label {labels.APP} and of ours none but {', '.join(POD_LABELS)}",
         ),
     ]
 
