@@ -12,6 +12,7 @@ from gw.ops.installation.snapshot import Identity
 from gw.ops.installation.uninstall import Uninstalled
 from gw.output.layout import Cell, columns, styled
 from gw.output.printer import Printer
+from gw.output.progress import PrintedProgress
 from gw.output.view import View
 
 _STYLES = {
@@ -26,12 +27,11 @@ _WIDTH = max(len(action) for action in Action)
 _SHOWN_CHANGES = 8
 
 
-class PrintedConversation:
+class PrintedConversation(PrintedProgress):
     """A `Conversation` on standard error."""
 
     def __init__(self, printer: Printer) -> None:
-        self._printer = printer
-        self._awaited = ""
+        super().__init__(printer)
         self._done: list[str] = []
 
     def show_plan(self, plan: Plan) -> None:
@@ -54,9 +54,6 @@ class PrintedConversation:
             self._printer.note(styled("What stays:", "head"))
             self._printer.notes([f"  {line}" for line in kept])
 
-    def confirm(self, question: str) -> bool:
-        return self._printer.confirm(question)
-
     def confirm_by_name(self, question: str, name: str) -> bool:
         return self._printer.confirm_by_name(question, name)
 
@@ -64,24 +61,10 @@ class PrintedConversation:
         self._done.append(str(identity))
         self._line(_DONE[action], _STYLES[action], str(identity))
 
-    def reached(self, what: str) -> None:
-        self._line("ready", "ok", what)
-
-    def waiting(self, what: str) -> None:
-        if what != self._awaited:
-            self._awaited = what
-            self._line("waiting", "dim", what)
-
     def interrupted(self) -> None:
         """What an interrupt leaves behind; says nothing when that is nothing."""
         if self._done:
-            self._printer.note(f"Interrupted after {counted(len(self._done), 'object')}, the last {self._done[-1]}.")
-            self._printer.note(
-                Text.assemble(styled("Next:  ", "head"), "Run the same command again: it goes on there.")
-            )
-
-    def _line(self, word: str, style: str, text: str) -> None:
-        self._printer.note(Text.assemble(styled(word.ljust(_WIDTH), style), " ", text))
+            self._interrupted(f"Interrupted after {counted(len(self._done), 'object')}, the last {self._done[-1]}.")
 
 
 def installed_view(result: Installed) -> View:

@@ -9,17 +9,17 @@ from gw.ops.onboarding.add import AddedTenant
 from gw.ops.onboarding.plan import Action, Plan, Step
 from gw.output.layout import Cell, columns, styled
 from gw.output.printer import Printer
+from gw.output.progress import PrintedProgress
 from gw.output.view import View
 
-_WIDTH = len("unchanged")
+_WIDTH = max(len(action) for action in Action)
 
 
-class PrintedConversation:
+class PrintedConversation(PrintedProgress):
     """A `Conversation` on standard error."""
 
     def __init__(self, printer: Printer) -> None:
-        self._printer = printer
-        self._awaited = ""
+        super().__init__(printer)
         self._written: list[str] = []
 
     def checked(self, what: str) -> None:
@@ -33,9 +33,6 @@ class PrintedConversation:
         rows: list[list[Cell]] = [[_action(step), step.kind, step.name, step.detail] for step in plan.steps]
         self._printer.notes(columns(rows, indent="  "))
 
-    def confirm(self, question: str) -> bool:
-        return self._printer.confirm(question)
-
     def wrote(self, step: Step) -> None:
         self._written.append(f"{step.kind} {step.name}")
         self._line("created", "ok", f"{step.kind} {step.name}")
@@ -44,24 +41,10 @@ class PrintedConversation:
         self._written.remove(f"{step.kind} {step.name}")
         self._line("undone", "warn", f"{step.kind} {step.name}")
 
-    def reached(self, what: str) -> None:
-        self._line("ready", "ok", what)
-
-    def waiting(self, what: str) -> None:
-        if what != self._awaited:
-            self._awaited = what
-            self._line("waiting", "dim", what)
-
     def interrupted(self) -> None:
         """What an interrupt leaves behind; says nothing when that is nothing."""
         if self._written:
-            self._printer.note(f"Interrupted; written so far: {', '.join(self._written)}.")
-            self._printer.note(
-                Text.assemble(styled("Next:  ", "head"), "Run the same command again: it goes on there.")
-            )
-
-    def _line(self, word: str, style: str, text: str) -> None:
-        self._printer.note(Text.assemble(styled(word.ljust(_WIDTH), style), " ", text))
+            self._interrupted(f"Interrupted; written so far: {', '.join(self._written)}.")
 
 
 def added_tenant_view(added: AddedTenant) -> View:
