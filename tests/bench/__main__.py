@@ -12,9 +12,15 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import jobs
 import polls
+import scale
 import startup
 
-SCENARIOS: dict[str, Callable[[], None]] = {"startup": startup.measure, "polls": polls.measure, "jobs": jobs.measure}
+SCENARIOS: dict[str, Callable[[], None]] = {
+    "startup": startup.measure,
+    "polls": polls.measure,
+    "jobs": jobs.measure,
+    "scale": scale.measure,
+}
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""The main job at volume: a sandbox, a tenant, 200 queued jobs on two groups, every pod a real process."""
+"""The main job at volume: a sandbox, a tenant, jobs on two groups, every pod a real process; on each cluster."""
 
 import json
 import os
@@ -7,18 +7,43 @@ import tempfile
 import time
 from pathlib import Path
 
-from support.commands import Answer, processes_with, run_command
+from gateway_sandbox.controlplane.assets import CONTROL_PLANE, ProgramsMissing, require_programs
+from gateway_sandbox.launcher import ClusterKind
+from support.commands import ROOT, Answer, processes_with, run_command
 
 JOBS_PER_GROUP = 100
+EXAMPLE = ROOT / "controller/gateway_sandbox/examples/many-small-jobs.yml"
+# In the order of their start; those of the real control plane are found on that cluster only.
+PROCESSES = (
+    ("cluster", "gateway_sandbox cluster"),
+    ("etcd", "/etcd "),
+    ("apiserver", "/kube-apiserver "),
+    ("controllers", "/kube-controller-manager "),
+    ("scheduler", "/kube-scheduler "),
+    ("manager", "actions_gateway manager"),
+    ("agent", "actions_gateway agent"),
+)
 
 
 def measure() -> None:
-    """Seconds from nothing to a ready sandbox, a Ready tenant and 200 concluded jobs; the agent's CPU and memory."""
+    """The figures of both clusters; the real one is left out where its programs are missing."""
+    _measure(ClusterKind.EMBEDDED)
+    try:
+        require_programs(*CONTROL_PLANE)
+    except ProgramsMissing as problem:
+        print(f"\n-- real: left out, {problem}")
+    else:
+        _measure(ClusterKind.REAL)
+
+
+def _measure(kind: ClusterKind) -> None:
+    """Seconds from nothing to a ready sandbox, a Ready tenant, 20 and 200 concluded jobs; CPU and memory."""
+    print(f"\n-- {kind}")
     with tempfile.TemporaryDirectory() as base:
         folder = Path(base) / "cluster"
         variables = {"GW_SANDBOX_DIR": str(folder), "KUBECONFIG": str(folder / "kubeconfig")}
         try:
-            seconds, up = _timed("gw", "sandbox", "up", "--output", "json", **variables)
+            seconds, up = _timed("gw", "sandbox", "up", "--cluster", kind, "--output", "json", **variables)
             print(f"sandbox up                 {seconds:6.2f} s")
             info = json.loads(up.out)
             seconds, _ = _timed(
@@ -29,6 +54,8 @@ def measure() -> None:
                 **variables,
             )
             print(f"tenant add to Ready        {seconds:6.2f} s")
+            seconds, _ = _timed("gw", "sandbox", "run", str(EXAMPLE), **variables)
+            print(f"the demo's 20 jobs         {seconds:6.2f} s")
             workflow = Path(base) / "burst.yml"
             workflow.write_text(json.dumps(_burst()))
             seconds, answer = _timed(
@@ -37,9 +64,10 @@ def measure() -> None:
             jobs = json.loads(answer.out)["jobs"]
             done = sum(job["conclusion"] == "success" for job in jobs)
             print(f"{len(jobs)} jobs to concluded      {seconds:6.2f} s  {len(jobs) / seconds:.1f}/s  {done} green")
-            _print_process("agent", "actions_gateway agent", folder)
-            _print_process("manager", "actions_gateway manager", folder)
-            _print_process("cluster", "gateway_sandbox cluster", folder)
+            for title, command in PROCESSES:
+                _print_process(title, command, folder)
+            seconds, _ = _timed("gw", "sandbox", "down", **variables)
+            print(f"sandbox down               {seconds:6.2f} s")
         finally:
             run_command("gw", "sandbox", "down", **variables)
 
@@ -69,4 +97,4 @@ def _print_process(title: str, command: str, folder: Path) -> None:
         cpu = (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
         status = Path(f"/proc/{line.split()[0]}/status").read_text()
         peak = re.search(r"VmHWM:\s+(\d+)", status)
-        print(f"{title:10} CPU {cpu:6.2f} s   peak {int(peak.group(1)) / 1024 if peak else 0:.0f} MiB")
+        print(f"{title:11} CPU {cpu:6.2f} s   peak {int(peak.group(1)) / 1024 if peak else 0:.0f} MiB")
