@@ -19,7 +19,7 @@ help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(READY) ## The main job end to end on the sandbox: a tenant, a workflow, its jobs, health
-	@controller/gateway_sandbox/examples/demo.sh
+	@CLUSTER=$(CLUSTER) controller/gateway_sandbox/examples/demo.sh
 
 test: $(READY) ## All tests
 	@$(BIN)/pytest $(ARGS)

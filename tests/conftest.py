@@ -31,6 +31,6 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
 
 @pytest.fixture(scope="session")
 def installed(control_plane: ControlPlane) -> ControlPlane:
-    """The session's control plane with the whole installation on it, policies at work, its manager scaled to nothing."""
+    """The session's control plane with the whole installation on it, policies at work, without a running manager."""
     asyncio.run(install(control_plane))
     return control_plane
