@@ -29,8 +29,9 @@ async def load_configuration(kubeconfig: str | Path | None = None, context: str 
     path = str(kubeconfig) if kubeconfig else os.environ.get("KUBECONFIG", "")
     if path and os.pathsep not in path and not _exists(path):
         raise ConfigurationError(f"the kubeconfig {path} does not exist")
+    in_pod = not path and not context and bool(os.environ.get("KUBERNETES_SERVICE_HOST"))
     try:
-        if not path and not context and os.environ.get("KUBERNETES_SERVICE_HOST"):
+        if in_pod:
             config.load_incluster_config(  # type: ignore[no-untyped-call]
                 client_configuration=configuration, try_refresh_token=False
             )
@@ -41,8 +42,8 @@ async def load_configuration(kubeconfig: str | Path | None = None, context: str 
             )
             configuration.token_file = _token_file(path, context)
     except (config.ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, KeyError) as problem:
-        source = path or "~/.kube/config"
-        raise ConfigurationError(f"cannot use the kubeconfig {source}: {_first_line(problem)}") from problem
+        source = "the pod's service account" if in_pod else f"the kubeconfig {path or '~/.kube/config'}"
+        raise ConfigurationError(f"cannot use {source}: {_first_line(problem)}") from problem
     return configuration
 
 

@@ -1,4 +1,4 @@
-"""One program of the control plane as a child process that cannot outlive this one."""
+"""One program of the control plane as a child process that, on Linux, cannot outlive this one."""
 
 import contextlib
 import ctypes
@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
@@ -31,7 +32,8 @@ class Process:
                 stderr=subprocess.STDOUT,
                 # A session of its own: Ctrl-C in a terminal is for us to answer, in our order.
                 start_new_session=True,
-                preexec_fn=_end_with_parent,
+                umask=0o077,
+                preexec_fn=partial(_end_with_parent, os.getpid()),
             )
 
     @property
@@ -68,8 +70,10 @@ class Process:
 _LIBC = ctypes.CDLL(None)
 
 
-def _end_with_parent() -> None:
+def _end_with_parent(parent_pid: int) -> None:
     """Runs in the child: Linux kills it when the thread that started it ends, however that comes about."""
     with contextlib.suppress(OSError, AttributeError):
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    os.umask(0o077)
+    # It may have ended before the call.
+    if os.getppid() != parent_pid:
+        os._exit(1)

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,9 +48,13 @@ PROGRAMS = (ETCD, API_SERVER, CONTROLLER_MANAGER, SCHEDULER, KUBECTL, KWOK, KUBE
 
 
 def cache_folder(program: Program) -> Path:
-    """Where the built program lives: outside of the checkout, keyed by its module's pins and its linker flags."""
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return root / "actions-gateway" / "controlplane" / f"{program.module}-{_pins_digest(program)}"
+    """Where the built program lives: outside of the checkout, keyed by its module's pins, its linker flags and the
+    machine's kind, since a home folder may be shared by several."""
+    named = Path(os.environ.get("XDG_CACHE_HOME") or "")
+    # A relative path is to be ignored (XDG Base Directory Specification).
+    root = named if named.is_absolute() else Path.home() / ".cache"
+    machine = f"{platform.system()}-{platform.machine()}".lower()
+    return root / "actions-gateway" / "controlplane" / f"{program.module}-{_pins_digest(program)}-{machine}"
 
 
 def _pins_digest(program: Program) -> str:

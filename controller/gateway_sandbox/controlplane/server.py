@@ -6,6 +6,7 @@ folder. Flags: Kubernetes' and etcd's command line references.
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import secrets
 import shutil
@@ -142,7 +143,9 @@ class ControlPlane:
 
     def kubeconfig_for(self, user: str, groups: tuple[str, ...] = ()) -> Path:
         """A kubeconfig with a client certificate for any user; what that user may do is up to RBAC."""
-        stem = f"user-{user.replace(':', '-').replace('/', '-')}"
+        # Two users whose names differ by such a sign only must not share a file.
+        digest = hashlib.sha256("\n".join((user, *groups)).encode()).hexdigest()[:8]
+        stem = f"user-{user.replace(':', '-').replace('/', '-')}-{digest}"
         pair = self.certificates.authority.issue_client(stem, user, groups, folder=self.folder / "pki")
         entry = {"client-certificate": str(pair.certificate_path), "client-key": str(pair.key_path)}
         return self._write_kubeconfig(f"{stem}.kubeconfig", entry)
@@ -215,7 +218,9 @@ class ControlPlane:
     # -- flags ---------------------------------------------------------------------------------------------------
 
     def _etcd_flags(self, port: int, peer_port: int) -> list[str]:
-        client, peer = f"http://{_HOST}:{port}", f"http://{_HOST}:{peer_port}"
+        client, peer = f"https://{_HOST}:{port}", f"https://{_HOST}:{peer_port}"
+        certificate = self.folder / "pki" / "etcd.crt"
+        authority, key = self._etcd_ca, certificate.with_suffix(".key")
         return [
             f"--data-dir={self.folder / 'etcd'}",
             f"--listen-client-urls={client}",
@@ -223,6 +228,14 @@ class ControlPlane:
             f"--listen-peer-urls={peer}",
             f"--initial-advertise-peer-urls={peer}",
             f"--initial-cluster=default={peer}",
+            # Whoever writes to etcd has pods run as this user: on a shared machine loopback is no door to leave open.
+            *(f"--{side}trusted-ca-file={authority}" for side in ("", "peer-")),
+            *(f"--{side}cert-file={certificate}" for side in ("", "peer-")),
+            *(f"--{side}key-file={key}" for side in ("", "peer-")),
+            "--client-cert-auth",
+            "--peer-client-cert-auth",
+            # It would call etcd with the server's certificate, which is none of a client.
+            "--enable-grpc-gateway=false",
             # The data ends with the process: waiting for the disk would buy nothing.
             "--unsafe-no-fsync",
             "--log-level=warn",
@@ -231,7 +244,10 @@ class ControlPlane:
     def _server_flags(self, etcd_port: int, port: int) -> list[str]:
         server = self.certificates.server
         return [
-            f"--etcd-servers=http://{_HOST}:{etcd_port}",
+            f"--etcd-servers=https://{_HOST}:{etcd_port}",
+            f"--etcd-cafile={self._etcd_ca}",
+            f"--etcd-certfile={self.folder / 'pki' / 'etcd-client.crt'}",
+            f"--etcd-keyfile={self.folder / 'pki' / 'etcd-client.key'}",
             f"--bind-address={_HOST}",
             f"--secure-port={port}",
             f"--advertise-address={_HOST}",
@@ -284,6 +300,10 @@ class ControlPlane:
         return self.folder / "pki" / "service-accounts.key"
 
     @property
+    def _etcd_ca(self) -> Path:
+        return self.folder / "pki" / "etcd-ca.crt"
+
+    @property
     def front_proxy_ca(self) -> Path:
         """Signs the API server's certificate towards aggregated APIs."""
         return self.folder / "pki" / "front-proxy-ca.crt"
@@ -292,6 +312,10 @@ class ControlPlane:
         pki = self.folder / "pki"
         front_proxy = CertificateAuthority(pki, stem="front-proxy-ca", common_name="sandbox front proxy CA")
         front_proxy.issue_client("front-proxy-client", "front-proxy-client")
+        # An authority of its own: everybody's certificates for the API server come from the sandbox's.
+        etcd = CertificateAuthority(pki, stem=self._etcd_ca.stem, common_name="sandbox etcd CA")
+        etcd.issue_server("etcd", "etcd")
+        etcd.issue_client("etcd-client", "kube-apiserver")
         self.certificates.authority.issue_client("kubelet-client", KUBELET_CLIENT, folder=pki)
         account_key = ec.generate_private_key(ec.SECP256R1())
         write_private_key(self._account_key, account_key)

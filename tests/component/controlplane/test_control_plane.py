@@ -5,10 +5,12 @@ import os
 import random
 import select
 import signal
+import ssl
 import subprocess
 import sys
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from actions_gateway.engine.clock import SystemClock
@@ -17,7 +19,15 @@ from actions_gateway.kube.errors import Forbidden
 from actions_gateway.kube.listwatch import list_watch
 from actions_gateway.kube.resources import CONFIGMAPS, NAMESPACES
 from gateway_sandbox.controlplane.assets import ASSETS_VARIABLE, ProgramsMissing, find_program, require_programs
-from gateway_sandbox.controlplane.programs import API_SERVER, ETCD, KUBERNETES_VERSION, KWOK, cache_folder
+from gateway_sandbox.controlplane.programs import (
+    API_SERVER,
+    ETCD,
+    KUBERNETES_VERSION,
+    KWOK,
+    KWOK_VERSION,
+    MODULES,
+    cache_folder,
+)
 from gateway_sandbox.controlplane.server import ControlPlane
 from support.aio import run
 from support.components import require_control_plane
@@ -72,6 +82,34 @@ def test_a_new_namespace_gets_its_account_from_the_real_controllers(control_plan
             return name
 
     assert run(scenario()).startswith("fresh-")
+
+
+def test_only_the_api_server_may_speak_to_etcd(control_plane: ControlPlane) -> None:
+    command = Path(f"/proc/{control_plane.pids['etcd']}/cmdline").read_text().split("\0")
+    address = next(flag for flag in command if flag.startswith("--listen-client-urls=")).partition("=")[2]
+    strangers = [ssl.create_default_context(cafile=str(control_plane.certificates.ca_path)), None]
+
+    async def answers(url: str, context: ssl.SSLContext | None) -> bool:
+        async with aiohttp.ClientSession() as session:
+            try:
+                async with session.get(f"{url}/version", ssl=context or False) as answer:
+                    return answer.ok
+            except aiohttp.ClientError:
+                return False
+
+    for context in strangers:
+        assert not run(answers(address, context))
+    assert not run(answers(address.replace("https:", "http:"), None))
+
+
+def test_two_users_whose_names_differ_by_a_sign_have_files_of_their_own(control_plane: ControlPlane) -> None:
+    assert control_plane.kubeconfig_for("a:b") != control_plane.kubeconfig_for("a-b")
+
+
+def test_the_versions_are_those_of_the_pins() -> None:
+    pins = {module: (MODULES / module / "go.mod").read_text() for module in ("kubernetes", "kwok")}
+    assert f"\tk8s.io/kubernetes {KUBERNETES_VERSION} //" in pins["kubernetes"]
+    assert f"sigs.k8s.io/kwok {KWOK_VERSION}" in pins["kwok"]
 
 
 def test_nothing_outlives_a_parent_that_is_killed(tmp_path: Path) -> None:

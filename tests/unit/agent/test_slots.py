@@ -3,6 +3,7 @@
 import base64
 import json
 import random
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -14,7 +15,15 @@ from actions_gateway.agent.tunables import Tunables
 from actions_gateway.api.names import JOB_SLOTS
 from actions_gateway.github.secrets import Secret
 from actions_gateway.kube.client import KubeClient
-from actions_gateway.kube.errors import AlreadyExists, Conflict, KubeError, NotFound, Unreachable
+from actions_gateway.kube.errors import (
+    AlreadyExists,
+    Conflict,
+    Forbidden,
+    KubeError,
+    NotFound,
+    QuotaExceeded,
+    Unreachable,
+)
 from actions_gateway.kube.resources import Resource
 from actions_gateway.metrics.catalog import Component
 from actions_gateway.metrics.registry import Metrics
@@ -42,6 +51,7 @@ class Cluster:
         self.secrets: dict[str, dict[str, Any]] = {}
         self.problems: list[KubeError] = []
         self.writes = 0
+        self.loses_answers = False
 
     async def create(self, _: Resource, manifest: dict[str, Any]) -> dict[str, Any]:
         self._next()
@@ -50,7 +60,12 @@ class Cluster:
             raise AlreadyExists("taken", status=409)
         self.secrets[name] = manifest
         manifest["metadata"]["uid"] = f"uid-{self.writes}"
+        if self.loses_answers:
+            raise Unreachable("no answer")
         return manifest
+
+    async def get(self, _: Resource, name: str, namespace: str) -> dict[str, Any]:
+        return self.secrets[name]
 
     async def patch(self, _: Resource, name: str, patch: dict[str, Any], *, namespace: str) -> dict[str, Any]:
         self._next()
@@ -147,6 +162,40 @@ def test_a_failed_take_leaves_the_number_free() -> None:
         with pytest.raises(Unreachable):
             await slots.take(STATE)
         assert (await slots.take(STATE)).name == "job-0001"
+
+    run(main())
+
+
+def test_a_slot_whose_creation_was_not_answered_is_freed_however_often_that_fails() -> None:
+    async def main() -> None:
+        cluster, slots, _ = made()
+        cluster.loses_answers = True
+        with pytest.raises(Unreachable):
+            await slots.take(STATE)
+        assert set(cluster.secrets) == {"job-0001"}
+        cluster.loses_answers = False
+        other = replace(STATE, request_id="job-b")
+        cluster.problems = [AlreadyExists("taken", status=409), Unreachable("down")]
+        with pytest.raises(Unreachable):
+            await slots.take(other)
+        assert set(cluster.secrets) == {"job-0001"}
+        assert (await slots.take(other)).name == "job-0001"
+        assert json.loads(base64.b64decode(cluster.secrets["job-0001"]["data"]["state"]))["requestId"] == "job-b"
+
+    run(main())
+
+
+@pytest.mark.parametrize("refusal", [Forbidden("no", status=403), QuotaExceeded("full", status=403)], ids=repr)
+def test_a_refused_creation_is_not_taken_for_one_that_was_not_answered(refusal: KubeError) -> None:
+    async def main() -> None:
+        cluster, slots, _ = made()
+        cluster.problems = [refusal]
+        with pytest.raises(Forbidden):
+            await slots.take(STATE)
+        # Somebody else's, though its state is the same: it may not be deleted.
+        cluster.secrets["job-0001"] = {"metadata": {"uid": "theirs"}, "data": slots._manifest(1, STATE)["data"]}
+        assert (await slots.take(STATE)).name == "job-0002"
+        assert cluster.secrets["job-0001"]["metadata"]["uid"] == "theirs"
 
     run(main())
 

@@ -6,7 +6,9 @@ mounted; the worker's keys follow after it. Secrets are neither listed, watched 
 recognise our own after its creation was not answered.
 """
 
+import asyncio
 import base64
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +22,7 @@ from actions_gateway.api import labels
 from actions_gateway.api.names import JOB_SLOTS, job_slot_name
 from actions_gateway.github.secrets import Secret
 from actions_gateway.kube.client import KubeClient
-from actions_gateway.kube.errors import AlreadyExists, KubeError, NotFound
+from actions_gateway.kube.errors import AlreadyExists, KubeError, NotFound, ServerError, Unreachable
 from actions_gateway.kube.resources import SECRETS
 
 STATE_KEY = "state"
@@ -84,7 +86,7 @@ class Slots:
         self._others: set[int] = set()
         """Numbers that were found taken; looked at again only when no other is left."""
         self._unanswered: dict[int, set[str]] = {}
-        """The states, as they are stored, of slots whose creation was not answered: one may exist all the same."""
+        """Digests of the states of slots whose creation was not answered: one may exist all the same."""
 
     async def take(self, state: ResumeState) -> Slot:
         """Takes the lowest free slot; raises NoFreeSlot or another KubeError."""
@@ -109,8 +111,8 @@ class Slots:
             if not await self._reclaim(number):
                 self._others.add(number)
             return None
-        except BaseException:
-            self._unanswered.setdefault(number, set()).add(manifest["data"][STATE_KEY])
+        except (Unreachable, ServerError, TimeoutError, asyncio.CancelledError):
+            self._unanswered.setdefault(number, set()).add(_digest(manifest["data"][STATE_KEY]))
             raise
         self._unanswered.pop(number, None)
         return Slot(number, job_slot_name(number), str(created["metadata"]["uid"]))
@@ -124,11 +126,12 @@ class Slots:
             found = await self._client.get(SECRETS, name, self._namespace)
         except NotFound:
             return True
+        is_ours = _digest((found.get("data") or {}).get(STATE_KEY) or "") in sent
+        if is_ours:
+            await self._delete(name, str(found["metadata"]["uid"]))
+        # Only now: a deletion that fails is tried again with the next job.
         del self._unanswered[number]
-        if (found.get("data") or {}).get(STATE_KEY) not in sent:
-            return False
-        await self._delete(name, str(found["metadata"]["uid"]))
-        return True
+        return is_ours
 
     async def fill(self, slot: Slot, keys: Mapping[str, bytes]) -> None:
         """Adds the worker's keys to a slot; raises KubeError."""
@@ -176,3 +179,8 @@ class Slots:
 
 def _encoded(keys: Mapping[str, bytes]) -> dict[str, str]:
     return {key: base64.b64encode(value).decode() for key, value in keys.items()}
+
+
+def _digest(stored_state: str) -> str:
+    """Tells a state again without keeping the credentials in it."""
+    return hashlib.sha256(stored_state.encode()).hexdigest()
