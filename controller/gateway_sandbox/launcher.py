@@ -116,13 +116,18 @@ def default_folder() -> Path:
 
 
 def read_info(folder: Path) -> SandboxInfo | None:
-    """The sandbox that runs in `folder`, or None."""
+    """The sandbox that runs in `folder`, or None; raises FolderTaken for one of another version."""
     try:
         data: dict[str, Any] = json.loads((folder / INFO_FILE).read_text())
     except (OSError, ValueError):
         return None
     if not is_running(int(data["pid"])):
         return None
+    if {field.name for field in fields(SandboxInfo)} - data.keys():
+        raise FolderTaken(
+            f"the sandbox in {folder} (process {data['pid']}) is of another version of gw",
+            f"End it with `kill {data['pid']}`; it removes its folder by itself.",
+        )
     for name in ("folder", "kubeconfig", "ca_path", "control_token_path", "app_key_path"):
         data[name] = Path(data[name])
     for name in ("left_out", "priority_classes"):

@@ -1,6 +1,7 @@
 """gw sandbox: starting, finding, running a workflow, reading logs. The jobs' gateway is played by the test."""
 
 import json
+import os
 import shlex
 from collections.abc import Callable
 from dataclasses import replace
@@ -176,6 +177,15 @@ def test_a_bare_embedded_cluster_is_refused_since_nothing_can_be_installed_on_it
     assert "admission policies that the embedded one lacks" in answer.err
     assert "Next:  Add --cluster real, or leave out --bare." in answer.err
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("command", ["status", "down", "up"])
+def test_a_sandbox_of_another_version_is_left_alone_with_the_way_to_end_it(tmp_path: Path, command: str) -> None:
+    (tmp_path / "sandbox.json").write_text(json.dumps({"pid": os.getpid(), "folder": str(tmp_path)}))
+    answer = Gw()("sandbox", command, "--dir", str(tmp_path))
+    assert answer.code == 2
+    assert "is of another version of gw" in answer.err
+    assert f"Next:  End it with `kill {os.getpid()}`" in answer.err
 
 
 def test_a_cluster_that_does_not_exist_is_refused(tmp_path: Path) -> None:

@@ -89,7 +89,10 @@ def stop_sandbox(folder: Path, *, timeout_seconds: float) -> bool:
 
 def find_sandbox(folder: Path) -> SandboxFact:
     """The running sandbox; raises Refused when there is none."""
-    info = launcher.read_info(folder)
+    try:
+        info = launcher.read_info(folder)
+    except SandboxError as problem:
+        raise _explain(problem) from problem
     if info is None:
         raise Refused(
             f"no sandbox is running in {folder}", "Start one with `gw sandbox up`, or name its folder with --dir."

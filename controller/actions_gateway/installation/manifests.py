@@ -28,7 +28,7 @@ def installation_manifests(
         build_namespace(),
         *rbac_manifests(),
         *people_manifests(),
-        # Before the manager, so that it is confined from its first write.
+        # Before the manager. A policy takes a moment to work; the manager takes longer to start.
         *policy_manifests(tenant_namespaces),
         *manager_manifests(
             image=image,

@@ -265,15 +265,18 @@ class KubeClient:
             options["propagationPolicy"] = propagation
         await self.request("DELETE", resource.path(namespace, name), body=options)
 
-    async def create_token(self, service_account: str, namespace: str, *, expiration_seconds: int = 3600) -> str:
-        """A bound token of a service account."""
-        path = SERVICEACCOUNTS.path(namespace, service_account, "token")
-        body = {
-            "apiVersion": "authentication.k8s.io/v1",
-            "kind": "TokenRequest",
-            "spec": {"expirationSeconds": expiration_seconds},
-        }
-        answer = await self.request("POST", path, body=body)
+    async def create_token(
+        self,
+        service_account: str,
+        namespace: str,
+        *,
+        expiration_seconds: int = 3600,
+        bound_to: Manifest | None = None,
+    ) -> str:
+        """A token of a service account; one that is `bound_to` an object (kind, name, uid) ends with it."""
+        spec: Manifest = {"expirationSeconds": expiration_seconds} | ({"boundObjectRef": bound_to} if bound_to else {})
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
+        answer = await self.request("POST", SERVICEACCOUNTS.path(namespace, service_account, "token"), body=body)
         return str(answer["status"]["token"])
 
     # -- transport -----------------------------------------------------------------------------------------------

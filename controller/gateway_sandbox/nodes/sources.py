@@ -60,14 +60,13 @@ class Sources:
     async def token(self) -> bytes:
         """The pod's service account token, which is worth nothing without the pod; raises KubeError."""
         if self._token is None:
-            path = r.SERVICEACCOUNTS.path(self._namespace, self._service_account, "token")
-            body = {
-                "apiVersion": "authentication.k8s.io/v1",
-                "kind": "TokenRequest",
-                "spec": {"expirationSeconds": TOKEN_SECONDS, "boundObjectRef": self._pod_reference},
-            }
-            answer = await self._client.request("POST", path, body=body)
-            self._token = str(answer["status"]["token"]).encode()
+            token = await self._client.create_token(
+                self._service_account,
+                self._namespace,
+                expiration_seconds=TOKEN_SECONDS,
+                bound_to=self._pod_reference,
+            )
+            self._token = token.encode()
         return self._token
 
     async def _read(self, resource: Resource, name: str) -> dict[str, Any] | None:
