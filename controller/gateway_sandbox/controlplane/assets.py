@@ -5,7 +5,10 @@ a program that is missing there is looked for in the cache all the same.
 """
 
 import os
+import re
 import shutil
+import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from gateway_sandbox.controlplane.programs import (
@@ -34,6 +37,17 @@ class ProgramsMissing(RuntimeError):
         super().__init__(f"{names} not found in ${ASSETS_VARIABLE} or the cache: `{brings}` builds this")
 
 
+class ProgramsDisagree(RuntimeError):
+    """The programs found do not belong together; the text says what to do."""
+
+    def __init__(self, minors: Mapping[str, str]) -> None:
+        found = ", ".join(f"{name} {minor}" for name, minor in minors.items())
+        super().__init__(
+            f"Kubernetes' programs are of several minors ({found}): unset {ASSETS_VARIABLE}, or let it name a folder "
+            "that holds all of them"
+        )
+
+
 def find_program(program: Program) -> Path | None:
     """The executable, or None when this machine has none."""
     assets = os.environ.get(ASSETS_VARIABLE)
@@ -52,3 +66,21 @@ def require_programs(*programs: Program) -> dict[Program, Path]:
     if missing:
         raise ProgramsMissing(missing)
     return {program: path for program, path in found.items() if path is not None}
+
+
+def require_one_minor(programs: Mapping[Program, Path]) -> None:
+    """Raises ProgramsDisagree when Kubernetes' programs are of several minors, as KUBEBUILDER_ASSETS may have it.
+
+    No controller manager works beside an older API server (Kubernetes, "Version Skew Policy").
+    """
+    if not os.environ.get(ASSETS_VARIABLE):
+        return
+    minors = {program: _minor(path) for program, path in programs.items() if program is not ETCD}
+    if len(set(minors.values())) > 1:
+        raise ProgramsDisagree({program.name: minor for program, minor in minors.items()})
+
+
+def _minor(path: Path) -> str:
+    said = subprocess.run([path, "--version"], capture_output=True, text=True, check=True, timeout=30).stdout
+    found = re.search(r"v(\d+\.\d+)", said)
+    return found.group(1) if found else "of no known version"

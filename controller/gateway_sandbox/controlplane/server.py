@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway_sandbox.certificates import CertificateAuthority, SandboxCertificates, write_private_key
-from gateway_sandbox.controlplane.assets import require_programs
+from gateway_sandbox.controlplane.assets import require_one_minor, require_programs
 from gateway_sandbox.controlplane.processes import Process, ProgramEnded
 from gateway_sandbox.controlplane.programs import API_SERVER, CONTROLLER_MANAGER, ETCD, SCHEDULER, Program
 from gateway_sandbox.kubeconfigs import write_kubeconfig
@@ -101,12 +101,13 @@ class ControlPlane:
     async def start(self, *, timeout_seconds: float = 60.0) -> None:
         """Returns when the API server is ready and namespaces get their service accounts.
 
-        Raises ProgramsMissing, ProgramEnded with a log's end, or NotReady.
+        Raises ProgramsMissing, ProgramsDisagree, ProgramEnded with a log's end, or NotReady.
         """
         wanted = [ETCD, API_SERVER]
         wanted += [CONTROLLER_MANAGER] if self.options.with_controllers else []
         wanted += [SCHEDULER] if self.options.with_scheduler else []
         self._programs = require_programs(*wanted)
+        await asyncio.to_thread(require_one_minor, self._programs)
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._write_credentials()
         try:

@@ -18,9 +18,17 @@ from actions_gateway.kube.client import connect
 from actions_gateway.kube.errors import Forbidden
 from actions_gateway.kube.listwatch import list_watch
 from actions_gateway.kube.resources import CONFIGMAPS, NAMESPACES
-from gateway_sandbox.controlplane.assets import ASSETS_VARIABLE, ProgramsMissing, find_program, require_programs
+from gateway_sandbox.controlplane.assets import (
+    ASSETS_VARIABLE,
+    ProgramsDisagree,
+    ProgramsMissing,
+    find_program,
+    require_one_minor,
+    require_programs,
+)
 from gateway_sandbox.controlplane.programs import (
     API_SERVER,
+    CONTROLLER_MANAGER,
     ETCD,
     KUBERNETES_VERSION,
     KWOK,
@@ -149,6 +157,18 @@ def test_what_is_missing_is_named_with_the_target_that_builds_it(
     monkeypatch.delenv(ASSETS_VARIABLE, raising=False)
     with pytest.raises(ProgramsMissing, match=r"etcd, kube-apiserver not found .*`make controlplane"):
         require_programs(ETCD, API_SERVER)
+
+
+def test_an_older_api_server_is_not_run_with_our_controllers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = {}
+    for program, version in ((API_SERVER, "v1.33.1"), (CONTROLLER_MANAGER, KUBERNETES_VERSION)):
+        paths[program] = tmp_path / program.name
+        paths[program].write_text(f"#!/bin/sh\necho Kubernetes {version}\n")
+        paths[program].chmod(0o755)
+    require_one_minor(paths)
+    monkeypatch.setenv(ASSETS_VARIABLE, str(tmp_path))
+    with pytest.raises(ProgramsDisagree, match=r"kube-apiserver 1\.33, kube-controller-manager 1\.36.*unset KUBE"):
+        require_one_minor(paths)
 
 
 def test_modules_that_differ_have_caches_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
