@@ -43,14 +43,35 @@ class Alert:
         }
 
 
+_MEMORY = "24h"
+"""For how long a manager that is gone is still believed: a night and the working day after its ticket."""
+
+
+def _expected() -> str:
+    """The groups that should poll by what the manager said last, now or before it was gone.
+
+    What counts is the minute: a group is expected when it was so in the last minute that has anything of a manager.
+    The last value alone would not do, since the series of a deleted group, or of an earlier leader, ends with a 1.
+    """
+    polling = f"max by ({_RUNNER_GROUP}) ({m.EXPECTED_SESSIONS.name}) > 0"
+    manager = f"max by (cluster) ({m.MANAGED_GATEWAYS.name})"
+    return (
+        f"max_over_time(timestamp({polling})[{_MEMORY}:1m])"
+        f" >= on (cluster) group_left () (max_over_time(timestamp({manager})[{_MEMORY}:1m]) - 60)"
+    )
+
+
 def _no_active_sessions() -> str:
-    """The manager's expectation and the agent's count: a dead agent fires the first arm, a dead manager the second."""
-    expected = f"max by ({_RUNNER_GROUP}) (last_over_time({m.EXPECTED_SESSIONS.name}[10m]))"
+    """Of the groups that should poll, those without a session, be the agent's series at 0 or gone with the agent.
+
+    The second arm is for groups of which no manager has said anything: there the agent's own 0 is enough.
+    """
     active = f"max by ({_RUNNER_GROUP}) ({m.ACTIVE_SESSIONS.name})"
+    known = f"max by ({_RUNNER_GROUP}) (last_over_time({m.EXPECTED_SESSIONS.name}[{_MEMORY}]))"
     bound = f"{t.NO_ACTIVE_SESSION.value:g}"
     return (
-        f"({expected} > 0 unless on ({_RUNNER_GROUP}) {active} > {bound})"
-        f" or ({active} == {bound} unless on ({_RUNNER_GROUP}) {expected})"
+        f"(({_expected()}) unless on ({_RUNNER_GROUP}) {active} > {bound})"
+        f" or ({active} == {bound} unless on ({_RUNNER_GROUP}) {known})"
     )
 
 
