@@ -1,6 +1,7 @@
 """What every test shares."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +15,18 @@ from support.installed import install
 # A shared machine may stall any single example; how long code takes is the benchmark's business.
 settings.register_profile("project", deadline=None)
 settings.load_profile("project")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line for each thing that a machine lacks, however many tests want it."""
+    reasons = Counter(_reason(report) for report in terminalreporter.stats.get("skipped", []))
+    for reason, count in sorted(reasons.items()):
+        terminalreporter.write_line(f"SKIPPED {count}: {reason}")
+
+
+def _reason(report: pytest.TestReport) -> str:
+    where_and_why = report.longrepr
+    return str(where_and_why[2] if isinstance(where_and_why, tuple) else where_and_why).removeprefix("Skipped: ")
 
 
 @pytest.fixture(scope="session")
