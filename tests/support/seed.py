@@ -40,6 +40,8 @@ class SeedCommand:
     """The original's words around the command; empty where a gap is filled."""
     gap: str = ""
     """The original's sentence that asks for the command; empty where the command is printed."""
+    remarks: tuple[str, ...] = ()
+    """Regular expressions that are found in what it writes to its error output."""
     editor: str = ""
     """A sed expression that stands for the person, where the command opens an editor."""
     platform: str = ""
@@ -67,6 +69,12 @@ class Threshold:
     signal: str
     threshold: str
     severity: str
+    notes: str
+
+    @property
+    def line(self) -> str:
+        """The row as the page prints it."""
+        return f"{self.signal} | {self.threshold} | {self.severity} | {self.notes}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +93,8 @@ class SeedRunbook:
     sections: tuple[Section, ...]
     plain_kubectl: tuple[Section, ...]
     thresholds: tuple[Threshold, ...]
+    statements: tuple[str, ...]
+    """Sentences, beside the table and the commands, on which a threshold rests."""
     page_worthy: tuple[str, ...]
     ticket_worthy: tuple[str, ...]
     handoff: tuple[str, ...]
@@ -104,6 +114,7 @@ def production_runbook() -> SeedRunbook:
         sections=tuple(_section(entry) for entry in document["sections"]),
         plain_kubectl=tuple(_section(entry) for entry in document["plain_kubectl"]),
         thresholds=tuple(Threshold(**entry) for entry in document["thresholds"]),
+        statements=tuple(document["statements"]),
         page_worthy=tuple(document["page_worthy"]),
         ticket_worthy=tuple(document["ticket_worthy"]),
         handoff=tuple(document["handoff"]),
@@ -121,5 +132,10 @@ def fill(text: str, places: Mapping[str, str]) -> str:
 
 
 def _section(entry: dict[str, Any]) -> Section:
-    commands = tuple(SeedCommand(**{**command, "shows": tuple(command["shows"])}) for command in entry["commands"])
+    commands = tuple(_command(command) for command in entry["commands"])
     return Section(entry["section"], commands, tuple(entry.get("needs", ())))
+
+
+def _command(entry: dict[str, Any]) -> SeedCommand:
+    patterns = {name: tuple(entry.get(name, ())) for name in ("shows", "remarks")}
+    return SeedCommand(**{**entry, **patterns})

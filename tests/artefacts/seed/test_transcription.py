@@ -32,9 +32,9 @@ def test_a_command_is_printed_by_the_page_or_fills_a_named_gap(command: SeedComm
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.id)
 def test_a_command_uses_known_places_only_and_says_what_it_shows(command: SeedCommand) -> None:
-    texts = (command.command, *command.shows)
+    texts = (command.command, *command.shows, *command.remarks)
     assert {place for text in texts for place in re.findall(r"<([a-z-]+)>", text)} <= PLACES
-    for pattern in command.shows:
+    for pattern in (*command.shows, *command.remarks):
         re.compile(pattern)
     assert bool(command.editor) == command.command.startswith("kubectl edit")
 
@@ -58,11 +58,18 @@ def test_what_the_page_prints_in_full_is_transcribed_to_the_letter() -> None:
 def test_every_row_of_the_alert_table_has_a_threshold_and_one_of_the_two_severities() -> None:
     assert len(RUNBOOK.thresholds) == 10
     assert Counter(row.severity for row in RUNBOOK.thresholds) == {"Page": 6, "Ticket": 4}
-    assert all(row.signal and row.threshold for row in RUNBOOK.thresholds)
+    assert all(row.signal and row.threshold and row.notes for row in RUNBOOK.thresholds)
 
 
 def test_the_two_lists_of_severities_and_the_hand_over_are_complete() -> None:
     assert (len(RUNBOOK.page_worthy), len(RUNBOOK.ticket_worthy), len(RUNBOOK.handoff)) == (6, 4, 8)
+
+
+@pytest.mark.parametrize("line", RUNBOOK.handoff)
+def test_a_line_of_the_hand_over_has_a_command_or_a_deviation_that_says_why_not(line: str) -> None:
+    has_command = any(command.gap == line for command in OF_THE_PAGE)
+    is_explained = any(deviation.says == line for deviation in RUNBOOK.deviations)
+    assert has_command != is_explained
 
 
 def test_every_deviation_says_both_sides_and_names_commands_that_exist() -> None:

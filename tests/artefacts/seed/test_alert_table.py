@@ -1,0 +1,86 @@
+"""Our thresholds are those of the transcribed runbook: each row of its table, and each sentence that one rests on."""
+
+import re
+
+import pytest
+
+from gw_alerts.thresholds import ALL, OURS, PROVISIONING_SECONDS, Severity
+from gw_alerts.thresholds import Threshold as Ours
+from support.seed import Threshold as Row
+from support.seed import production_runbook
+
+RUNBOOK = production_runbook()
+NOT_YET = {
+    "actions_gateway_eviction_retries_exhausted_total": "no job is rerun after an eviction yet",
+    "ActionsGateway condition RateLimited=True": "no gateway has this condition yet",
+    "Proxy HPA TARGETS: <unknown>": "there is no egress proxy yet, and so no HPA",
+}
+"""The rows that nothing can be compared with, and why."""
+
+BOUND = re.compile(r"(?:rate )?(?P<comparison>[<>=]) (?P<number>[0-9.]+)(?P<unit>s|/hour|/minute|/5min|)(?: .*)?")
+UNITS = {
+    "s": "seconds",
+    "/hour": "errors per hour",
+    "/minute": "errors per minute",
+    "/5min": "errors per 5 minutes",
+    "": "sessions",
+}
+"""The runbook's unit and ours."""
+ANY = (">", 0.0, "containers")
+"""What `any` bounds, in the one row that has it and is there."""
+
+
+def bound(row: Row) -> tuple[str, float, str]:
+    """(comparison, number, our unit) of a row."""
+    if row.threshold == "any":
+        return ANY
+    found = BOUND.fullmatch(row.threshold)
+    assert found, row.threshold
+    return found["comparison"], float(found["number"]), UNITS[found["unit"]]
+
+
+def of_row(row: Row) -> list[Ours]:
+    return [ours for ours in ALL if ours.source.startswith(f"{row.signal} |")]
+
+
+@pytest.mark.parametrize("row", RUNBOOK.thresholds, ids=lambda row: row.signal)
+def test_a_row_is_a_threshold_of_ours_to_the_letter_or_is_not_there_yet(row: Row) -> None:
+    if row.signal in NOT_YET:
+        assert of_row(row) == []
+        return
+    assert of_row(row)
+    for ours in of_row(row):
+        assert ours.source == row.line
+        assert (ours.comparison, ours.value, ours.unit) == bound(row)
+        assert ours.severity.value == row.severity.lower()
+
+
+def test_what_is_not_there_yet_is_in_the_table() -> None:
+    assert set(NOT_YET) <= {row.signal for row in RUNBOOK.thresholds}
+
+
+@pytest.mark.parametrize("ours", ALL, ids=lambda ours: ours.subject)
+def test_what_a_threshold_rests_on_is_in_the_transcription_or_is_called_ours(ours: Ours) -> None:
+    sentences = {
+        *(row.line for row in RUNBOOK.thresholds),
+        *(command.gap for section in RUNBOOK.sections for command in section.commands if command.gap),
+        *(*RUNBOOK.page_worthy, *RUNBOOK.ticket_worthy, *RUNBOOK.handoff, *RUNBOOK.statements),
+    }
+    assert ours.source.startswith(OURS) or ours.source in sentences
+
+
+@pytest.mark.parametrize(
+    ("lines", "severity"), [(RUNBOOK.page_worthy, Severity.PAGE), (RUNBOOK.ticket_worthy, Severity.TICKET)]
+)
+def test_a_threshold_that_rests_on_a_list_of_the_page_has_the_lists_severity(
+    lines: tuple[str, ...], severity: Severity
+) -> None:
+    assert {ours.severity for ours in ALL if ours.source in lines} <= {severity}
+
+
+def test_provisioning_is_waited_for_as_long_as_the_page_and_the_threshold_say() -> None:
+    command = next(command for command in RUNBOOK.commands if command.id == "provisioned-in-time")
+    seconds = f"{PROVISIONING_SECONDS.value:g}"
+    assert command.command.endswith(f" --timeout={seconds}s")
+    assert command.gap == PROVISIONING_SECONDS.source
+    assert f"~{seconds} seconds" in command.gap
