@@ -22,6 +22,7 @@ HOST = "https://cluster.example:6443"
 DISCOVERY: dict[str, Manifest] = {
     "/version": {"major": "1", "minor": "36", "gitVersion": "v1.36.3"},
     "/apis": {"groups": [{"name": "apps"}]},
+    "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews": {"status": {"allowed": True}},
 }
 
 

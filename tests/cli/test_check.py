@@ -29,7 +29,8 @@ def fit() -> Gw:
         METRICS: {"resources": []},
     }
     about = {"name": "calico-node", "namespace": "kube-system"}
-    gw.cluster.put({"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": about})
+    status = {"desiredNumberScheduled": 3, "numberReady": 3}
+    gw.cluster.put({"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": about, "status": status})
     message = "metadata.labels[pod-security.kubernetes.io/enforce]: Invalid value"
     gw.cluster.refusals["create", "namespaces"] = errors.Invalid(message, status=422)
     return gw
@@ -92,6 +93,61 @@ def test_no_known_plugin_is_unknown_and_unknown_is_exit_3(fit: Gw) -> None:
     assert answer.code == 3, answer
     assert "no network plugin that gw knows was found" in answer.out
     assert answer.out.splitlines()[-1].startswith("10 checks on this cluster: 1 unknown")
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [({}, "Calico has no pod anywhere"), ({"desiredNumberScheduled": 3, "numberReady": 1}, "Calico has 1 of 3 pods")],
+    ids=["a name alone", "not everywhere"],
+)
+def test_a_plugin_that_does_not_run_everywhere_is_unknown(fit: Gw, status: dict[str, int], said: str) -> None:
+    fit.cluster.objects[r.DAEMONSETS.plural, "kube-system", "calico-node"]["status"] = status
+    answer = fit("check", "--pre", "--check", "network.enforced")
+    assert answer.code == 3, answer
+    assert said in answer.out
+
+
+@pytest.mark.parametrize("mode", ["any", "marked"])
+def test_policies_are_compared_in_the_mode_that_the_manager_runs_in(fit: Gw, mode: str) -> None:
+    del fit.cluster.refusals["create", "namespaces"]
+    wish = ("--tenant-namespaces", mode, "--monitoring", "without")
+    assert fit("install", "--controller-image", IMAGE, "--yes", *wish).code == 0
+    assert fit("check", "--check", "policies.enforced").code == 0
+    other = {"any": "marked", "marked": "any"}[mode]
+    mode_of_manager(fit)["value"] = other
+    answer = fit("check", "--check", "policies.enforced")
+    assert answer.code == 1, answer
+    assert "gmc-manager-namespaces: its rules are not those of" in answer.out
+
+
+@pytest.mark.parametrize("mode", ["any", "marked"])
+def test_a_mode_that_the_manager_does_not_tell_is_unknown(fit: Gw, mode: str) -> None:
+    del fit.cluster.refusals["create", "namespaces"]
+    wish = ("--tenant-namespaces", mode, "--monitoring", "without")
+    assert fit("install", "--controller-image", IMAGE, "--yes", *wish).code == 0
+    mode_of_manager(fit)["value"] = "?"
+    answer = fit("check", "--check", "policies.enforced")
+    assert answer.code == 3, answer
+    assert "TENANT_NAMESPACES, which the manager's Deployment does not tell" in answer.out
+    fit.cluster.refusals["get", "deployments"] = errors.Forbidden("no deployments for you", status=403)
+    assert fit("check", "--check", "policies.enforced").code == 3
+
+
+def mode_of_manager(gw: Gw) -> dict[str, Any]:
+    """The entry of TENANT_NAMESPACES in the environment of the stored manager."""
+    deployment = gw.cluster.objects[r.DEPLOYMENTS.plural, "gmc-system", "gmc-controller-manager"]
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    (entry,) = [each for each in container["env"] if each["name"] == "TENANT_NAMESPACES"]
+    found: dict[str, Any] = entry
+    return found
+
+
+def test_a_type_that_the_cluster_lacks_is_not_to_be_had_by_an_installation(fit: Gw) -> None:
+    fit.cluster.refusals["create", "namespaces"] = errors.NotFound("404 page not found", status=404)
+    answer = fit("check", "--pre", "--check", "pod-security.enforced")
+    assert answer.code == 3, answer
+    assert "this cluster does not serve that type" in answer.out
+    assert "gw install" not in answer.out
 
 
 def test_a_server_that_takes_any_level_enforces_none(fit: Gw) -> None:

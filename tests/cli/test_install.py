@@ -9,8 +9,10 @@ import pytest
 import yaml
 
 from actions_gateway import __version__
-from actions_gateway.api.names import MANAGER, MANAGER_LEASE, MANAGER_NAMESPACE
+from actions_gateway.api import labels
+from actions_gateway.api.names import INSTALL_FIELDS, MANAGER, MANAGER_LEASE, MANAGER_NAMESPACE
 from actions_gateway.api.runnergroup import RUNNER_IMAGE
+from actions_gateway.installation.manager import SELECTOR
 from actions_gateway.kube import errors
 from actions_gateway.kube import resources as r
 
@@ -54,6 +56,8 @@ def manager_comes_up(gw: Gw, manifest: Manifest) -> None:
         counts = dict.fromkeys(("replicas", "updatedReplicas", "availableReplicas", "readyReplicas"), wanted)
         manifest["status"] = {"observedGeneration": 1, **counts}
         lease = {"holderIdentity": "gmc-0_1", "renewTime": moment(0), "leaseDurationSeconds": 15}
+        pod = {"name": "gmc-0", "namespace": MANAGER_NAMESPACE, "labels": SELECTOR}
+        gw.cluster.put({"apiVersion": "v1", "kind": "Pod", "metadata": pod})
         about = {"name": MANAGER_LEASE, "namespace": MANAGER_NAMESPACE}
         gw.cluster.put({"apiVersion": r.LEASES.api_version, "kind": "Lease", "metadata": about, "spec": lease})
 
@@ -71,6 +75,119 @@ def test_it_writes_definitions_first_and_the_manager_last_and_a_second_run_write
     assert again.code == 0, again
     assert again.out.startswith("Nothing changed:")
     assert len(install.gw.cluster.applied) == len(applied)
+
+
+def environment_of(gw: Gw) -> dict[str, str]:
+    """What the stored manager is told."""
+    deployment = gw.cluster.objects[r.DEPLOYMENTS.plural, MANAGER_NAMESPACE, MANAGER]
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    return {entry["name"]: entry.get("value", "") for entry in container["env"]}
+
+
+def test_what_no_option_names_stays_as_it_is(install: Install) -> None:
+    worker = f"registry.example.com/mine@sha256:{'d' * 64}"
+    named = ("--tenant-namespaces", "marked", "--log-level", "debug", "--replicas", "3", "--worker-image", worker)
+    assert install("--yes", *named).code == 0
+    written = len(install.gw.cluster.applied)
+    again = install("--yes")
+    assert again.code == 0, again
+    assert again.out.startswith("Nothing changed:")
+    assert len(install.gw.cluster.applied) == written
+
+
+def test_an_option_goes_before_what_is_there(install: Install) -> None:
+    assert install("--yes", "--tenant-namespaces", "marked", "--log-level", "debug").code == 0
+    answer = install("--yes", "--tenant-namespaces", "any")
+    assert answer.code == 0, answer
+    environment = environment_of(install.gw)
+    assert (environment["TENANT_NAMESPACES"], environment["LOG_LEVEL"]) == ("any", "debug")
+
+
+@pytest.mark.parametrize("repository", [RUNNER_IMAGE.partition(":")[0], "registry.example.com/mine"])
+def test_an_earlier_releases_own_runner_moves_on_and_ones_own_stays(install: Install, repository: str) -> None:
+    worker = f"{repository}@sha256:{'d' * 64}"
+    assert install("--yes", "--worker-image", worker).code == 0
+    key = (r.CRDS.plural, "", "actionsgateways.actions-gateway.github.com")
+    install.gw.cluster.objects[key]["metadata"]["annotations"][labels.SCHEMA_VERSION] = "0.0.1"
+    assert install("--yes").code == 0
+    is_own = repository == "registry.example.com/mine"
+    assert environment_of(install.gw)["WORKER_IMAGE"] == (worker if is_own else RUNNER_IMAGE)
+
+
+def test_a_floating_image_that_is_there_is_not_taken_along_silently(install: Install) -> None:
+    assert install("--yes", "--worker-image", "a/b:1", "--allow-floating-tags").code == 0
+    answer = install("--yes")
+    assert answer.code == 2, answer
+    assert "the image a/b:1 has no digest" in answer.err
+    assert install("--yes", "--allow-floating-tags").out.startswith("Nothing changed:")
+
+
+def test_a_manager_that_was_paused_is_started_again(install: Install) -> None:
+    assert install("--yes").code == 0
+    install.gw.cluster.objects[r.DEPLOYMENTS.plural, MANAGER_NAMESPACE, MANAGER]["spec"]["replicas"] = 0
+    assert install("--yes").code == 0
+    assert install.gw.cluster.objects[r.DEPLOYMENTS.plural, MANAGER_NAMESPACE, MANAGER]["spec"]["replicas"] == 2
+
+
+def test_a_server_whose_version_says_nothing_is_unknown_and_nothing_is_written(install: Install) -> None:
+    install.gw.cluster.answers["/version"] = {"gitVersion": "mine"}
+    answer = install("--yes")
+    assert answer.code == 3, answer
+    assert "calls itself mine, which is no version" in answer.err
+    assert install.wrote_nothing()
+
+
+def test_a_lease_that_a_manager_of_before_left_is_nobodys(install: Install) -> None:
+    def on_create(manifest: Manifest) -> None:
+        manager_comes_up(install.gw, manifest)
+        if manifest["kind"] == "Deployment":
+            install.gw.cluster.objects[r.LEASES.plural, MANAGER_NAMESPACE, MANAGER_LEASE]["spec"]["holderIdentity"] = (
+                "gmc-gone_1"
+            )
+
+    install.gw.cluster.on_create = on_create
+    answer = install("--yes", "--timeout", "9s")
+    assert answer.code == 5, answer
+    assert "no pod of the manager holds the leader lease yet" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("kind", "group", "place", "said"),
+    [
+        ("ClusterRole", "rbac.authorization.k8s.io/v1", {"name": "gw-viewer"}, "clusterrole gw-viewer -o yaml"),
+        (
+            "ServiceAccount",
+            "v1",
+            {"name": MANAGER, "namespace": MANAGER_NAMESPACE},
+            f"serviceaccount {MANAGER} -n {MANAGER_NAMESPACE} -o yaml",
+        ),
+    ],
+)
+def test_a_strangers_object_is_looked_at_where_it_is_and_its_owner_asked(
+    install: Install, kind: str, group: str, place: Manifest, said: str
+) -> None:
+    install.gw.cluster.put({"apiVersion": group, "kind": kind, "metadata": place})
+    answer = install("--yes")
+    assert answer.code == 2, answer
+    assert f"`kubectl get {said}`, and ask its owner" in answer.err
+    assert "delete" not in answer.err
+    assert install.wrote_nothing()
+
+
+def test_what_a_gitops_controller_keeps_and_a_release_lacks_is_named_and_not_printed(install: Install) -> None:
+    assert install("--yes").code == 0
+    about = {
+        "name": "gmc-old",
+        "labels": {"app.kubernetes.io/part-of": "actions-gateway", "argocd.argoproj.io/instance": "platform"},
+        "managedFields": [{"manager": INSTALL_FIELDS, "operation": "Apply"}],
+    }
+    install.gw.cluster.put({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": about})
+    answer = install("--yes")
+    assert answer.code == 2, answer
+    assert answer.out == ""
+    assert "Take the ClusterRole gmc-old out of the repository" in answer.err
+    assert "Put the manifests above" not in answer.err
+    assert install.gw.cluster.deleted == []
 
 
 def test_without_a_terminal_and_without_yes_it_refuses_after_the_plan(install: Install) -> None:

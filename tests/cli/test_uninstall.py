@@ -21,7 +21,14 @@ def installed() -> Gw:
     gw = Gw()
     gw.cluster.on_create = lambda manifest: manager_comes_up(gw, manifest)
     assert gw("install", "--controller-image", IMAGE, "--yes").code == 0
+    manager_ends(gw)
     return gw
+
+
+def manager_ends(gw: Gw) -> None:
+    """What the controllers of Deployments do when one is deleted, ahead of time."""
+    for name in gw.cluster.names(r.PODS):
+        del gw.cluster.objects[r.PODS.plural, "gmc-system", name]
 
 
 def test_everything_goes_and_the_report_says_what(installed: Gw) -> None:
@@ -122,3 +129,90 @@ def test_a_gateway_that_appears_meanwhile_keeps_its_definition(installed: Gw) ->
 def test_an_expired_login_is_exit_4(installed: Gw) -> None:
     installed.cluster.refusals["*", "*"] = errors.Unauthorized("Unauthorized", status=401)
     assert installed("uninstall", "--yes", "--confirm", NAME).code == 4
+
+
+RIGHTS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+
+
+def test_rights_to_delete_are_asked_for_before_anything_goes(installed: Gw) -> None:
+    installed.cluster.answers[RIGHTS] = {"status": {"allowed": False}}
+    answer = installed("uninstall", "--yes", "--confirm", NAME)
+    assert answer.code == 2, answer
+    assert "you may not delete deployments.apps in gmc-system" in answer.err
+    assert "nothing was removed" in answer.err
+    assert installed.cluster.deleted == []
+
+
+def test_a_refusal_halfway_names_what_is_gone_and_that_it_may_be_repeated(installed: Gw) -> None:
+    refusal = errors.Forbidden('admission webhook "guard" denied the request', status=403)
+    installed.cluster.refusals["delete", "clusterroles"] = refusal
+    answer = installed("uninstall", "--yes", "--confirm", NAME)
+    assert answer.code == 2, answer
+    assert 'webhook "guard" denied the request' in answer.err
+    assert "Removed before it: Deployment gmc-controller-manager, " in answer.err
+    assert "Then run the same command again: it goes on from there." in answer.err
+    del installed.cluster.refusals["delete", "clusterroles"]
+    assert installed("uninstall", "--yes", "--confirm", NAME).code == 0
+    assert installed.cluster.names(r.CLUSTERROLES) == []
+
+
+@pytest.mark.parametrize(
+    ("version", "kind"),
+    [
+        ("apps/v1", "StatefulSet"),
+        ("apps/v1", "ReplicaSet"),
+        ("batch/v1", "Job"),
+        ("batch/v1", "CronJob"),
+        ("v1", "Secret"),
+        ("v1", "PersistentVolumeClaim"),
+        ("v1", "Pod"),
+        ("v1", "ConfigMap"),
+    ],
+)
+def test_a_namespace_that_holds_somebody_elses_object_stays(installed: Gw, version: str, kind: str) -> None:
+    installed.cluster.put(
+        {"apiVersion": version, "kind": kind, "metadata": {"name": "theirs", "namespace": "gmc-system"}}
+    )
+    answer = installed("uninstall", "--yes", "--confirm", NAME)
+    assert answer.code == 0, answer
+    assert f"Namespace gmc-system, which holds what gw did not install: {kind} theirs" in answer.err
+    assert "Namespace gmc-system" not in installed.cluster.deleted
+    again = installed("uninstall", "--yes", "--confirm", NAME)
+    assert again.code == 0, again
+    assert "Nothing of Actions Gateway is installed" not in again.out
+    assert f"What was kept: Namespace gmc-system, which holds what gw did not install: {kind} theirs" in again.out
+
+
+def test_what_the_server_makes_and_what_the_installation_owns_keeps_no_namespace(installed: Gw) -> None:
+    (deployment,) = [each for each in installed.cluster.objects.values() if each["kind"] == "Deployment"]
+    owned = [{"kind": "Deployment", "name": "x", "uid": deployment["metadata"]["uid"]}]
+    made: list[tuple[str, str, dict[str, object]]] = [
+        ("v1", "ConfigMap", {"name": "kube-root-ca.crt"}),
+        ("v1", "ServiceAccount", {"name": "default"}),
+        ("apps/v1", "ReplicaSet", {"name": "gmc-1", "uid": "rs-1", "ownerReferences": owned}),
+    ]
+    for version, kind, about in made:
+        about["namespace"] = "gmc-system"
+        installed.cluster.put({"apiVersion": version, "kind": kind, "metadata": about})
+    token = {"name": "token", "namespace": "gmc-system"}
+    type_ = "kubernetes.io/service-account-token"
+    installed.cluster.put({"apiVersion": "v1", "kind": "Secret", "metadata": token, "type": type_})
+    answer = installed("uninstall", "--yes", "--confirm", NAME)
+    assert answer.code == 0, answer
+    assert "Namespace gmc-system" in installed.cluster.deleted
+
+
+def test_definitions_that_were_kept_are_named_the_second_time(installed: Gw) -> None:
+    assert installed("uninstall", "--keep-crds", "--yes", "--confirm", NAME).code == 0
+    again = installed("uninstall", "--keep-crds", "--yes", "--confirm", NAME)
+    assert again.code == 0, again
+    assert "What was kept: the custom resource definitions, as asked." in again.out
+
+
+def test_runner_groups_without_a_gateway_stop_it_too() -> None:
+    gw = Gw(ClusterDouble(*[each for each in healthy_cluster() if each["kind"] != "ActionsGateway"]))
+    answer = gw("uninstall", "--yes", "--confirm", NAME)
+    assert answer.code == 2, answer
+    assert "without a gateway would be deleted with its jobs" in answer.err
+    assert "--remove-tenants" in answer.err
+    assert gw.cluster.deleted == []

@@ -51,7 +51,9 @@ def install(
     ] = None,
     worker_image: Annotated[
         str | None,
-        typer.Option("--worker-image", metavar="IMAGE", help="The workers' image. Else this release's runner."),
+        typer.Option(
+            "--worker-image", metavar="IMAGE", help="The workers' image. Else as it is, at first this release's."
+        ),
     ] = None,
     release: Annotated[
         Path | None, typer.Option("--release", metavar="FILE", help="A release file that names the images.")
@@ -60,11 +62,18 @@ def install(
         bool, typer.Option("--allow-floating-tags", help="Take images without a digest. For try-outs only.")
     ] = False,
     tenant_namespaces: Annotated[
-        TenantNamespacesChoice,
-        typer.Option("--tenant-namespaces", help="Serve any namespace, or only those that the platform marked."),
-    ] = TenantNamespacesChoice.ANY,
-    replicas: Annotated[int, typer.Option("--replicas", min=1, max=10, help="How many managers; one leads.")] = 2,
-    log_level: Annotated[LogLevel, typer.Option("--log-level", help="The manager's.")] = LogLevel.INFO,
+        TenantNamespacesChoice | None,
+        typer.Option(
+            "--tenant-namespaces", help="Serve any namespace, or only those that the platform marked. Else as it is."
+        ),
+    ] = None,
+    replicas: Annotated[
+        int | None,
+        typer.Option("--replicas", min=1, max=10, help="How many managers; one leads. Else as it is, at first 2."),
+    ] = None,
+    log_level: Annotated[
+        LogLevel | None, typer.Option("--log-level", help="The manager's. Else as it is, at first info.")
+    ] = None,
     monitoring: Annotated[
         MonitoringChoice,
         typer.Option("--monitoring", help="Monitors, rules and dashboard: auto takes those whose types are there."),
@@ -80,7 +89,7 @@ def install(
     """Install Actions Gateway on a cluster, or upgrade it.
 
     Shows a plan with every field that changes, lets the API server check it, asks, writes definitions first and the
-    manager last, and waits until it leads. Doing it again changes nothing.
+    manager last, and waits until it leads. Doing it again changes nothing, and what no option names stays as it is.
     """
     from actions_gateway.settings import TenantNamespaces
     from gw.ops.installation.install import Install
@@ -93,9 +102,9 @@ def install(
             worker_image=worker_image,
             release_file=release,
             allow_floating_tags=allow_floating_tags,
-            tenant_namespaces=TenantNamespaces(tenant_namespaces.value),
+            tenant_namespaces=TenantNamespaces(tenant_namespaces.value) if tenant_namespaces else None,
             replicas=replicas,
-            log_level=log_level.value,
+            log_level=log_level.value if log_level else None,
             monitoring=Monitoring(monitoring.value),
         )
     )
@@ -136,13 +145,16 @@ def _kept_elsewhere(invocation: Invocation, result: "Installed") -> ExitCode:
     from gw.ops.installation.wanted import render_manifests
     from gw.output.installation import installed_view
 
-    if invocation.printer.is_for_people:
-        invocation.printer.text(render_manifests(result.for_git))
-    else:
+    if not invocation.printer.is_for_people:
         invocation.printer.show(installed_view(result))
+    elif result.for_git:
+        invocation.printer.text(render_manifests(result.for_git))
     for sentence in result.kept_by:
         invocation.printer.note(f"{sentence} and would undo a change made here; nothing was written.")
-    invocation.printer.note("Next:  Put the manifests above into the repository that it watches.")
+    if result.for_git:
+        invocation.printer.note("Next:  Put the manifests above into the repository that it watches.")
+    for identity in result.out_of_git:
+        invocation.printer.note(f"Next:  Take the {identity} out of the repository: this release does not have it.")
     return ExitCode.REFUSED
 
 
@@ -154,6 +166,8 @@ def _export(invocation: Invocation, request: "InstallRequest") -> ExitCode:
     invocation.printer.note(
         "No cluster was asked; with --dry-run in place of --export, gw asks one and writes nothing."
     )
+    if request.unnamed:
+        invocation.printer.note("What no option names is as in a first installation, whatever a cluster has.")
     if request.monitoring is Monitoring.AUTO:
         invocation.printer.note("Monitors, rules and dashboard are left out; --monitoring with adds them.")
     return ExitCode.OK

@@ -130,6 +130,8 @@ def _sentence(result: Installed) -> str:
 
 
 def _removal_sentence(result: Uninstalled) -> str:
+    if not result.removed and result.kept:
+        return f"Nothing is left to remove on {result.host}. What was kept: {'; '.join(result.kept)}."
     if not result.removed:
         return f"Nothing of Actions Gateway is installed on {result.host}."
     count = counted(len(result.removed), "object")

@@ -9,7 +9,9 @@ from gw.sources.definitions import DefinitionFact
 from gw.sources.gateways import GatewayFact, GroupFact
 from gw.sources.platform import ManagerFact, ServedTypes
 from gw.sources.pods import PodFact
-from gw.sources.prerequisites import MetricsFact, NetworkFact, PlaceFact, PolicyFact, RightFact
+from gw.sources.policies import PolicyFact
+from gw.sources.prerequisites import MetricsFact, NetworkFact, PlaceFact
+from gw.sources.rights import RightFact
 from gw.sources.server import ClockFact, ServerFact
 
 T = TypeVar("T")

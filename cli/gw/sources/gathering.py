@@ -23,15 +23,15 @@ from gw.sources.platform import (
     parse_served,
 )
 from gw.sources.pods import AGENT_SELECTOR, WORKER_SELECTOR, PodFact, PodRole, parse_pod
+from gw.sources.policies import gather_policies
 from gw.sources.prerequisites import (
     gather_definitions,
     gather_metrics,
     gather_network,
     gather_place,
     gather_pod_security,
-    gather_policies,
-    gather_rights,
 )
+from gw.sources.rights import gather_rights
 from gw.sources.server import gather_clock, gather_server
 
 NOT_INSTALLED_STEP = "Install Actions Gateway here with `gw install`, or name another cluster with --context."
@@ -43,8 +43,12 @@ async def gather_facts(cluster: Cluster, namespace: str | None, needs: Collectio
     readers: Mapping[Need, _Reader] = {
         Need.SERVED: _Reader("served", "ask which types are served", lambda: gather_served(cluster)),
         Need.MANAGER: _Reader("manager", "read the manager", lambda: gather_manager(cluster)),
-        Need.GATEWAYS: _Reader("gateways", "list gateways", lambda: gather_gateways(cluster, namespace)),
-        Need.GROUPS: _Reader("groups", "list runner groups", lambda: gather_groups(cluster, namespace)),
+        Need.GATEWAYS: _Reader(
+            "gateways", "list gateways", lambda: gather_gateways(cluster, namespace), NOT_INSTALLED_STEP
+        ),
+        Need.GROUPS: _Reader(
+            "groups", "list runner groups", lambda: gather_groups(cluster, namespace), NOT_INSTALLED_STEP
+        ),
         Need.PODS: _Reader("pods", "list pods", lambda: gather_pods(cluster, namespace)),
         Need.SERVER: _Reader("server", "ask for the server's version", lambda: gather_server(cluster)),
         Need.CLOCK: _Reader("clock", "ask for the server's time", lambda: gather_clock(cluster, clock)),
@@ -52,7 +56,7 @@ async def gather_facts(cluster: Cluster, namespace: str | None, needs: Collectio
         Need.RIGHTS: _Reader("rights", "ask for your rights", lambda: gather_rights(cluster)),
         Need.POLICIES: _Reader("policies", "read the admission policies", lambda: gather_policies(cluster)),
         Need.POD_SECURITY: _Reader("pod_security", "try Pod Security", lambda: gather_pod_security(cluster)),
-        Need.NETWORK: _Reader("network", "list daemonsets", lambda: gather_network(cluster), ""),
+        Need.NETWORK: _Reader("network", "list daemonsets", lambda: gather_network(cluster)),
         Need.METRICS: _Reader("metrics", "ask for the metrics API", lambda: gather_metrics(cluster)),
         Need.PLACE: _Reader("place", "read what stands in the way", lambda: gather_place(cluster)),
     }
@@ -124,8 +128,8 @@ class _Reader:
     field: str
     doing: str
     gather: Callable[[], Awaitable[Any]]
-    unserved_step: str = NOT_INSTALLED_STEP
-    """What to do when the cluster does not serve the type; empty when an installation would not bring it."""
+    unserved_step: str = ""
+    """What to do when the cluster does not serve the type; empty for types that an installation does not bring."""
 
 
 async def _fact(reader: _Reader) -> Known[Any] | Missing:

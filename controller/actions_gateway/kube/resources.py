@@ -65,6 +65,10 @@ VALIDATINGWEBHOOKS = Resource(
     _ADMISSION, "v1", "validatingwebhookconfigurations", "ValidatingWebhookConfiguration", namespaced=False
 )
 DAEMONSETS = Resource("apps", "v1", "daemonsets", "DaemonSet")
+STATEFULSETS = Resource("apps", "v1", "statefulsets", "StatefulSet")
+JOBS = Resource("batch", "v1", "jobs", "Job")
+CRONJOBS = Resource("batch", "v1", "cronjobs", "CronJob")
+PERSISTENTVOLUMECLAIMS = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 _MONITORING = "monitoring.coreos.com"
 SERVICEMONITORS = Resource(_MONITORING, "v1", "servicemonitors", "ServiceMonitor")
 PODMONITORS = Resource(_MONITORING, "v1", "podmonitors", "PodMonitor")

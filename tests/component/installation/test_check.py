@@ -1,12 +1,16 @@
 """`gw check` on a real control plane, before an installation and after it."""
 
+import contextlib
 import json
+from collections.abc import Iterator
 
 from actions_gateway.api import names
+from actions_gateway.kube import errors
 from actions_gateway.kube import resources as r
+from actions_gateway.kube.client import KubeClient
 
 from .conftest import Gw
-from .world import INSTALL, World, crd
+from .world import INSTALL, READY_POD, World, crd
 
 PLUGIN = {
     "apiVersion": "apps/v1",
@@ -16,7 +20,10 @@ PLUGIN = {
         "selector": {"matchLabels": {"k8s-app": "cilium"}},
         "template": {
             "metadata": {"labels": {"k8s-app": "cilium"}},
-            "spec": {"containers": [{"name": "agent", "image": "registry.example.com/cilium:1"}]},
+            "spec": {
+                "containers": [{"name": "agent", "image": "registry.example.com/cilium:1"}],
+                "tolerations": [{"operator": "Exists"}],
+            },
         },
     },
 }
@@ -50,24 +57,58 @@ def test_before_an_installation_a_cluster_is_judged_and_nothing_is_written(world
     assert after == namespaces
 
 
-def test_a_plugin_that_is_known_and_an_operator_make_it_fit(world: World, gw: Gw) -> None:
+NODE = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "plugin-node"}}
+
+
+@contextlib.contextmanager
+def plugin_runs(world: World) -> Iterator[None]:
+    """One node with a pod of the plugin on it, whose kubelet says that it is ready; gone again afterwards."""
+    world.put(NODE)
     world.put(PLUGIN)
-    world.put(crd("monitoring.coreos.com", "servicemonitors", "ServiceMonitor"))
     try:
-        code, found = outcomes(gw, "--pre", "--wait", "20s")
+        world.call(_until_ready)
+        yield
     finally:
         world.remove(r.DAEMONSETS, "cilium", "default")
+        world.remove(r.NODES, "plugin-node")
+        world.call(_until_without_pods)
+
+
+async def _until_ready(client: KubeClient) -> None:
+    while not (await client.get(r.DAEMONSETS, "cilium", "default")).get("status", {}).get("numberReady"):
+        for pod in (await client.list(r.PODS, "default", label_selector="k8s-app=cilium")).items:
+            await client.patch(r.PODS, pod["metadata"]["name"], READY_POD, namespace="default", subresource="status")
+
+
+async def _until_without_pods(client: KubeClient) -> None:
+    while pods := (await client.list(r.PODS, "default", label_selector="k8s-app=cilium")).items:
+        for pod in pods:
+            with contextlib.suppress(errors.NotFound):
+                await client.delete(r.PODS, pod["metadata"]["name"], namespace="default")
+
+
+def test_a_plugin_without_a_pod_enforces_nothing_that_is_known(world: World, gw: Gw) -> None:
+    world.put(PLUGIN)
+    try:
+        answer = gw("check", "--pre", "--check", "network.enforced")
+    finally:
+        world.remove(r.DAEMONSETS, "cilium", "default")
+    assert answer.code == 3, answer
+    assert "Cilium has no pod anywhere" in answer.out
+
+
+def test_a_plugin_that_runs_and_an_operator_make_it_fit(world: World, gw: Gw) -> None:
+    world.put(crd("monitoring.coreos.com", "servicemonitors", "ServiceMonitor"))
+    with plugin_runs(world):
+        code, found = outcomes(gw, "--pre", "--wait", "20s")
     assert (found["network.enforced"], found["monitoring.served"]) == ("ok", "ok")
     assert code == 0
 
 
 def test_after_an_installation_policies_definitions_and_images_are_judged(world: World, gw: Gw) -> None:
     assert gw(*INSTALL).code == 0
-    world.put(PLUGIN)
-    try:
+    with plugin_runs(world):
         code, found = outcomes(gw)
-    finally:
-        world.remove(r.DAEMONSETS, "cilium", "default")
     assert code == 0, found
     assert {check for check, outcome in found.items() if outcome != "ok"} == {"metrics.served", "monitoring.served"}
     assert {"policies.enforced", "manager.running", "manager.leading", "manager.pinned", "api.crds-current"} <= set(
@@ -86,6 +127,23 @@ def test_a_binding_that_is_gone_or_only_audits_is_a_problem(world: World, gw: Gw
     assert f"binding {bindings[1]}" in answer.out
     assert gw(*INSTALL).code == 0
     assert gw("check", "--check", "policies.enforced").code == 0
+
+
+def test_a_policy_that_was_emptied_is_a_problem_and_put_right(world: World, gw: Gw) -> None:
+    assert gw(*INSTALL).code == 0
+    name = "gmc-agent-secrets"
+    world.patch(r.ADMISSIONPOLICYBINDINGS, name, {"spec": {"matchResources": {"objectSelector": NO_OBJECT}}})
+    narrowed = gw("check", "--check", "policies.enforced")
+    assert (narrowed.code, "binding.spec.matchResources differs" in narrowed.out) == (1, True), narrowed
+    world.patch(r.ADMISSIONPOLICYBINDINGS, name, {"spec": {"matchResources": None}})
+    world.patch(r.ADMISSIONPOLICIES, name, {"spec": {"failurePolicy": "Ignore"}})
+    open_ = gw("check", "--check", "policies.enforced")
+    assert (open_.code, "spec.failurePolicy differs" in open_.out) == (1, True), open_
+    assert gw(*INSTALL).code == 0
+    assert gw("check", "--check", "policies.enforced").code == 0
+
+
+NO_OBJECT = {"matchLabels": {"no": "such"}}
 
 
 def test_missing_rights_are_named_one_by_one(world: World, gw: Gw) -> None:

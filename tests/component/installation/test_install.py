@@ -19,7 +19,8 @@ MONITORING = (r.SERVICEMONITORS, r.PODMONITORS, r.PROMETHEUSRULES, r.GRAFANADASH
 def test_from_nothing_everything_is_written_and_the_manager_leads(world: World, gw: Gw) -> None:
     answer = gw(*INSTALL)
     assert answer.code == 0, answer
-    assert "gmc-0_1 leads" in answer.out
+    pods = world.call(lambda client: client.list(r.PODS, names.MANAGER_NAMESPACE)).items
+    assert any(f"{pod['metadata']['name']}_1 leads" in answer.out for pod in pods)
     there = world.ours()
     assert DEPLOYMENT in there
     assert {name for kind, name, _ in map(_parts, there) if kind == "ClusterRole"} >= {
@@ -48,6 +49,18 @@ def test_a_second_run_says_that_nothing_changed_and_writes_nothing(world: World,
     assert world.ours()[DEPLOYMENT]["metadata"]["generation"] == 1
 
 
+def test_settings_that_nobody_names_stay_as_they_were_installed(world: World, gw: Gw) -> None:
+    named = ("--tenant-namespaces", "marked", "--log-level", "debug", "--replicas", "1")
+    assert gw(*INSTALL, *named).code == 0
+    again = gw(*INSTALL)
+    assert again.code == 0, again
+    assert "Nothing changed" in again.out
+    (container,) = world.ours()[DEPLOYMENT]["spec"]["template"]["spec"]["containers"]
+    environment = {entry["name"]: entry.get("value") for entry in container["env"]}
+    assert (environment["TENANT_NAMESPACES"], environment["LOG_LEVEL"]) == ("marked", "debug")
+    assert gw("check", "--check", "policies.enforced").code == 0
+
+
 def test_a_dry_run_shows_the_plan_and_writes_nothing(world: World, gw: Gw) -> None:
     answer = gw("install", "--controller-image", IMAGE, "--dry-run", "-o", "json")
     assert answer.code == 0, answer
@@ -67,10 +80,12 @@ def test_a_changed_option_changes_that_field_only(world: World, gw: Gw) -> None:
     assert {each["field"].rpartition("].")[2] for each in changed[0]["changes"]} == {"image", "value"}
 
 
-def test_what_somebody_scaled_by_hand_is_shown_and_put_right(world: World, gw: Gw) -> None:
+def test_what_somebody_scaled_by_hand_stays_until_an_option_names_the_number(world: World, gw: Gw) -> None:
     assert gw(*INSTALL).code == 0
     world.patch(r.DEPLOYMENTS, names.MANAGER, {"spec": {"replicas": 1}}, names.MANAGER_NAMESPACE)
-    answer = gw(*INSTALL)
+    assert gw(*INSTALL).code == 0
+    assert world.ours()[DEPLOYMENT]["spec"]["replicas"] == 1
+    answer = gw(*INSTALL, "--replicas", "2")
     assert answer.code == 0, answer
     assert "~ spec.replicas: 1 -> 2" in answer.err
     assert world.ours()[DEPLOYMENT]["spec"]["replicas"] == 2

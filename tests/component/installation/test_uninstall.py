@@ -103,6 +103,37 @@ def test_a_namespace_that_holds_more_stays_with_what_it_holds(installed: World, 
     assert {identity.kind for identity in installed.ours()} == {"Namespace"}
 
 
+def test_whoever_may_read_and_not_delete_is_refused_before_anything_goes(installed: World, gw: Gw) -> None:
+    rbac = "rbac.authorization.k8s.io"
+    about = {"name": "reader-of-the-removal"}
+    rules = [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list"]}]
+    delete = {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["delete"]}
+    subjects = [{"apiGroup": rbac, "kind": "User", "name": "remover"}]
+    role = {"apiGroup": rbac, "kind": "ClusterRole", "name": about["name"]}
+    installed.put({"apiVersion": f"{rbac}/v1", "kind": "ClusterRole", "metadata": about, "rules": [*rules, delete]})
+    binding = {"apiVersion": f"{rbac}/v1", "kind": "ClusterRoleBinding", "metadata": about}
+    installed.put({**binding, "roleRef": role, "subjects": subjects})
+    before = set(installed.ours())
+    answer = gw("uninstall", *confirmed(installed), kubeconfig=installed.plane.kubeconfig_for("remover"))
+    assert answer.code == 2, answer
+    assert "you may not delete poddisruptionbudgets.policy in gmc-system" in answer.err
+    assert set(installed.ours()) == before
+
+
+def test_a_volume_claim_keeps_the_namespace(installed: World, gw: Gw) -> None:
+    place = {"name": "theirs", "namespace": names.MANAGER_NAMESPACE}
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    installed.put({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": place, "spec": spec})
+    try:
+        answer = gw("uninstall", *confirmed(installed))
+        assert answer.code == 0, answer
+        assert "which holds what gw did not install: PersistentVolumeClaim theirs" in answer.err
+        assert installed.get(r.PERSISTENTVOLUMECLAIMS, "theirs", names.MANAGER_NAMESPACE) is not None
+    finally:
+        installed.remove(r.PERSISTENTVOLUMECLAIMS, "theirs", names.MANAGER_NAMESPACE)
+    assert {identity.kind for identity in installed.ours()} == {"Namespace"}
+
+
 def test_a_person_types_the_clusters_name(installed: World, gw: Gw) -> None:
     before = set(installed.ours())
     wrong = gw("uninstall", answer="yes\n")

@@ -169,7 +169,11 @@ def manager_starts(world: World) -> None:
             now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
             lease = {
                 "metadata": {"name": names.MANAGER_LEASE, "namespace": names.MANAGER_NAMESPACE},
-                "spec": {"holderIdentity": "gmc-0_1", "renewTime": now, "leaseDurationSeconds": 15},
+                "spec": {
+                    "holderIdentity": f"{pods[0]['metadata']['name']}_1",
+                    "renewTime": now,
+                    "leaseDurationSeconds": 15,
+                },
             }
             await client.apply(r.LEASES, lease, field_manager=_BY_TEST)
 

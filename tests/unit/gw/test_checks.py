@@ -17,7 +17,9 @@ from gw.sources.facts import Facts, Known, Missing, Need
 from gw.sources.gateways import ConditionFact, GatewayFact, GroupFact
 from gw.sources.platform import DeploymentFact, LeaseFact, ManagerFact, ServedTypes
 from gw.sources.pods import ContainerFact, PodFact, PodRole
-from gw.sources.prerequisites import MetricsFact, NetworkFact, PlaceFact, PolicyFact, RightFact
+from gw.sources.policies import PolicyFact
+from gw.sources.prerequisites import MetricsFact, NetworkFact, PlaceFact
+from gw.sources.rights import RightFact
 from gw.sources.server import ClockFact, ServerFact
 from support.clock import START
 
@@ -198,7 +200,7 @@ FAILING: list[tuple[str, str, dict[str, Any]]] = [
     ("policies.enforced", "a policy is gone", policy(exists=False)),
     ("policies.enforced", "a binding is gone", policy(missing_bindings=("gmc-agent-pods",))),
     ("policies.enforced", "a binding only audits", policy(missing_actions=("Deny",))),
-    ("policies.enforced", "somebody changed a rule", policy(is_changed=True)),
+    ("policies.enforced", "somebody changed a rule", policy(changed_fields=("spec.validations",))),
     ("pod-security.enforced", "any level is taken", {"pod_security": Known(False)}),
     ("network.enforced", "Flannel alone", {"network": Known(NetworkFact(idle=("Flannel",)))}),
     ("metrics.served", "nobody serves it", {"metrics": Known(MetricsFact(is_registered=False))}),
@@ -238,6 +240,8 @@ UNDECIDED: list[tuple[str, str, Outcome, dict[str, Any]]] = [
     ("api.version", "it names no version", Outcome.UNKNOWN, server(number=None)),
     ("api.crds-current", "there is none", Outcome.SKIPPED, definition(exists=False)),
     ("network.enforced", "no plugin is known", Outcome.UNKNOWN, {"network": Known(NetworkFact())}),
+    ("policies.enforced", "the mode is not told", Outcome.UNKNOWN, policy(is_mode_unknown=True)),
+    ("network.enforced", "it starts", Outcome.UNKNOWN, {"network": Known(NetworkFact(unready=("Cilium has 0",)))}),
     ("network.enforced", "it depends", Outcome.UNKNOWN, {"network": Known(NetworkFact(unsure=("kindnet",)))}),
     ("clock.agrees", "the server does not say", Outcome.UNKNOWN, {"clock": Known(None)}),
     ("manager.pinned", "there is no manager", Outcome.SKIPPED, {"manager": Known(ManagerFact(None, None))}),

@@ -191,10 +191,22 @@ def test_the_servers_clock_is_compared_with_ours() -> None:
 
 
 def test_plugins_are_known_by_their_daemonsets() -> None:
-    fact = parse_network([about(name=name) for name in ("kube-proxy", "cilium", "kube-flannel-ds", "kindnet")])
+    running = {"status": {"desiredNumberScheduled": 2, "numberReady": 2}}
+    fact = parse_network(
+        [about(name=name) | running for name in ("kube-proxy", "cilium", "kube-flannel-ds", "kindnet")]
+    )
     assert (fact.enforcing, fact.idle) == (("Cilium",), ("Flannel",))
     assert "since kind 0.24" in fact.unsure[0]
     assert parse_network([]) == NetworkFact()
+
+
+def test_a_plugin_enforces_only_with_a_ready_pod_on_every_node() -> None:
+    starting = about(name="cilium") | {"status": {"desiredNumberScheduled": 3, "numberReady": 2}}
+    empty = about(name="cilium", namespace="default")
+    assert parse_network([starting]) == NetworkFact(unready=("Cilium has 2 of 3 pods ready",))
+    assert parse_network([empty]) == NetworkFact(unready=("Cilium has no pod anywhere",))
+    whole = about(name="cilium") | {"status": {"desiredNumberScheduled": 3, "numberReady": 3}}
+    assert parse_network([empty, whole]) == NetworkFact(enforcing=("Cilium",))
 
 
 def test_a_deployments_images_are_its_containers_and_those_that_it_hands_on() -> None:

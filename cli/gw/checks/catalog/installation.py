@@ -124,8 +124,19 @@ def _policies_enforced(facts: Facts) -> Iterator[Finding]:
         elif policy.missing_actions:
             actions = ", ".join(policy.missing_actions)
             yield problem(policy.name, f"its binding does not {actions}, so it refuses nothing", next_step=_UPGRADE)
-        elif policy.is_changed:
-            yield problem(policy.name, f"its rules are not those of {OWN_VERSION}", next_step=_UPGRADE)
+        elif policy.changed_fields:
+            yield problem(
+                policy.name,
+                f"its rules are not those of {OWN_VERSION}",
+                evidence=tuple(f"{field} differs" for field in policy.changed_fields),
+                next_step=_UPGRADE,
+            )
+        elif policy.is_mode_unknown:
+            yield unknown(
+                policy.name,
+                "its rules follow from TENANT_NAMESPACES, which the manager's Deployment does not tell",
+                next_step=f"kubectl get deploy {names.MANAGER} -n {names.MANAGER_NAMESPACE} -o yaml",
+            )
         else:
             yield ok(policy.name, "bound as this release has it")
 
@@ -146,6 +157,8 @@ def _network(facts: Facts) -> Iterator[Finding]:
     network = facts.network.value
     if network.enforcing:
         yield ok("", f"{' and '.join(network.enforcing)}")
+    elif network.unready:
+        yield unknown("", "; ".join(network.unready), next_step="kubectl get daemonset -A")
     elif network.idle:
         yield problem(
             "",

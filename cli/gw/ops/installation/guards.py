@@ -5,7 +5,7 @@ from typing import Any
 
 from actions_gateway.api.names import API_GROUP, MANAGER_NAMESPACE
 from actions_gateway.kube import resources as r
-from gw.errors import Refused
+from gw.errors import Blind, Refused
 from gw.ops.installation.snapshot import Identity, Snapshot, identity_of
 from gw.sources.definitions import OWN_VERSION, DefinitionFact
 from gw.sources.ownership import is_ours, upstream_marks
@@ -19,9 +19,16 @@ _SHOWN_FIELDS = 5
 
 
 def refuse_old_server(server: ServerFact) -> None:
-    """Raises Refused for a server without ValidatingAdmissionPolicy v1, which guards tenants and manager."""
+    """Raises Refused for a server without ValidatingAdmissionPolicy v1, which guards tenants and manager, and Blind for
+    one whose version says nothing."""
+    needed = ".".join(str(part) for part in MINIMUM)
+    if server.number is None:
+        raise Blind(
+            f"{server.host} calls itself {server.version}, which is no version, and an installation needs Kubernetes "
+            f"{needed} or newer",
+            "See `kubectl version`, or name another cluster with --context.",
+        )
     if server.is_too_old:
-        needed = ".".join(str(part) for part in MINIMUM)
         raise Refused(
             f"{server.host} is Kubernetes {server.version}, and an installation needs {needed} or newer: "
             "older ones do not serve the admission policies that confine tenants and manager",
@@ -95,7 +102,9 @@ def _refuse_foreign(manifest: Manifest, snapshot: Snapshot) -> None:
     live = snapshot.live.get(identity)
     if live is None or identity.kind in (r.NAMESPACES.kind, r.CRDS.kind) or is_ours(live):
         return
+    where = f" -n {identity.namespace}" if identity.namespace else ""
     raise Refused(
         f"the {identity} exists and is not part of Actions Gateway",
-        f"Look whose it is with `kubectl get {identity.kind.lower()} {identity.name} -o yaml`; rename or delete it.",
+        f"See whose it is with `kubectl get {identity.kind.lower()} {identity.name}{where} -o yaml`, and ask its owner "
+        "before anything else.",
     )

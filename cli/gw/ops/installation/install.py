@@ -2,22 +2,23 @@
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from actions_gateway.engine.clock import Clock
 from gw.errors import Refused
 from gw.ops.installation.conversation import Conversation
 from gw.ops.installation.guards import refuse_old_server, refuse_unfit
-from gw.ops.installation.plan import Plan, decide_plan, gitops_owners
+from gw.ops.installation.plan import Action, Plan, decide_plan, gitops_owners
 from gw.ops.installation.refusal import doing
 from gw.ops.installation.request import InstallRequest
 from gw.ops.installation.rollout import wait_until_leading
-from gw.ops.installation.snapshot import Snapshot, gather_snapshot
+from gw.ops.installation.snapshot import Identity, Snapshot, gather_snapshot
 from gw.ops.installation.wanted import build_wanted, refuse_missing_operators
 from gw.ops.installation.writing import rehearse, write
 from gw.sources.cluster import Cluster
 from gw.sources.server import gather_server
+from gw.sources.settings import InstalledSettings, gather_release, gather_settings, is_an_earlier_default
 
 Manifest = dict[str, Any]
 
@@ -49,7 +50,14 @@ class Installed:
     @property
     def for_git(self) -> list[Manifest]:
         """What belongs into git when a GitOps controller keeps the objects."""
-        return [step.manifest for step in self.plan.to_write] if self.kept_by else []
+        steps = self.plan.to_write if self.kept_by else ()
+        return [step.manifest for step in steps if step.action is not Action.REMOVE]
+
+    @property
+    def out_of_git(self) -> list[Identity]:
+        """What has to go from there: this release does not have it any more."""
+        steps = self.plan.to_write if self.kept_by else ()
+        return [step.identity for step in steps if step.action is Action.REMOVE]
 
 
 async def install(
@@ -65,8 +73,9 @@ async def install(
             server = await gather_server(cluster)
         refuse_old_server(server)
         refuse_missing_operators(order.request, server.groups)
-        wanted = build_wanted(order.request, server.groups)
         with doing("read what is installed"):
+            request = order.request.keeping(await _gather_kept(cluster))
+            wanted = build_wanted(request, server.groups)
             snapshot = await gather_snapshot(cluster, server, wanted)
         refuse_unfit(snapshot, wanted)
         plan = decide_plan(wanted, snapshot, *await rehearse(cluster, wanted, snapshot))
@@ -84,6 +93,14 @@ async def install(
             cluster, timeout_seconds=order.timeout_seconds, clock=clock, conversation=conversation
         )
         return Installed(cluster.host, server.version, plan, leader=leader)
+
+
+async def _gather_kept(cluster: Cluster) -> InstalledSettings:
+    """The settings that stay when nobody names them; raises KubeError."""
+    settings, release = await gather_settings(cluster), await gather_release(cluster)
+    if settings.worker_image and is_an_earlier_default(settings.worker_image, release):
+        return replace(settings, worker_image=None)
+    return settings
 
 
 async def _carry_out(

@@ -81,7 +81,7 @@ def gitops_owners(plan: Plan, snapshot: Snapshot) -> dict[str, list[Identity]]:
     """The GitOps controllers that keep objects which the plan would write, and which."""
     owners: dict[str, list[Identity]] = {}
     for step in plan.to_write:
-        live = snapshot.live.get(step.identity)
+        live = step.manifest if step.action is Action.REMOVE else snapshot.live.get(step.identity)
         if live is not None and (owner := gitops_owner(live)):
             owners.setdefault(owner, []).append(step.identity)
     return owners

@@ -4,24 +4,26 @@ from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from actions_gateway.api.names import MANAGER_NAMESPACE
+from actions_gateway.api.names import MANAGER_LEASE, MANAGER_NAMESPACE
 from actions_gateway.installation.manifests import crd_manifests
 from actions_gateway.kube import errors
 from actions_gateway.kube import resources as r
 from gw.errors import Refused
+from gw.ops.installation.refusal import RIGHTS_STEP
 from gw.ops.installation.snapshot import Identity, Snapshot, gather_ours, gather_snapshot, identity_of
+from gw.ops.installation.strangers import gather_strangers
+from gw.ops.installation.wanted import resource_for
 from gw.sources.cluster import Cluster
 from gw.sources.gateways import GatewayFact, GroupFact
 from gw.sources.gathering import gather_gateways, gather_groups, gather_pods
 from gw.sources.ownership import gitops_owner, is_ours
 from gw.sources.pods import PodRole
+from gw.sources.rights import Right, ask_rights
 from gw.sources.server import ServerFact
 
 T = TypeVar("T")
 Manifest = dict[str, Any]
 
-_SERVERS_OWN_CONFIGMAP = "kube-root-ca.crt"
-"""In every namespace (Kubernetes docs, root CA publication)."""
 _SHOWN = 5
 
 
@@ -48,13 +50,17 @@ class Removal:
     def removes_namespace(self) -> bool:
         return self.namespace is not None and not self.strangers
 
+    @property
+    def orphans(self) -> tuple[GroupFact, ...]:
+        """Runner groups without a gateway beside them."""
+        served = {gateway.namespace for gateway in self.gateways}
+        return tuple(group for group in self.groups if group.namespace not in served)
+
     def removed(self, *, keep_crds: bool) -> Iterator[str]:
         """What goes, in its order, one line each."""
         for gateway in self.gateways:
             yield f"ActionsGateway {gateway.namespace}/{gateway.name} with its agent, runner groups and jobs"
-        for group in self.groups:
-            if not any(group.namespace == gateway.namespace for gateway in self.gateways):
-                yield f"RunnerGroup {group.namespace}/{group.name}"
+        yield from (f"RunnerGroup {group.namespace}/{group.name}" for group in self.orphans)
         yield from (str(identity_of(manifest)) for manifest in self.objects)
         if self.removes_namespace:
             yield f"Namespace {MANAGER_NAMESPACE}"
@@ -64,11 +70,12 @@ class Removal:
     def kept(self, *, keep_crds: bool) -> Iterator[str]:
         """What stays, and why."""
         if self.strangers:
+            more = f" and {len(self.strangers) - _SHOWN} more" if len(self.strangers) > _SHOWN else ""
             shown = ", ".join(str(each) for each in self.strangers[:_SHOWN])
-            yield f"Namespace {MANAGER_NAMESPACE}, which holds what gw did not install: {shown}"
+            yield f"Namespace {MANAGER_NAMESPACE}, which holds what gw did not install: {shown}{more}"
         if keep_crds and self.definitions:
             yield "the custom resource definitions, as asked"
-        if self.gateways:
+        if self.gateways or self.groups:
             yield "the tenants' namespaces with their Secrets, quotas and whatever else is theirs"
 
 
@@ -85,7 +92,7 @@ async def gather_removal(cluster: Cluster, server: ServerFact) -> Removal:
         running_jobs=sum(pod.role is PodRole.WORKER and pod.phase in ("Pending", "Running") for pod in pods),
         objects=objects,
         namespace=namespace,
-        strangers=await _strangers(cluster, objects) if namespace is not None else (),
+        strangers=await gather_strangers(cluster, objects) if namespace is not None else (),
         definitions=tuple(snapshot.live.values()),
     )
 
@@ -107,6 +114,38 @@ def refuse_removal(removal: Removal, *, remove_tenants: bool) -> None:
             else f"the tenant {names[0]} is still served, and would be stranded",
             "Remove each with `kubectl delete actionsgateway -n NAMESPACE NAME`, or all of them with --remove-tenants.",
         )
+    if removal.orphans and not remove_tenants:
+        first, others = removal.orphans[0], len(removal.orphans) - 1
+        raise Refused(
+            f"the RunnerGroup {first.namespace}/{first.name}{f' and {others} more' if others else ''} without a gateway "
+            "would be deleted with its jobs",
+            "Remove it with `kubectl delete runnergroup -n NAMESPACE NAME`, or all of them with --remove-tenants.",
+        )
+
+
+async def refuse_without_rights(cluster: Cluster, removal: Removal, *, keep_crds: bool) -> None:
+    """Raises Refused that names the rights to delete which the caller lacks, or KubeError; nothing is deleted."""
+    facts = await ask_rights(cluster, _deletions(removal, keep_crds=keep_crds))
+    missing = list(dict.fromkeys(str(fact) for fact in facts if not fact.is_allowed))
+    if missing:
+        more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+        raise Refused(f"you may not {', '.join(missing[:_SHOWN])}{more}, and nothing was removed", RIGHTS_STEP)
+
+
+def _deletions(removal: Removal, *, keep_crds: bool) -> Iterator[Right]:
+    """What the removal is going to delete, object by object."""
+    for gateway in removal.gateways:
+        yield Right("delete", r.ACTIONSGATEWAYS, gateway.namespace, gateway.name)
+    for group in removal.groups:
+        yield Right("delete", r.RUNNERGROUPS, group.namespace, group.name)
+    going = [*removal.objects, *(removal.definitions if not keep_crds else ())]
+    if removal.namespace is not None and removal.removes_namespace:
+        going.append(removal.namespace)
+    elif removal.namespace is not None:
+        yield Right("delete", r.LEASES, MANAGER_NAMESPACE, MANAGER_LEASE)
+    for manifest in going:
+        identity = identity_of(manifest)
+        yield Right("delete", resource_for(manifest), identity.namespace, identity.name)
 
 
 async def _unless_unserved(read: Awaitable[tuple[T, ...]]) -> tuple[T, ...]:
@@ -124,13 +163,3 @@ async def _namespace(cluster: Cluster) -> Manifest | None:
     except errors.NotFound:
         return None
     return namespace if is_ours(namespace) else None
-
-
-async def _strangers(cluster: Cluster, objects: tuple[Manifest, ...]) -> tuple[Identity, ...]:
-    """Workloads, Services and settings that nobody may lose by an uninstallation."""
-    known = {identity_of(manifest) for manifest in objects}
-    found: list[Identity] = []
-    for resource in (r.DEPLOYMENTS, r.DAEMONSETS, r.SERVICES, r.CONFIGMAPS):
-        items = (await cluster.list(resource, MANAGER_NAMESPACE)).items
-        found += [identity_of(item) for item in items if item["metadata"]["name"] != _SERVERS_OWN_CONFIGMAP]
-    return tuple(identity for identity in found if identity not in known)

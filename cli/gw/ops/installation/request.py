@@ -1,11 +1,13 @@
 """What `gw install` is asked for, checked before a cluster is touched."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
 from actions_gateway import __version__
 from actions_gateway.api.runnergroup import RUNNER_IMAGE
+from actions_gateway.installation.manager import REPLICAS
 from actions_gateway.installation.release import (
     Images,
     Release,
@@ -16,6 +18,7 @@ from actions_gateway.installation.release import (
 )
 from actions_gateway.settings import TenantNamespaces
 from gw.errors import Refused
+from gw.sources.settings import InstalledSettings
 
 PAGE = "runbooks/procedures/install.md"
 BUILD_STEP = (
@@ -24,6 +27,7 @@ BUILD_STEP = (
     "--digestfile FILE IMAGE` (runbooks/procedures/build-images.md has every step); name it with --controller-image "
     "IMAGE@sha256:… or in a release file."
 )
+_LOG_LEVEL = "info"
 _DIGEST_STEP = (
     "Name it by digest, as REPOSITORY@sha256:…; `buildah push --digestfile FILE` writes the digest. "
     "For a try-out, add --allow-floating-tags."
@@ -47,46 +51,68 @@ class InstallWishes:
     worker_image: str | None = None
     release_file: Path | None = None
     allow_floating_tags: bool = False
-    tenant_namespaces: TenantNamespaces = TenantNamespaces.ANY
-    replicas: int = 2
-    log_level: str = "info"
+    tenant_namespaces: TenantNamespaces | None = None
+    replicas: int | None = None
+    log_level: str | None = None
+    """None leaves these, and the workers' image, as the cluster has them."""
     monitoring: Monitoring = Monitoring.AUTO
 
 
 @dataclass(frozen=True, slots=True)
 class InstallRequest:
-    """What to install."""
+    """What to install; what was not named is this release's own until `keeping` says what the cluster has."""
 
     images: Images
     tenant_namespaces: TenantNamespaces
     replicas: int
     log_level: str
     monitoring: Monitoring
+    unnamed: frozenset[str] = frozenset()
+    """Fields of `InstalledSettings` that nobody named."""
+    allow_floating_tags: bool = False
+
+    def keeping(self, settings: InstalledSettings) -> "InstallRequest":
+        """The request with what the cluster has in place of what was not named; raises Refused for its image."""
+        kept = {name: value for name in self.unnamed if (value := getattr(settings, name)) is not None}
+        worker = kept.pop("worker_image", self.images.worker)
+        if worker != self.images.worker:
+            _check_image("--worker-image", worker, allow_floating_tags=self.allow_floating_tags)
+        return replace(self, images=Images(self.images.controller, worker), unnamed=frozenset(), **kept)
 
 
 def check_wishes(wishes: InstallWishes) -> InstallRequest:
     """The request; raises Refused that names option, field and next step."""
-    images = _images(wishes)
+    images, names_worker = _images(wishes)
     for option, reference in (("--controller-image", images.controller), ("--worker-image", images.worker)):
-        _check_image(option, reference, wishes)
+        _check_image(option, reference, allow_floating_tags=wishes.allow_floating_tags)
     return InstallRequest(
         images=images,
-        tenant_namespaces=wishes.tenant_namespaces,
-        replicas=wishes.replicas,
-        log_level=wishes.log_level,
+        tenant_namespaces=wishes.tenant_namespaces or TenantNamespaces.ANY,
+        replicas=REPLICAS if wishes.replicas is None else wishes.replicas,
+        log_level=wishes.log_level or _LOG_LEVEL,
         monitoring=wishes.monitoring,
+        unnamed=frozenset(_unnamed(wishes, names_worker)),
+        allow_floating_tags=wishes.allow_floating_tags,
     )
 
 
-def _images(wishes: InstallWishes) -> Images:
+def _unnamed(wishes: InstallWishes, names_worker: bool) -> Iterator[str]:
+    yield from (name for name in ("tenant_namespaces", "replicas", "log_level") if getattr(wishes, name) is None)
+    if not names_worker:
+        yield "worker_image"
+
+
+def _images(wishes: InstallWishes) -> tuple[Images, bool]:
+    """The images, and whether that of the workers was named."""
     if wishes.release_file is None:
         if wishes.controller_image is None:
             raise Refused("no image of the manager was named, and this project publishes none", BUILD_STEP)
-        return Images(wishes.controller_image, wishes.worker_image or RUNNER_IMAGE)
+        return Images(wishes.controller_image, wishes.worker_image or RUNNER_IMAGE), bool(wishes.worker_image)
     if wishes.controller_image is not None:
         raise Refused("--release and --controller-image both name the manager's image", "Name one of them.")
     named = _read_release(wishes.release_file).images
-    return Images(named.controller, wishes.worker_image or named.worker)
+    names_worker = bool(wishes.worker_image) or "worker" in named.model_fields_set
+    return Images(named.controller, wishes.worker_image or named.worker), names_worker
 
 
 def _read_release(path: Path) -> Release:
@@ -107,12 +133,12 @@ def _read_release(path: Path) -> Release:
     return release
 
 
-def _check_image(option: str, reference: str, wishes: InstallWishes) -> None:
+def _check_image(option: str, reference: str, *, allow_floating_tags: bool) -> None:
     try:
         check_reference(reference)
     except ReleaseInvalid as problem:
         raise Refused(f"{option}: {problem}", "Write it as REGISTRY/REPOSITORY@sha256:… with 64 hex digits.") from None
-    if not wishes.allow_floating_tags and not is_pinned(reference):
+    if not allow_floating_tags and not is_pinned(reference):
         raise Refused(
             f"the image {reference} has no digest, so what runs could change without anybody's doing", _DIGEST_STEP
         )

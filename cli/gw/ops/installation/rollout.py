@@ -46,8 +46,11 @@ class Rollout:
         return 1 if replicas is None else int(replicas)
 
     def leads(self, clock: Clock) -> bool:
-        """Whether somebody holds the lease now."""
-        if self.lease is None or not self.lease.holder or self.lease.renewed_at is None:
+        """Whether one of the pods holds the lease now: a manager that is gone may have left it unexpired."""
+        if self.lease is None or self.lease.renewed_at is None:
+            return False
+        # Pod name, underscore, random digits: `identity` in actions_gateway/manager/run.py.
+        if self.lease.holder.rpartition("_")[0] not in {pod.name for pod in self.pods}:
             return False
         return (clock.now() - self.lease.renewed_at).total_seconds() <= self.lease.duration_seconds
 

@@ -16,12 +16,12 @@ from actions_gateway.engine.clock import Clock
 from actions_gateway.installation.manager import SELECTOR
 from actions_gateway.kube import errors
 from actions_gateway.kube import resources as r
-from gw.errors import Refused, TimedOut
+from gw.errors import GwError, Refused, TimedOut
 from gw.ops.installation.conversation import Conversation
 from gw.ops.installation.guards import is_terminating, refuse_upstream
 from gw.ops.installation.plan import Action
 from gw.ops.installation.refusal import doing
-from gw.ops.installation.removal import Removal, gather_removal, refuse_removal
+from gw.ops.installation.removal import Removal, gather_removal, refuse_removal, refuse_without_rights
 from gw.ops.installation.snapshot import Identity, identity_of
 from gw.ops.installation.wanted import resource_for
 from gw.sources.cluster import Cluster, one_line
@@ -32,6 +32,7 @@ Manifest = dict[str, Any]
 Blockers = Callable[[], Awaitable[Sequence[str]]]
 
 _LOOK_SECONDS = 0.5
+_AGAIN = "run the same command again: it goes on from there."
 _SHOWN = 5
 
 
@@ -78,6 +79,8 @@ async def uninstall(
             removal = await gather_removal(cluster, server)
         refuse_upstream(removal.snapshot)
         refuse_removal(removal, remove_tenants=order.remove_tenants)
+        with doing("ask for your rights"):
+            await refuse_without_rights(cluster, removal, keep_crds=order.keep_crds)
         result = Uninstalled(
             cluster.host,
             tuple(removal.removed(keep_crds=order.keep_crds)),
@@ -126,8 +129,20 @@ class _Remover:
         self._conversation = conversation
         self._timeout_seconds = timeout_seconds
         self._deadline = clock.monotonic() + timeout_seconds
+        self._done: list[Identity] = []
 
     async def remove(self, removal: Removal, *, keep_crds: bool) -> None:
+        """Raises GwError, which names what is gone already."""
+        try:
+            await self._remove(removal, keep_crds=keep_crds)
+        except GwError as problem:
+            if self._done:
+                problem.details = (*problem.details, f"Removed before it: {', '.join(map(str, self._done))}.")
+                if _AGAIN not in problem.next_step:
+                    problem.next_step = f"{problem.next_step} Then {_AGAIN}"
+            raise
+
+    async def _remove(self, removal: Removal, *, keep_crds: bool) -> None:
         await self._remove_tenants(removal)
         for manifest in removal.objects:
             await self._delete(resource_for(manifest), manifest)
@@ -144,10 +159,11 @@ class _Remover:
         for gateway in removal.gateways:
             with doing(f"delete the ActionsGateway {gateway.namespace}/{gateway.name}"):
                 await self._forget(r.ACTIONSGATEWAYS, gateway.name, gateway.namespace)
-            self._conversation.did(Action.REMOVE, Identity(r.ACTIONSGATEWAYS.kind, gateway.name, gateway.namespace))
+            self._did(Identity(r.ACTIONSGATEWAYS.kind, gateway.name, gateway.namespace))
         for group in removal.groups:
             with doing(f"delete the RunnerGroup {group.namespace}/{group.name}"):
                 await self._forget(r.RUNNERGROUPS, group.name, group.namespace)
+            self._did(Identity(r.RUNNERGROUPS.kind, group.name, group.namespace))
         await self._until_gone("every tenant's gateway, agent and jobs have ended", self._tenants)
 
     async def _remove_namespace(self, removal: Removal, namespace: Manifest) -> None:
@@ -165,7 +181,7 @@ class _Remover:
         if left:
             raise Refused(
                 f"{left[0]} has appeared meanwhile, so the custom resource definitions stay",
-                "Look whose it is, then run the same command again: it goes on from there.",
+                f"Look whose it is, then {_AGAIN}",
             )
         for manifest in removal.definitions:
             await self._delete(r.CRDS, manifest)
@@ -177,6 +193,10 @@ class _Remover:
         metadata, identity = manifest["metadata"], identity_of(manifest)
         with doing(f"delete the {identity}"):
             await self._forget(resource, identity.name, identity.namespace or None, metadata.get("uid"))
+        self._did(identity)
+
+    def _did(self, identity: Identity) -> None:
+        self._done.append(identity)
         self._conversation.did(Action.REMOVE, identity)
 
     async def _forget(
@@ -195,7 +215,7 @@ class _Remover:
             if self._clock.monotonic() >= self._deadline:
                 raise TimedOut(
                     f"after {self._timeout_seconds:.0f} s there still is {shown}",
-                    "Look what holds it up, then run the same command again: it goes on from there.",
+                    f"Look what holds it up, then {_AGAIN}",
                 )
             self._conversation.waiting(shown)
             await self._clock.sleep(_LOOK_SECONDS)

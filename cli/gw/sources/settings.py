@@ -1,0 +1,83 @@
+"""What a running installation was told to do: the settings in the manager's Deployment, and where it is from.
+
+Whoever installs again without naming them means to keep them; and one policy's rules follow from them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from actions_gateway.api import labels
+from actions_gateway.api.names import API_GROUP, MANAGER, MANAGER_NAMESPACE
+from actions_gateway.api.runnergroup import RUNNER_IMAGE
+from actions_gateway.kube import errors
+from actions_gateway.kube import resources as r
+from actions_gateway.settings import TenantNamespaces
+from gw.sources.cluster import Cluster
+from gw.sources.definitions import OWN_VERSION
+from gw.sources.ownership import annotations_of, is_ours
+
+Manifest = Mapping[str, Any]
+
+_LOG_LEVELS = ("info", "debug")
+_CONTAINER = "manager"
+_DEFINITION = f"actionsgateways.{API_GROUP}"
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledSettings:
+    """The settings that the manager's Deployment names; None for those that it does not name in a usable way."""
+
+    tenant_namespaces: TenantNamespaces | None = None
+    log_level: str | None = None
+    worker_image: str | None = None
+    replicas: int | None = None
+    """Never 0: a manager that is scaled to nothing is paused, which is no setting."""
+
+
+async def gather_settings(cluster: Cluster) -> InstalledSettings:
+    """The settings of our own manager, all None without one; raises KubeError."""
+    try:
+        deployment = await cluster.get(r.DEPLOYMENTS, MANAGER, MANAGER_NAMESPACE)
+    except errors.NotFound:
+        return InstalledSettings()
+    return parse_settings(deployment) if is_ours(deployment) else InstalledSettings()
+
+
+async def gather_release(cluster: Cluster) -> str:
+    """The release whose definitions the cluster has; empty when it does not say. Raises KubeError."""
+    try:
+        definition = await cluster.get(r.CRDS, _DEFINITION)
+    except errors.NotFound:
+        return ""
+    return str(annotations_of(definition).get(labels.SCHEMA_VERSION) or "")
+
+
+def parse_settings(deployment: Manifest) -> InstalledSettings:
+    """The settings of a stored Deployment."""
+    spec = deployment.get("spec") or {}
+    environment = _environment(spec)
+    mode, level = environment.get("TENANT_NAMESPACES"), environment.get("LOG_LEVEL")
+    return InstalledSettings(
+        tenant_namespaces=TenantNamespaces(mode) if mode in {each.value for each in TenantNamespaces} else None,
+        log_level=level if level in _LOG_LEVELS else None,
+        worker_image=environment.get("WORKER_IMAGE") or None,
+        replicas=int(spec["replicas"]) if spec.get("replicas") else None,
+    )
+
+
+def is_an_earlier_default(worker_image: str, release: str) -> bool:
+    """Whether another release's own runner image is meant: that moves on with the release, or GitHub turns it away."""
+    return release != OWN_VERSION and _repository(worker_image) == _repository(RUNNER_IMAGE)
+
+
+def _repository(image: str) -> str:
+    """The reference without digest and tag."""
+    path, slash, last = image.partition("@")[0].rpartition("/")
+    return path + slash + last.partition(":")[0]
+
+
+def _environment(spec: Manifest) -> dict[str, str]:
+    containers = ((spec.get("template") or {}).get("spec") or {}).get("containers") or []
+    entries = (entry for each in containers if each.get("name") == _CONTAINER for entry in each.get("env") or [])
+    return {str(entry.get("name")): str(entry.get("value") or "") for entry in entries}
