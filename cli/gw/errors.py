@@ -1,7 +1,7 @@
 """How a command ends badly: one sentence of what, one of what to do, and the exit code.
 
 GwError
-├── Refused               2   wrong usage, or a precondition does not hold; nothing was done
+├── Refused               2   wrong usage, or refused; nothing was done unless the details say what
 ├── Blind                 3   could not find out
 ├── CredentialsRejected   4   credentials are missing or rejected
 └── TimedOut              5   waited as long as asked

@@ -11,7 +11,7 @@ class ExitCode(IntEnum):
     PROBLEM = 1
     """Looked and found a problem at or above --fail-on."""
     REFUSED = 2
-    """Wrong usage, or refused before anything was done."""
+    """Wrong usage, or refused: nothing was done, unless the words list what was."""
     UNKNOWN = 3
     """Could not find out."""
     CREDENTIALS = 4
