@@ -117,8 +117,8 @@ def refuse_removal(removal: Removal, *, remove_tenants: bool) -> None:
     if removal.orphans and not remove_tenants:
         first, others = removal.orphans[0], len(removal.orphans) - 1
         raise Refused(
-            f"the RunnerGroup {first.namespace}/{first.name}{f' and {others} more' if others else ''} without a gateway "
-            "would be deleted with its jobs",
+            f"the RunnerGroup {first.namespace}/{first.name}{f' and {others} more' if others else ''} "
+            "without a gateway would be deleted with its jobs",
             "Remove it with `kubectl delete runnergroup -n NAMESPACE NAME`, or all of them with --remove-tenants.",
         )
 
