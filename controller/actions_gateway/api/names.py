@@ -43,6 +43,8 @@ WORKER = "actions-gateway-worker"
 WORKLOAD_POLICY = "actions-gateway-workload"
 AGENT_CONTAINER = "agc"
 RUNNER_CONTAINER = "runner"
+GITHUB_APP_KEYS = ("appId", "installationId", "privateKey")
+"""Of the Secret that a gateway names; nothing else of it is mounted."""
 
 # -- field managers of server-side apply
 MANAGER_FIELDS = "actions-gateway-gmc"

@@ -1,7 +1,10 @@
 """Rights of the components: agent, manager and the manager's leader lease.
 
-The agent's rights are one fixed ClusterRole, bound per namespace; the manager holds `bind` on that single name, so that
-it can grant nothing else, and no right on Secrets.
+The agent's rights are one fixed ClusterRole, bound per namespace; the manager holds `bind` on that single name, and no
+right on Secrets. Rights alone leave two ways around that: `bind` does not say whom the role is given to, and a pod
+mounts any Secret of its namespace. The admission policy of the manager's children closes both: the role goes to the
+namespace's agent alone, and of what a pod may take from a Secret there remain the three keys of a GitHub App, in
+whichever Secret of the namespace a Deployment names, since a gateway may name any.
 """
 
 from actions_gateway.api.names import (

@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 
 from actions_gateway.installation.policies.catalog import policies, policy_manifests
+from actions_gateway.installation.policies.manager_children import CHILD_NAMES
+from actions_gateway.installation.rights import MANAGER_CHILDREN
+from actions_gateway.kube.resources import resource_of
+from actions_gateway.manager.gateway.children import build_children
+from actions_gateway.manager.gateway.decide import parse_gateway
 from actions_gateway.settings import TenantNamespaces
+from support.manager_objects import SETTINGS, gateway
 
 # The language and its macros; optional types since Kubernetes 1.28; `authorizer` since 1.27 ("CEL in Kubernetes").
 _LANGUAGE = ["has", "all", "exists", "filter", "map", "size", "type", "int", "dyn"]
@@ -64,3 +70,20 @@ def test_where_a_platform_marks_namespaces_itself_the_manager_may_not() -> None:
         return [check.expression for check in policy.checks if "is the platform's to change" in check.otherwise]
 
     assert marks(TenantNamespaces.ANY) != marks(TenantNamespaces.MARKED)
+
+
+def test_every_kind_of_which_the_manager_makes_children_has_its_names() -> None:
+    assert set(CHILD_NAMES) == {plural for _, plural in MANAGER_CHILDREN}
+
+
+def test_the_names_are_those_of_the_children_that_the_manager_builds() -> None:
+    owner = gateway(uid="1")
+    stages = build_children(owner, parse_gateway(owner), SETTINGS)
+    built: dict[str, set[str]] = {}
+    for child in (child for stage in stages for child in stage):
+        resource = resource_of(child["apiVersion"], child["kind"])
+        assert resource is not None
+        built.setdefault(resource.plural, set()).add(child["metadata"]["name"])
+    bounded = {plural: set(names) for plural, names in CHILD_NAMES.items() if names is not None}
+    assert {plural: built[plural] for plural in bounded} == bounded
+    assert set(built) == set(CHILD_NAMES)

@@ -123,6 +123,10 @@ def with_container_context(spec: Manifest, **context: Any) -> None:
     spec["containers"][0]["securityContext"] = context
 
 
+def with_port(spec: Manifest, **port: Any) -> None:
+    spec["containers"][0]["ports"] = [{"containerPort": 8080}, {"containerPort": 8081, **port}]
+
+
 def with_volume(spec: Manifest, **volume: Any) -> None:
     spec["volumes"].append({"name": "more", **volume})
 
@@ -164,6 +168,22 @@ PODS_REFUSED: dict[str, tuple[Callable[[Manifest], object], str]] = {
     "the node's processes": (lambda pod: pod["spec"].update(hostPID=True), "spec.hostPID"),
     "the node's memory": (lambda pod: pod["spec"].update(hostIPC=True), "spec.hostIPC"),
     "the node's files": (lambda pod: with_volume(pod["spec"], hostPath={"path": "/"}), "spec.volumes: hostPath"),
+    "a port of the node": (
+        lambda pod: with_port(pod["spec"], hostPort=8081),
+        "spec.containers: hostPort would listen at the node's own address",
+    ),
+    "a node of its choice": (
+        lambda pod: pod["spec"].update(nodeName="control-plane-1"),
+        "spec.nodeName: it passes by the scheduler",
+    ),
+    "a priority of the system": (
+        lambda pod: pod["spec"].update(priorityClassName="system-cluster-critical"),
+        "spec.priorityClassName: a class system-* preempts every other pod",
+    ),
+    "a token that it asks for itself": (
+        lambda pod: with_volume(pod["spec"], projected={"sources": [{"serviceAccountToken": {"path": "token"}}]}),
+        "spec.volumes: workers get no token or certificate of the cluster",
+    ),
     "privileges": (
         lambda pod: with_container_context(pod["spec"], privileged=True),
         "spec.containers: a privileged container needs the security profile privileged",
@@ -199,6 +219,17 @@ def test_a_worker_may_carry_the_labels_that_a_clusters_webhooks_add(installed: C
     async def act(agent: KubeClient, namespace: str, _: Callers) -> None:
         pod = worker(namespace)
         pod["metadata"]["labels"]["mesh.example.com/injected"] = "yes"
+        await agent.create(PODS, pod, dry_run=True)
+
+    as_agent(installed, act)
+
+
+def test_a_worker_may_have_ports_and_projected_volumes_of_its_own(installed: ControlPlane) -> None:
+    async def act(agent: KubeClient, namespace: str, _: Callers) -> None:
+        pod = worker(namespace)
+        with_port(pod["spec"])
+        sources = [{"configMap": {"name": "settings"}}, {"secret": {"name": "registry"}}]
+        with_volume(pod["spec"], projected={"sources": sources})
         await agent.create(PODS, pod, dry_run=True)
 
     as_agent(installed, act)

@@ -10,9 +10,11 @@ from actions_gateway.api.names import AGENT, AGENT_POD_POLICY, AGENT_SECRET_POLI
 from actions_gateway.installation.policies import cel
 from actions_gateway.installation.policies.building import Check, Policy, Reason, resource_rule
 from actions_gateway.installation.policies.pod_rules import (
+    CREDENTIAL_RULE,
     HOST_RULES,
     NAMESPACE_MAY_BE_PRIVILEGED,
     PRIVILEGED_RULE,
+    SCHEDULING_RULES,
     PodRule,
 )
 
@@ -59,7 +61,7 @@ def build_agent_secret_policy() -> Policy:
 
 def build_agent_pod_policy() -> Policy:
     """Pods of agents."""
-    rules = [_pod_check(rule) for rule in HOST_RULES]
+    rules = [_pod_check(rule) for rule in (*HOST_RULES, *SCHEDULING_RULES, CREDENTIAL_RULE)]
     return Policy(
         name=AGENT_POD_POLICY,
         rules=[resource_rule("", ["pods"], _OPERATIONS)],

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from actions_gateway.installation.metadata import Manifest, metadata
+from actions_gateway.installation.policies import cel
 
 _API_VERSION = "admissionregistration.k8s.io/v1"
 
@@ -74,6 +75,11 @@ class Policy:
 
     def _object(self, kind: str) -> Manifest:
         return {"apiVersion": _API_VERSION, "kind": kind, "metadata": metadata(self.name, namespaced=False)}
+
+
+def forbid_here(expression: str, says: str) -> Check:
+    """What the caller may not do in the request's namespace, which the message names."""
+    return Check(expression, f"{cel.text(says + ' (namespace ')} + request.namespace + ')'", says, Reason.FORBIDDEN)
 
 
 def resource_rule(

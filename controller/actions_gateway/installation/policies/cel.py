@@ -40,6 +40,11 @@ def annotations_of(subject: str) -> str:
     return _metadata(subject, "annotations")
 
 
+def text_at(parent: str, field: str) -> str:
+    """The text in a field."""
+    return f"(type({parent}.?{field}.orValue('')) == string ? {parent}.?{field}.orValue('') : '')"
+
+
 def list_at(parent: str, field: str) -> str:
     """The list in a field."""
     return f"(type({parent}.?{field}.orValue([])) == list ? {parent}.?{field}.orValue([]) : [])"

@@ -8,7 +8,7 @@ from typing import Any
 from actions_gateway.api import labels
 from actions_gateway.api.fields import ResourceRequirements
 from actions_gateway.api.gateway import ActionsGatewaySpec, CaBundleRef
-from actions_gateway.api.names import AGENT, AGENT_CONTAINER, WORKER
+from actions_gateway.api.names import AGENT, AGENT_CONTAINER, GITHUB_APP_KEYS, WORKER
 from actions_gateway.api.quantities import parse_quantity
 from actions_gateway.kube.client import Manifest
 from actions_gateway.kube.resources import DEPLOYMENTS
@@ -16,7 +16,6 @@ from actions_gateway.manager.gateway.ownership import build_child, child_labels
 from actions_gateway.manifests import podspec
 
 GITHUB_APP_PATH = "/etc/actions-gateway/github-app"
-GITHUB_APP_KEYS = ("appId", "installationId", "privateKey")
 CA_FOLDER = "/etc/actions-gateway/ca"
 CA_FILE = "ca.crt"
 

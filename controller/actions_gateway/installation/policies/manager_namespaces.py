@@ -1,12 +1,14 @@
-"""What the manager may write: on namespaces the tenant marker and the Pod Security labels, and children in tenants'
-namespaces only. A manager that somebody else has taken over cannot leave these bounds."""
+"""What the manager may write on namespaces: the tenant marker and the Pod Security labels, and nothing else.
+
+A manager that somebody else has taken over may still mark a namespace that is nobody's, where the platform lets it mark
+any; what it may put there then, its children's own policy says.
+"""
 
 from actions_gateway.api import labels
 from actions_gateway.api.gateway import SecurityProfile
-from actions_gateway.api.names import MANAGER_CHILDREN_POLICY, MANAGER_NAMESPACE_POLICY, RESERVED_NAMESPACES
+from actions_gateway.api.names import MANAGER_NAMESPACE_POLICY, RESERVED_NAMESPACES
 from actions_gateway.installation.policies import cel
-from actions_gateway.installation.policies.building import Check, Policy, Reason, resource_rule
-from actions_gateway.installation.rights import MANAGER_CHILDREN
+from actions_gateway.installation.policies.building import Check, Policy, forbid_here, resource_rule
 from actions_gateway.settings import TenantNamespaces
 
 _OURS = f"(k == {cel.text(labels.TENANT)} || k.startsWith({cel.text(labels.POD_SECURITY)}))"
@@ -23,8 +25,8 @@ def build_manager_namespace_policy(tenant_namespaces: TenantNamespaces) -> Polic
         conditions={"is-the-manager": cel.IS_MANAGER},
         variables={"new": cel.labels_of("object"), "old": cel.labels_of("oldObject")},
         checks=[
-            _forbid("request.operation == 'UPDATE'", "the manager neither creates nor deletes namespaces"),
-            _forbid(
+            forbid_here("request.operation == 'UPDATE'", "the manager neither creates nor deletes namespaces"),
+            forbid_here(
                 f"!(request.name in {cel.texts(sorted(RESERVED_NAMESPACES))})",
                 "the manager does not change system namespaces",
             ),
@@ -32,7 +34,7 @@ def build_manager_namespace_policy(tenant_namespaces: TenantNamespaces) -> Polic
             _marker(tenant_namespaces),
             *_levels(),
             *(
-                _forbid(f"dyn(object).?{field} == dyn(oldObject).?{field}", f"the manager does not change {named}")
+                forbid_here(f"dyn(object).?{field} == dyn(oldObject).?{field}", f"the manager does not change {named}")
                 for field, named in (
                     ("spec", "a namespace's spec"),
                     ("metadata.?annotations", "a namespace's annotations"),
@@ -44,27 +46,11 @@ def build_manager_namespace_policy(tenant_namespaces: TenantNamespaces) -> Polic
     )
 
 
-def build_manager_children_policy() -> Policy:
-    """The manager's writes to the kinds of which it makes children."""
-    says = f"the manager writes only in namespaces with the label {labels.TENANT}={labels.TENANT_MARK}"
-    reserved = cel.texts(sorted(RESERVED_NAMESPACES))
-    return Policy(
-        name=MANAGER_CHILDREN_POLICY,
-        rules=[resource_rule(group, [plural], ["CREATE", "UPDATE", "DELETE"]) for group, plural in MANAGER_CHILDREN],
-        conditions={"is-the-manager": cel.IS_MANAGER},
-        variables={"place": cel.labels_of("namespaceObject")},
-        checks=[
-            _forbid(f"!(request.namespace in {reserved})", "the manager writes nothing in system namespaces"),
-            _forbid(f"variables.place[?{_KEY}] == {_MARK}", says),
-        ],
-    )
-
-
 def _other_labels() -> Check:
     """In both directions: nothing else added or changed, nothing else taken away."""
     kept = "variables.new.all(k, {ours} || variables.old[?k] == variables.new[?k])"
     back = "variables.old.all(k, {ours} || k in variables.new)"
-    return _forbid(
+    return forbid_here(
         f"{kept.format(ours=_OURS)} && {back.format(ours=_OURS)}",
         f"of a namespace's labels the manager changes only {labels.TENANT} and {labels.POD_SECURITY}*",
     )
@@ -73,7 +59,7 @@ def _other_labels() -> Check:
 def _marker(tenant_namespaces: TenantNamespaces) -> Check:
     """It may set the marker where there is none; a platform's own value, in either mode, is not its to change."""
     is_free = f"!({_KEY} in variables.old) && " if tenant_namespaces is TenantNamespaces.ANY else "false && "
-    return _forbid(
+    return forbid_here(
         f"variables.new[?{_KEY}] == variables.old[?{_KEY}] || ({is_free}variables.new[?{_KEY}] == {_MARK})",
         f"the label {labels.TENANT} of this namespace is the platform's to change",
     )
@@ -84,17 +70,13 @@ def _levels() -> list[Check]:
     permission = f"variables.new[?{cel.text(labels.PRIVILEGED_PROFILE)}] == optional.of('{labels.PRIVILEGED_ALLOWED}')"
     levels = cel.texts(_LEVELS)
     return [
-        _forbid(
+        forbid_here(
             f"{permission} || {levels}.all(k, variables.new[?k] != {privileged} || variables.old[?k] == {privileged})",
             f"the Pod Security level privileged needs the platform's label "
             f"{labels.PRIVILEGED_PROFILE}={labels.PRIVILEGED_ALLOWED}",
         ),
-        _forbid(
+        forbid_here(
             f"variables.old.all(k, !k.startsWith({cel.text(labels.POD_SECURITY)}) || k in variables.new)",
             "the manager takes no Pod Security label away",
         ),
     ]
-
-
-def _forbid(expression: str, says: str) -> Check:
-    return Check(expression, f"{cel.text(says + ' (namespace ')} + request.namespace + ')'", says, Reason.FORBIDDEN)
