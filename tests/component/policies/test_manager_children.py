@@ -283,6 +283,7 @@ def test_foreign_objects_of_the_same_name_stay_as_they_are(installed: ControlPla
         namespace = owner["metadata"]["namespace"]
         await as_.admin.create(SERVICEACCOUNTS, {"metadata": {"name": WORKER, "namespace": namespace}})
         await as_.admin.create(RUNNERGROUPS, group_in(namespace, name="foreign"))
+        await as_.until(SERVICEACCOUNTS, "default", namespace, lambda _: True)
         own = next(m for m in children_in(owner) if m["metadata"]["name"] == WORKER)
         said = await refusal(manager.apply(SERVICEACCOUNTS, own, field_manager="gmc"))
         assert message in said
