@@ -5,6 +5,7 @@ import os
 import select
 import signal
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,8 @@ def test_an_interrupted_demo_leaves_nothing(tmp_path: Path) -> None:
         stdin=subprocess.DEVNULL,
         text=True,
         start_new_session=True,
+        # Whoever runs the tests in the background without job control has this ignored, and a shell cannot undo that.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     assert demo.stdout is not None
     shown = []

@@ -1,5 +1,6 @@
 """Deletion: grace, finalizers, owners, collections and namespaces."""
 
+import asyncio
 from datetime import datetime, timedelta
 
 import pytest
@@ -136,7 +137,10 @@ def test_a_namespace_goes_with_everything_in_it_and_takes_nothing_new_meanwhile(
         assert (await api.get(path)).status == 200
         await api.patch("~/configmaps/held", {"metadata": {"finalizers": None}})
         await api.until_gone(path)
-        assert (await api.post("~/configmaps", config_map())).message == f'namespaces "{api.namespace}" not found'
+        # Admission learns of it by a watch.
+        async with asyncio.timeout(10):
+            while (await api.post("~/configmaps", config_map())).message != f'namespaces "{api.namespace}" not found':
+                pass
 
     play(scenario)
 

@@ -116,7 +116,10 @@ def worker(namespace: str, profile: SecurityProfile = SecurityProfile.BASELINE) 
         annotations={},
     )
     site = WorkerSite(namespace, "controller:test", "runner:test", WORKER, profile)
-    return build_worker_pod(order, RunnerGroupSpec(runner_labels=["self-hosted"]), site)
+    pod = build_worker_pod(order, RunnerGroupSpec(runner_labels=["self-hosted"]), site)
+    # Its RunnerGroup is not there, and the garbage collector takes what has no living owner.
+    del pod["metadata"]["ownerReferences"]
+    return pod
 
 
 def with_container_context(spec: Manifest, **context: Any) -> None:
