@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from actions_gateway.api import labels
 from actions_gateway.api.names import AGENT, JOB_SLOTS, job_slot_name
 from actions_gateway.kube.client import KubeClient, Manifest
 from actions_gateway.kube.errors import Forbidden, NotFound
@@ -154,7 +155,9 @@ def test_the_manager_binds_no_role_but_the_agents(role: str, installed: ControlP
         async with callers(installed) as as_, as_.namespace(tenant="true") as theirs, as_.manager() as manager:
             reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role}
             subject = {"kind": "ServiceAccount", "name": AGENT, "namespace": theirs}
-            binding = named(theirs, roleRef=reference, subjects=[subject])
+            binding = named(theirs, AGENT, roleRef=reference, subjects=[subject])
+            # As the manager's own policy wants it; what is tried here is RBAC.
+            binding["metadata"]["labels"] = {labels.MANAGED_BY: labels.BY_MANAGER}
             with pytest.raises(Forbidden, match="attempting to grant RBAC permissions not currently held"):
                 await manager.create(ROLEBINDINGS, binding)
             reference["name"] = "agc-tenant-role"
