@@ -16,6 +16,7 @@ from actions_gateway.kube.errors import Conflict, Forbidden, Invalid, KubeError,
 from actions_gateway.kube.resources import (
     ACTIONSGATEWAYS,
     CLUSTERROLEBINDINGS,
+    CONFIGMAPS,
     CRDS,
     NAMESPACES,
     PODS,
@@ -50,6 +51,7 @@ async def install(plane: ControlPlane, *, tenant_namespaces: TenantNamespaces = 
             if resource == CRDS:
                 await _until_established(admin, manifest["metadata"]["name"])
         await _until_refused(admin)
+        await _until_owners_are_known(admin)
 
 
 async def _until_established(admin: KubeClient, name: str) -> None:
@@ -74,6 +76,19 @@ async def _until_refused(admin: KubeClient) -> None:
         except KubeError:
             pass  # the kind is not served yet
         await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def _until_owners_are_known(admin: KubeClient) -> None:
+    """The admission of owner references looks at the served kinds anew every few seconds, and refuses until then."""
+    owner = {"apiVersion": ACTIONSGATEWAYS.api_version, "kind": ACTIONSGATEWAYS.kind, "name": "probe", "uid": "1"}
+    metadata = {"generateName": "probe-", "ownerReferences": [owner | {"blockOwnerDeletion": True}]}
+    while True:
+        try:
+            await admin.create(CONFIGMAPS, {"metadata": metadata}, namespace="default", dry_run=True)
+        except Forbidden:
+            await asyncio.sleep(_LOOK_SECONDS)
+        else:
+            return
 
 
 @dataclass(frozen=True, slots=True)
