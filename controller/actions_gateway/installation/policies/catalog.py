@@ -17,7 +17,7 @@ from actions_gateway.settings import TenantNamespaces
 
 
 def policies(tenant_namespaces: TenantNamespaces) -> tuple[Policy, ...]:
-    """In the order of installation. Once the last one is seen to refuse something, all of them hold."""
+    """In the order of installation; an API server on which they are new enforces each a moment after it is written."""
     return (
         build_pod_template_policy(),
         build_security_profile_policy(),
