@@ -16,6 +16,7 @@ from actions_gateway.kube.errors import Conflict, Forbidden, Invalid, KubeError,
 from actions_gateway.kube.resources import (
     ACTIONSGATEWAYS,
     CLUSTERROLEBINDINGS,
+    CLUSTERROLES,
     CONFIGMAPS,
     CRDS,
     NAMESPACES,
@@ -37,6 +38,7 @@ Manifest = dict[str, Any]
 
 _FIELD_MANAGER = "test-installation"
 _LOOK_SECONDS = 0.05
+_PROBE = "owner-probe"
 _ACCESS_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _RBAC = "rbac.authorization.k8s.io"
 
@@ -51,7 +53,7 @@ async def install(plane: ControlPlane, *, tenant_namespaces: TenantNamespaces = 
             if resource == CRDS:
                 await _until_established(admin, manifest["metadata"]["name"])
         await _until_refused(admin)
-        await _until_owners_are_known(admin)
+        await _until_owners_are_known(plane, admin)
 
 
 async def _until_established(admin: KubeClient, name: str) -> None:
@@ -78,17 +80,23 @@ async def _until_refused(admin: KubeClient) -> None:
         await asyncio.sleep(_LOOK_SECONDS)
 
 
-async def _until_owners_are_known(admin: KubeClient) -> None:
-    """The admission of owner references looks at the served kinds anew every few seconds, and refuses until then."""
-    owner = {"apiVersion": ACTIONSGATEWAYS.api_version, "kind": ACTIONSGATEWAYS.kind, "name": "probe", "uid": "1"}
-    metadata = {"generateName": "probe-", "ownerReferences": [owner | {"blockOwnerDeletion": True}]}
-    while True:
-        try:
-            await admin.create(CONFIGMAPS, {"metadata": metadata}, namespace="default", dry_run=True)
-        except Forbidden:
-            await asyncio.sleep(_LOOK_SECONDS)
-        else:
-            return
+async def _until_owners_are_known(plane: ControlPlane, admin: KubeClient) -> None:
+    """The admission of owner references looks at the served kinds anew every few seconds, and refuses until then.
+
+    An account of few rights asks: who may set the finalizers of everything, as an administrator may, is let through.
+    """
+    group, plural = ACTIONSGATEWAYS.group, ACTIONSGATEWAYS.plural
+    finalizers = {"apiGroups": [group], "resources": [f"{plural}/finalizers"], "verbs": ["update"]}
+    creation = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["create"]}
+    await admin.create(CLUSTERROLES, {"metadata": {"name": _PROBE}, "rules": [finalizers, creation]})
+    owner = {"apiVersion": ACTIONSGATEWAYS.api_version, "kind": ACTIONSGATEWAYS.kind, "name": _PROBE, "uid": "1"}
+    metadata = {"name": _PROBE, "ownerReferences": [owner | {"blockOwnerDeletion": True}]}
+    everybody = Callers(plane, admin)
+    async with everybody.bound_everywhere(_PROBE, user_subject(_PROBE)), everybody.user(_PROBE) as account:
+        await everybody.until_admitted(
+            lambda: account.create(CONFIGMAPS, {"metadata": metadata}, namespace="default", dry_run=True)
+        )
+    await admin.delete(CLUSTERROLES, _PROBE)
 
 
 @dataclass(frozen=True, slots=True)
