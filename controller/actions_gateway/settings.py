@@ -6,6 +6,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
+from actions_gateway.api.egress import EgressException, parse_egress_exceptions
+from actions_gateway.api.images import PROXY_IMAGE
 from actions_gateway.api.names import AGENT, MANAGER, WORKER
 from actions_gateway.api.runnergroup import RUNNER_IMAGE, RUNNER_VERSION
 
@@ -13,6 +15,7 @@ T = TypeVar("T")
 
 Environment = Mapping[str, str]
 
+PROXY_DRAIN_SECONDS = 45
 ALL_ADDRESSES = "0.0.0.0"  # noqa: S104 - a pod's listeners face the pod network
 
 
@@ -49,6 +52,13 @@ def _port(text: str) -> int:
     return port
 
 
+def _seconds(text: str) -> int:
+    seconds = int(text)
+    if not 0 <= seconds <= 3600:
+        raise ValueError(f"{seconds} s is not between 0 and an hour")
+    return seconds
+
+
 def _log_level(text: str) -> str:
     if text not in ("info", "debug"):
         raise ValueError(f"{text!r} is neither info nor debug")
@@ -64,6 +74,11 @@ class ManagerSettings:
     controller_image: str
     """Image of manager, agent and the worker's wrapper."""
     worker_image: str = RUNNER_IMAGE
+    proxy_image: str = PROXY_IMAGE
+    """Envoy's own image."""
+    proxy_exceptions: tuple[EgressException, ...] = ()
+    proxy_drain_seconds: int = PROXY_DRAIN_SECONDS
+    """How long a proxy that is to go still serves its open tunnels."""
     bind_address: str = ALL_ADDRESSES
     health_port: int = 8081
     metrics_port: int = 8080
@@ -83,6 +98,9 @@ class ManagerSettings:
             pod_name=read(environment, "POD_NAME", str, MANAGER),
             controller_image=read(environment, "CONTROLLER_IMAGE", str),
             worker_image=read(environment, "WORKER_IMAGE", str, RUNNER_IMAGE),
+            proxy_image=read(environment, "PROXY_IMAGE", str, PROXY_IMAGE),
+            proxy_exceptions=read(environment, "PROXY_EXCEPTIONS", parse_egress_exceptions, ()),
+            proxy_drain_seconds=read(environment, "PROXY_DRAIN_SECONDS", _seconds, PROXY_DRAIN_SECONDS),
             bind_address=read(environment, "BIND_ADDRESS", str, ALL_ADDRESSES),
             health_port=read(environment, "HEALTH_PORT", _port, 8081),
             metrics_port=read(environment, "METRICS_PORT", _port, 8080),
@@ -105,6 +123,10 @@ class AgentSettings:
     bind_address: str = ALL_ADDRESSES
     health_port: int = 8081
     metrics_port: int = 8080
+    github_proxy: str | None = None
+    """The egress proxy's URL; agent and workers reach GitHub through it."""
+    worker_no_proxy: str = ""
+    """The value of NO_PROXY that workers get."""
     ca_bundle_path: Path | None = None
     ca_bundle_configmap: str | None = None
     ca_bundle_key: str = "ca.crt"
@@ -128,6 +150,8 @@ class AgentSettings:
             bind_address=read(environment, "BIND_ADDRESS", str, ALL_ADDRESSES),
             health_port=read(environment, "HEALTH_PORT", _port, 8081),
             metrics_port=read(environment, "METRICS_PORT", _port, 8080),
+            github_proxy=environment.get("GITHUB_PROXY") or None,
+            worker_no_proxy=read(environment, "WORKER_NO_PROXY", str, ""),
             ca_bundle_path=Path(ca_path) if ca_path else None,
             ca_bundle_configmap=environment.get("CA_BUNDLE_CONFIGMAP") or None,
             ca_bundle_key=read(environment, "CA_BUNDLE_KEY", str, "ca.crt"),

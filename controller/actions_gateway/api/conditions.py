@@ -18,6 +18,12 @@ class ConditionType(StrEnum):
     AGC_AVAILABLE = "AGCAvailable"
     CREDENTIAL_UNAVAILABLE = "CredentialUnavailable"
     DEGRADED = "Degraded"
+    PROXY_AVAILABLE = "ProxyAvailable"
+    RATE_LIMITED = "RateLimited"
+    RUNNER_GROUPS_DEGRADED = "RunnerGroupsDegraded"
+    PAUSED = "Paused"
+    DELETING = "Deleting"
+    POD_SECURITY_OVERRIDDEN = "PodSecurityOverridden"
 
 
 class ConditionStatus(StrEnum):
@@ -70,6 +76,50 @@ class Reason(StrEnum):
     """The installation may not register runners here."""
     GITHUB_UNREACHABLE = "GitHubUnreachable"
     """GitHub gave no usable answer; nothing is known about the credential."""
+    SECRET_EDITED = "SecretEdited"
+    """The Secret was edited in place; the next restart of the agent takes the edit, which works."""
+    EDITED_SECRET_UNUSABLE = "EditedSecretUnusable"
+    """The Secret was edited in place or deleted and cannot be used; the agent works on with what it read before."""
+
+    # ProxyAvailable
+    PROXY_READY = "ProxyReady"
+    """At least spec.proxy.minReplicas proxies are ready."""
+    PROXY_REDUCED = "ProxyReduced"
+    """Traffic passes, through fewer ready proxies than spec.proxy.minReplicas."""
+    PROXY_NOT_READY = "ProxyNotReady"
+    """No proxy is ready: nothing of the tenant reaches GitHub. The message names the last known cause."""
+
+    # RateLimited (both objects; the agent observes, the manager folds up)
+    SUSTAINED_RATE_LIMIT = "SustainedRateLimit"
+    """GitHub has limited the group's requests (429, or 403 with a limit) for ten minutes without a pause."""
+    WITHIN_RATE_LIMIT = "WithinRateLimit"
+    """GitHub answers, or has limited requests for a shorter time."""
+
+    # RunnerGroupsDegraded
+    RUNNER_GROUPS_IMPAIRED = "RunnerGroupsImpaired"
+    """At least one runner group has a problem of its own; the message names groups and reasons."""
+    RUNNER_GROUPS_HEALTHY = "AllRunnerGroupsHealthy"
+    """No runner group reports a problem."""
+
+    # Paused
+    PAUSED_BY_SPEC = "PausedBySpec"
+    """spec.paused is true: nothing is claimed, running jobs go on to their end."""
+    CONTAINED = "Contained"
+    """The annotation `contained` is set: no agent runs, no traffic passes. Also the reason of Ready."""
+    NOT_PAUSED = "NotPaused"
+    """Jobs are claimed."""
+
+    # Deleting
+    REMOVING_REGISTRATIONS = "RemovingRegistrations"
+    """The agent removes the gateway's runners at GitHub."""
+    REMOVING_OBJECTS = "RemovingObjects"
+    """The gateway's objects are being deleted; the message names what remains."""
+
+    # PodSecurityOverridden
+    STRICTER_LEVEL_KEPT = "StricterLevelKept"
+    """The namespace has a stricter Pod Security level that somebody else set; it stays."""
+    LEVEL_APPLIED = "LevelApplied"
+    """The namespace has the Pod Security level of spec.securityProfile."""
 
     # Degraded
     PROVISIONING_FAILED = "ProvisioningFailed"

@@ -154,6 +154,7 @@ class ActionsGatewayStatus(ApiModel):
     """What the manager reports."""
 
     conditions: Conditions = Field(default_factory=list)
+    proxy_ready_replicas: int = Field(0, json_schema_extra=INT32, description="Proxies that take connections.")
     active_sessions: int = Field(0, json_schema_extra=INT32)
     active_jobs: int = Field(0, json_schema_extra=INT32)
     observed_generation: int = Field(0, json_schema_extra=INT64)

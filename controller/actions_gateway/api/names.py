@@ -32,6 +32,7 @@ SECURITY_PROFILE_POLICY = "gmc-security-profiles"
 TENANT_NAMESPACE_POLICY = "gmc-tenant-namespaces"
 MANAGER_NAMESPACE_POLICY = "gmc-manager-namespaces"
 MANAGER_CHILDREN_POLICY = "gmc-manager-children"
+MANAGER_GATEWAY_POLICY = "gmc-manager-gateways"
 MANAGER_DEPLOYMENT_POLICY = "gmc-manager-deployment"
 OWNED_OBJECT_POLICY = "gmc-owned-objects"
 AGENT_POD_POLICY = "gmc-agent-pods"
@@ -41,10 +42,15 @@ AGENT_SECRET_POLICY = "gmc-agent-secrets"
 AGENT = "actions-gateway-controller"
 WORKER = "actions-gateway-worker"
 WORKLOAD_POLICY = "actions-gateway-workload"
+PROXY = "actions-gateway-proxy"
 AGENT_CONTAINER = "agc"
+PROXY_CONTAINER = "proxy"
 RUNNER_CONTAINER = "runner"
 GITHUB_APP_KEYS = ("appId", "installationId", "privateKey")
 """Of the Secret that a gateway names; nothing else of it is mounted."""
+
+GATEWAY_FINALIZER = f"{API_GROUP}/gmc-cleanup"
+"""On a served gateway: what it has at GitHub goes first, then its objects, then it."""
 
 # -- field managers of server-side apply
 MANAGER_FIELDS = "actions-gateway-gmc"

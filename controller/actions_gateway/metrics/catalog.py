@@ -101,6 +101,31 @@ EXPECTED_SESSIONS = _gauge(
     "expected_sessions", "1 while the group should poll, 0 while it is suspended or paused.", _M, _GROUP
 )
 EXPECTED_AGENTS = _gauge("expected_agents", "Agents that the gateway should have running.", _M, _GATEWAY)
+EXPECTED_PROXIES = _gauge("expected_proxies", "Proxies that the gateway should have ready at least.", _M, _GATEWAY)
+PROXY_READY_REPLICAS = _gauge("proxy_ready_replicas", "Proxies of the gateway that are ready.", _M, _GATEWAY)
+PROXY_HPA_METRIC_AVAILABLE = _gauge(
+    "proxy_hpa_metric_available", "0 while the proxy's autoscaler has no reading to go by, else 1.", _M, _GATEWAY
+)
+PROXY_QUOTA_EXCEEDED = _gauge(
+    "proxy_quota_exceeded", "1 while the namespace's quota refuses proxies of the gateway, else 0.", _M, _GATEWAY
+)
+AGENT_TERMINATIONS = _counter(
+    "agent_terminations_total",
+    "Ends of the agent's container, by reason.",
+    _M,
+    {**_NAMESPACE, "reason": ("OOMKilled", "Error", "Evicted", "Completed", "Other")},
+)
+QUOTA_HARD = _gauge(
+    "quota_hard", "What a ResourceQuota of a tenant's namespace admits.", _M, {**_NAMESPACE, "quota": None, "key": None}
+)
+QUOTA_USED = _gauge("quota_used", "What is used of it.", _M, {**_NAMESPACE, "quota": None, "key": None})
+GATEWAYS_CREATED = _counter(
+    "gateways_created_total", "ActionsGateways that appeared after the first full list.", _M, {}
+)
+GATEWAYS_DELETED = _counter("gateways_deleted_total", "ActionsGateways that went after the first full list.", _M, {})
+ROLLOUT_WAITING = _gauge(
+    "rollout_waiting_gateways", "Gateways that wait for their turn to get the release's images.", _M, {}
+)
 CONDITION = _gauge(
     "condition",
     "1 for the status that a condition has, 0 for the other two.",

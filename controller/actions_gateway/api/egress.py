@@ -1,0 +1,54 @@
+"""Exceptions from what egress proxies refuse: a setting of the platform, never of a tenant.
+
+A proxy connects to public addresses on port 443 alone. GitHub Enterprise on a private network, or another port, needs
+an exception `HOST=CIDR:PORT`: to that host name on that port, at addresses within that range. An IPv6 range stands in
+brackets: `ghes.example.com=[fd00:10::/32]:443`.
+"""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+
+from actions_gateway.api.gateway import HOST_PATTERN
+
+_EXCEPTION = re.compile(r"(?P<host>[^=]+)=(?:\[(?P<v6>[^\]]+)\]|(?P<v4>[^:\]]+)):(?P<port>[0-9]{1,5})")
+_HOST = re.compile(HOST_PATTERN)
+_LARGEST_PORT = 65535
+
+
+@dataclass(frozen=True, slots=True)
+class EgressException:
+    """One host that may be reached beyond the rule; `cidr` is normalized, host bits zero."""
+
+    host: str
+    cidr: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}={f'[{self.cidr}]' if ':' in self.cidr else self.cidr}:{self.port}"
+
+
+def parse_egress_exceptions(text: str) -> tuple[EgressException, ...]:
+    """The exceptions of a comma-separated text; raises ValueError that names the one that cannot be used."""
+    return tuple(_parse(part.strip()) for part in text.split(",") if part.strip())
+
+
+def _parse(text: str) -> EgressException:
+    match = _EXCEPTION.fullmatch(text)
+    if match is None or not _HOST.fullmatch(match["host"]):
+        raise ValueError(f"{text!r} is no exception of the form HOST=CIDR:PORT")
+    try:
+        network = ipaddress.ip_network(match["v4"] or match["v6"])
+    except ValueError as problem:
+        raise ValueError(f"{text!r}: {problem}") from problem
+    if network.prefixlen == 0:
+        raise ValueError(f"{text!r}: a range of every address is no exception")
+    port = int(match["port"])
+    if not 1 <= port <= _LARGEST_PORT:
+        raise ValueError(f"{text!r}: {port} is no port")
+    return EgressException(match["host"], str(network), port)
+
+
+def render_egress_exceptions(exceptions: tuple[EgressException, ...]) -> str:
+    """The text that `parse_egress_exceptions` takes."""
+    return ",".join(str(exception) for exception in exceptions)
