@@ -69,6 +69,7 @@ def snapshot(
     children: dict[tuple[str, str], Manifest] | None = None,
     siblings: tuple[Manifest, ...] = (),
     place: Manifest | None = None,
+    pods: tuple[Manifest, ...] = (),
 ) -> Snapshot:
     """A gateway of a marked namespace, with all its children as desired unless given."""
     owner = owner or gateway()
@@ -77,6 +78,7 @@ def snapshot(
         namespace=place or namespace(owner["metadata"]["namespace"]),
         siblings=siblings,
         children=children_of(owner) if children is None else children,
+        pods=pods,
     )
 
 

@@ -5,13 +5,14 @@ from typing import Any
 import pytest
 
 from actions_gateway.kube.listwatch import Change, ChangeType
-from actions_gateway.kube.resources import ACTIONSGATEWAYS, NAMESPACES, RUNNERGROUPS, SERVICEACCOUNTS
+from actions_gateway.kube.resources import ACTIONSGATEWAYS, NAMESPACES, PODS, RUNNERGROUPS, SERVICEACCOUNTS
 from actions_gateway.manager.gateway.gather import gather
 from actions_gateway.manager.gateway.mirror import Edit, Mirror, Mirrors
 from actions_gateway.manager.gateway.triggers import concerned, delay_seconds
 from support import manager_objects as make
 
 Manifest = dict[str, Any]
+KINDS = (ACTIONSGATEWAYS, NAMESPACES, PODS, RUNNERGROUPS, SERVICEACCOUNTS)
 
 
 def account(version: str, *, uid: str = "u1", **fields: Any) -> Manifest:
@@ -51,7 +52,7 @@ def test_managed_fields_are_not_kept() -> None:
 
 
 def mirrors_of(*gateways: Manifest) -> Mirrors:
-    mirrors = {resource: Mirror(resource) for resource in (ACTIONSGATEWAYS, NAMESPACES, RUNNERGROUPS, SERVICEACCOUNTS)}
+    mirrors = {resource: Mirror(resource) for resource in KINDS}
     for manifest in gateways:
         mirrors[ACTIONSGATEWAYS].put(manifest)
     return mirrors

@@ -10,7 +10,7 @@ import random
 import structlog
 
 from actions_gateway.api import labels
-from actions_gateway.api.names import MANAGER
+from actions_gateway.api.names import AGENT, MANAGER, PROXY
 from actions_gateway.engine.clock import Clock
 from actions_gateway.engine.supervision import run_forever
 from actions_gateway.engine.workqueue import WorkQueue, work
@@ -18,7 +18,7 @@ from actions_gateway.kube.client import KubeClient
 from actions_gateway.kube.errors import KubeError
 from actions_gateway.kube.events import EventRecorder
 from actions_gateway.kube.listwatch import list_watch
-from actions_gateway.kube.resources import ACTIONSGATEWAYS, NAMESPACES, Resource
+from actions_gateway.kube.resources import ACTIONSGATEWAYS, NAMESPACES, PODS, RESOURCEQUOTAS, Resource
 from actions_gateway.manager.fleet import Fleet
 from actions_gateway.manager.gateway.children import CHILD_KINDS
 from actions_gateway.manager.gateway.mirror import Mirror, Mirrors
@@ -140,8 +140,9 @@ class GatewayController:
 
 
 def _mirrors() -> Mirrors:
-    """Gateways and namespaces whole, children by the manager's label."""
+    """Gateways, namespaces and quotas of the whole cluster, children by the manager's label, pods by their app."""
     ours = f"{labels.MANAGED_BY}={labels.BY_MANAGER}"
-    mirrors = [Mirror(ACTIONSGATEWAYS), Mirror(NAMESPACES)]
+    mirrors = [Mirror(ACTIONSGATEWAYS), Mirror(NAMESPACES), Mirror(RESOURCEQUOTAS)]
+    mirrors.append(Mirror(PODS, label_selector=f"{labels.APP} in ({AGENT},{PROXY})"))
     mirrors += [Mirror(resource, label_selector=ours) for resource in CHILD_KINDS]
     return {mirror.resource: mirror for mirror in mirrors}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from actions_gateway.kube.client import Manifest
 from actions_gateway.kube.listwatch import Change, ChangeType, key_of
 from actions_gateway.kube.resources import Resource
+from actions_gateway.manager.gateway.trimming import trim
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +52,8 @@ class Mirror:
                 return self.put(change.object)
 
     def put(self, manifest: Manifest) -> Edit | None:
-        """Takes in an object as the server answered it; None when the copy is newer or as new."""
-        # Half of an object's size, and nothing here reads it.
-        manifest["metadata"].pop("managedFields", None)
+        """Takes in an object as the server answered it, cut in place; None when the copy is newer or as new."""
+        trim(self.resource, manifest)
         namespace, name = key_of(manifest)
         objects = self._objects.setdefault(namespace, {})
         before = objects.get(name)

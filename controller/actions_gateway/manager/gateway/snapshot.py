@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from actions_gateway.api import labels
 from actions_gateway.api.conditions import Reason
 from actions_gateway.api.gateway import ActionsGatewaySpec
 from actions_gateway.kube.client import Manifest
@@ -27,6 +28,8 @@ class Snapshot:
     """The other gateways of the namespace."""
     children: Mapping[ChildKey, Manifest]
     """Objects in the namespace that carry the manager's label, whoever owns them."""
+    pods: tuple[Manifest, ...] = ()
+    """Agent and proxy pods of the namespace by name, cut to their status and the metadata that tells them apart."""
 
     @property
     def agent(self) -> Manifest | None:
@@ -38,6 +41,10 @@ class Snapshot:
     def runner_groups(self) -> list[Manifest]:
         """This gateway's RunnerGroups, by name."""
         return self.owned(RUNNERGROUPS)
+
+    def pods_of(self, app: str) -> list[Manifest]:
+        """The pods of `names.AGENT` or `names.PROXY`."""
+        return [pod for pod in self.pods if (pod["metadata"].get("labels") or {}).get(labels.APP) == app]
 
     def owned(self, resource: Resource) -> list[Manifest]:
         """This gateway's children of one kind, by name."""

@@ -1,0 +1,53 @@
+"""What the mirrors keep of an object."""
+
+from typing import Any
+
+from actions_gateway.kube.resources import HPAS, NAMESPACES, PODS, RESOURCEQUOTAS, SERVICEACCOUNTS, Resource
+from actions_gateway.manager.gateway.mirror import Mirror
+
+Manifest = dict[str, Any]
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+def kept(resource: Resource, **parts: Any) -> Manifest:
+    mirror = Mirror(resource)
+    metadata = {"name": "a", "namespace": "team-a", "resourceVersion": "1", **parts.pop("metadata", {})}
+    mirror.put({"metadata": metadata, **parts})
+    found = mirror.get("a", "team-a")
+    assert found is not None
+    return found
+
+
+def test_whose_a_field_is_is_kept_of_namespaces_alone() -> None:
+    metadata = {"managedFields": [{"manager": "kubectl"}]}
+    assert kept(NAMESPACES, metadata=dict(metadata))["metadata"]["managedFields"] == metadata["managedFields"]
+    assert "managedFields" not in kept(SERVICEACCOUNTS, metadata=dict(metadata))["metadata"]
+
+
+def test_what_kubectl_applied_last_is_dropped_and_other_annotations_stay() -> None:
+    found = kept(SERVICEACCOUNTS, metadata={"annotations": {LAST_APPLIED: "{}", "note": "ours"}})
+    assert found["metadata"]["annotations"] == {"note": "ours"}
+
+
+def test_of_a_pod_its_status_and_what_tells_it_apart_stay() -> None:
+    container = {"name": "agc", "ready": False, "restartCount": 1, "lastState": {"terminated": {"reason": "OOMKilled"}}}
+    found = kept(
+        PODS,
+        metadata={"labels": {"app": "x"}, "ownerReferences": [{"uid": "1"}], "annotations": {"note": "long"}},
+        spec={"containers": []},
+        status={"phase": "Running", "podIPs": [], "containerStatuses": [{**container, "imageID": "sha256:…"}]},
+    )
+    assert found["status"] == {"phase": "Running", "containerStatuses": [container]}
+    assert found["metadata"].keys() == {"name", "namespace", "resourceVersion", "labels"}
+    assert "spec" not in found
+
+
+def test_of_a_quota_what_the_server_counted_stays() -> None:
+    found = kept(RESOURCEQUOTAS, spec={"hard": {"pods": "9"}}, status={"hard": {"pods": "9"}, "used": {"pods": "1"}})
+    assert found["status"]["used"] == {"pods": "1"}
+    assert "spec" not in found
+
+
+def test_of_an_autoscaler_the_readings_go() -> None:
+    status = {"currentMetrics": [{"type": "Resource"}], "desiredReplicas": 2, "conditions": [{"type": "ScalingActive"}]}
+    assert kept(HPAS, status=status)["status"].keys() == {"desiredReplicas", "conditions"}
