@@ -1,0 +1,43 @@
+"""Conditions about what people asked for: paused, contained, deleted; and about the manager's own steps."""
+
+from actions_gateway.api import labels
+from actions_gateway.api.conditions import Condition, ConditionStatus, ConditionType, Reason
+from actions_gateway.api.gateway import ActionsGatewaySpec
+from actions_gateway.kube.client import Manifest
+from actions_gateway.manager.gateway.snapshot import Failure, Snapshot
+
+
+def is_contained(gateway: Manifest) -> bool:
+    """Whether the annotation is there, whatever its value."""
+    return labels.CONTAINED in (gateway["metadata"].get("annotations") or {})
+
+
+def deleting_condition(reason: Reason, message: str) -> Condition:
+    """Deleting, which exists only while the gateway is on its way out: REMOVING_REGISTRATIONS or REMOVING_OBJECTS."""
+    return Condition(ConditionType.DELETING, ConditionStatus.TRUE, reason, message)
+
+
+def paused_condition(snapshot: Snapshot, spec: ActionsGatewaySpec | None) -> Condition:
+    """Paused: by containment, which outweighs everything, or by the spec (None when it cannot be read)."""
+    if is_contained(snapshot.gateway):
+        text = f"The annotation {labels.CONTAINED} is set: no agent runs and no traffic passes until it is removed."
+        return Condition(ConditionType.PAUSED, ConditionStatus.TRUE, Reason.CONTAINED, text)
+    if spec is not None and spec.paused:
+        text = "spec.paused is true: no job is claimed; running jobs go on to their end."
+        return Condition(ConditionType.PAUSED, ConditionStatus.TRUE, Reason.PAUSED_BY_SPEC, text)
+    return Condition(ConditionType.PAUSED, ConditionStatus.FALSE, Reason.NOT_PAUSED, "Jobs are claimed.")
+
+
+def degraded_condition(failures: tuple[Failure, ...]) -> Condition:
+    """Degraded: the last pass could not write everything; the message names the first step that failed."""
+    if not failures:
+        return Condition(
+            ConditionType.DEGRADED, ConditionStatus.FALSE, Reason.RECONCILED, "The last reconcile completed."
+        )
+    more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
+    return Condition(
+        ConditionType.DEGRADED,
+        ConditionStatus.TRUE,
+        Reason.PROVISIONING_FAILED,
+        f"{failures[0]}{more}; the manager tries again.",
+    )
