@@ -23,9 +23,12 @@ from actions_gateway.installation.metadata import RBAC_GROUP, Manifest, cluster_
 CRD_NAMES = [f"{plural}.{API_GROUP}" for plural in ("actionsgateways", "runnergroups")]
 MANAGER_CHILDREN = (
     ("", "serviceaccounts"),
+    ("", "services"),
     (RBAC_GROUP, "rolebindings"),
     ("networking.k8s.io", "networkpolicies"),
     ("apps", "deployments"),
+    ("autoscaling", "horizontalpodautoscalers"),
+    ("policy", "poddisruptionbudgets"),
     (API_GROUP, "runnergroups"),
 )
 """Group and plural of the kinds of which the manager makes children; policies confine it by the same list."""
@@ -69,12 +72,15 @@ def build_manager_role() -> Manifest:
     return cluster_role(
         MANAGER_CLUSTER_ROLE,
         [
-            rule(API_GROUP, ["actionsgateways"], ["list", "watch"]),
+            # The patch is for its finalizer alone, to which a policy holds it.
+            rule(API_GROUP, ["actionsgateways"], ["list", "watch", "patch"]),
             rule(API_GROUP, ["actionsgateways/status"], ["patch"]),
             # Without it, admission may refuse an owner reference that blocks the owner's deletion.
             rule(API_GROUP, ["actionsgateways/finalizers"], ["update"]),
             rule("", ["namespaces"], ["list", "watch", "patch"]),
             *(rule(group, [plural], kept) for group, plural in MANAGER_CHILDREN),
+            # What its metrics tell of a tenant: how agents and proxies restart, and how much of a quota is used.
+            rule("", ["pods", "resourcequotas"], ["list", "watch"]),
             rule(RBAC_GROUP, ["clusterroles"], ["bind"], names=[AGENT_CLUSTER_ROLE]),
             # Whether the cluster's schema is the one that this release writes.
             rule("apiextensions.k8s.io", ["customresourcedefinitions"], ["get"], names=CRD_NAMES),

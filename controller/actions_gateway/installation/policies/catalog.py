@@ -5,6 +5,7 @@ from actions_gateway.installation.policies.agent_writes import build_agent_pod_p
 from actions_gateway.installation.policies.building import Policy
 from actions_gateway.installation.policies.gateway_places import build_gateway_place_policy
 from actions_gateway.installation.policies.manager_children import build_manager_children_policy
+from actions_gateway.installation.policies.manager_gateways import build_manager_gateway_policy
 from actions_gateway.installation.policies.manager_namespaces import build_manager_namespace_policy
 from actions_gateway.installation.policies.owned_objects import (
     build_manager_deployment_policy,
@@ -24,6 +25,7 @@ def policies(tenant_namespaces: TenantNamespaces) -> tuple[Policy, ...]:
         build_tenant_namespace_policy(),
         build_manager_namespace_policy(tenant_namespaces),
         build_manager_children_policy(),
+        build_manager_gateway_policy(),
         build_agent_pod_policy(),
         build_agent_secret_policy(),
         build_owned_object_policy(),

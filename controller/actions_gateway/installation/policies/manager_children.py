@@ -2,9 +2,9 @@
 
 A manager that somebody else has taken over can mark a namespace as a tenant's, so a place alone is no bound. What it
 writes there has a child's name and label, leaves foreign objects as they are, gives the agent's role to the agent
-alone, and runs Deployments only as the agent, without the node and without other Secrets. What remains: which image
-such a Deployment runs, and which Secret of the namespace it mounts the three keys of a GitHub App from; the name in a
-gateway's gitHubAppRef is free.
+alone, runs Deployments only as agent and proxy, opens no way into the cluster and holds up no drain. What remains:
+which image such a Deployment runs, and which Secret of the namespace an agent mounts the three keys of a GitHub App
+from; the name in a gateway's gitHubAppRef is free.
 """
 
 from actions_gateway.api import labels
@@ -12,34 +12,30 @@ from actions_gateway.api.names import (
     AGENT,
     AGENT_CLUSTER_ROLE,
     API_GROUP,
-    GITHUB_APP_KEYS,
     MANAGER_CHILDREN_POLICY,
+    PROXY,
     RESERVED_NAMESPACES,
     WORKER,
     WORKLOAD_POLICY,
 )
 from actions_gateway.installation.policies import cel
 from actions_gateway.installation.policies.building import Check, Policy, forbid_here, resource_rule
-from actions_gateway.installation.policies.pod_rules import (
-    CONTAINERS,
-    HOST_RULES,
-    PRIVILEGED_RULE,
-    SCHEDULING_RULES,
-    PodRule,
-)
+from actions_gateway.installation.policies.child_deployments import deployment_checks, deployment_variables
 from actions_gateway.installation.rights import MANAGER_CHILDREN
 
 CHILD_NAMES: dict[str, tuple[str, ...] | None] = {
-    "serviceaccounts": (AGENT, WORKER),
+    "serviceaccounts": (AGENT, WORKER, PROXY),
+    "services": (PROXY,),
     "rolebindings": (AGENT,),
-    "networkpolicies": (AGENT, WORKLOAD_POLICY),
-    "deployments": (AGENT,),
+    "networkpolicies": (AGENT, WORKLOAD_POLICY, PROXY),
+    "deployments": (AGENT, PROXY),
+    "horizontalpodautoscalers": (PROXY,),
+    "poddisruptionbudgets": (PROXY,),
     "runnergroups": None,
 }
-"""By plural, the names of the manager's children; None where tenants choose them. Every Deployment is held to what the
-agent's may be."""
+"""By plural, the names of the manager's children; None where tenants choose them."""
 
-_VOLUME_FIELDS = ("name", "secret", "configMap")
+_PROXY_PODS = f"{{{cel.text(labels.APP)}: {cel.text(PROXY)}}}"
 _BY_MANAGER = f"[?{cel.text(labels.MANAGED_BY)}] == optional.of('{labels.BY_MANAGER}')"
 _OF_A_GATEWAY = (
     "dyn(oldObject).metadata.?ownerReferences.orValue([])"
@@ -57,9 +53,18 @@ def build_manager_children_policy() -> Policy:
             "place": cel.labels_of("namespaceObject"),
             "new": cel.labels_of("object"),
             "old": cel.labels_of("oldObject"),
-            "pods": f"{_is_written('deployments')} ? [dyn(object).spec.template.spec] : []",
+            **deployment_variables(),
         },
-        checks=[*_places(), *_marks(), *_names(), *_role_bindings(), *_deployments()],
+        checks=[
+            *_places(),
+            *_marks(),
+            *_names(),
+            *_role_bindings(),
+            *_services(),
+            *_autoscalers(),
+            *_disruption_budgets(),
+            *deployment_checks(),
+        ],
     )
 
 
@@ -117,48 +122,52 @@ def _role_bindings() -> list[Check]:
     ]
 
 
-def _deployments() -> list[Check]:
-    env = cel.maps_at("c", "env") + ".exists(e, has(e.valueFrom) && has(e.valueFrom.secretKeyRef))"
-    env_from = cel.maps_at("c", "envFrom") + ".exists(e, has(e.secretRef))"
-    added = cel.list_at(cel.map_at(cel.map_at("c", "securityContext"), "capabilities"), "add")
-    volumes = cel.maps_at("s", "volumes")
-    rules = (
-        PodRule("serviceAccountName", f"s.?serviceAccountName.orValue('') != '{AGENT}'", f"an agent runs as {AGENT}"),
-        PodRule("containers", f"{CONTAINERS}.exists(c, {added}.size() > 0)", "an agent has no capabilities"),
-        PodRule(
-            "containers",
-            f"{CONTAINERS}.exists(c, {env} || {env_from})",
-            "an agent has no Secret in its environment",
-        ),
-        PodRule(
-            "volumes",
-            f"!{volumes}.all(v, v.all(k, k in {cel.texts(_VOLUME_FIELDS)}))",
-            "an agent mounts Secrets and ConfigMaps alone",
-        ),
-        PodRule(
-            "volumes",
-            f"!{volumes}.all(v, !has(v.secret) || {_has_app_keys_only()})",
-            f"of a Secret an agent mounts the items {', '.join(GITHUB_APP_KEYS)} alone",
-        ),
-    )
-    of_workers = (*HOST_RULES, *SCHEDULING_RULES, PRIVILEGED_RULE)
+def _services() -> list[Check]:
+    """A Service of the manager's is a name within the cluster, and gives nothing a way in from outside."""
+    is_other, spec = f"!({_is_written('services')})", "dyn(object).spec"
+    outside = ("externalIPs", "loadBalancerIP", "externalName")
     return [
-        *(_pod_check(rule) for rule in rules),
-        *(_pod_check(rule, "what no worker may, no agent may; ") for rule in of_workers),
+        forbid_here(
+            f"{is_other} || ({spec}.?type.orValue('') == 'ClusterIP' && {cel.texts(outside)}.all(k, !(k in {spec})))",
+            "spec: a proxy's Service has the type ClusterIP and no address outside of the cluster",
+        ),
+        forbid_here(
+            f"{is_other} || {spec}.?selector.orValue({{}}) == {_PROXY_PODS}",
+            f"spec.selector: a proxy's Service selects {labels.APP}={PROXY}",
+        ),
     ]
 
 
-def _has_app_keys_only() -> str:
-    """Without items, a volume holds all keys of its Secret."""
-    items = "v.secret.?items.orValue([])"
-    return f"({items}.size() > 0 && {items}.all(i, i.key in {cel.texts(GITHUB_APP_KEYS)}))"
-
-
-def _pod_check(rule: PodRule, why: str = "") -> Check:
-    return forbid_here(
-        f"!variables.pods.exists(s, {rule.is_broken})",
-        f"spec.template.spec.{rule.field}: {why}{rule.advice}",
+def _autoscalers() -> list[Check]:
+    target = "dyn(object).spec.scaleTargetRef"
+    is_proxy = (
+        f"{target}.kind == 'Deployment' && {target}.name == '{PROXY}' && {target}.?apiVersion.orValue('') == 'apps/v1'"
     )
+    return [
+        forbid_here(
+            f"!({_is_written('horizontalpodautoscalers')}) || ({is_proxy})",
+            f"spec.scaleTargetRef: the manager scales only the Deployment {PROXY}",
+        )
+    ]
+
+
+def _disruption_budgets() -> list[Check]:
+    """It may slow a drain down and never hold it up: one pod at a time may go, and one that is not ready always."""
+    spec = "dyn(object).spec"
+    lets_go = (
+        f"!has({spec}.minAvailable) && {spec}.?maxUnavailable.orValue(0) == 1 && "
+        f"{spec}.?unhealthyPodEvictionPolicy.orValue('') == 'AlwaysAllow'"
+    )
+    is_ours = f"{spec}.selector.?matchLabels.orValue({{}}) == {_PROXY_PODS} && !has({spec}.selector.matchExpressions)"
+    is_other = f"!({_is_written('poddisruptionbudgets')})"
+    return [
+        forbid_here(
+            f"{is_other} || ({lets_go})",
+            "spec: the manager's budget has maxUnavailable 1 and unhealthyPodEvictionPolicy AlwaysAllow, "
+            "and so holds up no drain",
+        ),
+        forbid_here(f"{is_other} || ({is_ours})", f"spec.selector: the manager's budget is for {labels.APP}={PROXY}"),
+    ]
 
 
 def _is_written(plural: str) -> str:
