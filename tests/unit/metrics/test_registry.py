@@ -3,14 +3,18 @@
 import re
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from actions_gateway.api.gateway import MAX_RUNNER_GROUPS
 from actions_gateway.metrics.catalog import (
     ACTIVE_SESSIONS,
     CATALOG,
+    EVENT_LOOP_LAG,
     EXPECTED_SESSIONS,
     JOB_DURATION,
     JOBS_ACQUIRED,
+    LISTENER_SLOTS,
+    LOCK_REMAINING,
     MESSAGE_POLL_ERRORS,
     TOKEN_REFRESH_ERRORS,
     Component,
@@ -81,6 +85,34 @@ def test_closing_a_group_removes_its_series_and_no_other() -> None:
 def test_a_metric_of_another_component_is_a_mistake() -> None:
     with pytest.raises(KeyError):
         agent().set(EXPECTED_SESSIONS, 1, **GROUP)
+
+
+def test_a_single_series_ends_and_its_neighbours_stay() -> None:
+    metrics = agent()
+    metrics.open(**GROUP)
+    metrics.end(LISTENER_SLOTS, **GROUP, state="busy")
+    assert metrics.value(LISTENER_SLOTS, **GROUP, state="busy") is None
+    assert metrics.value(LISTENER_SLOTS, **GROUP, state="polling") == 0
+    metrics.end(LISTENER_SLOTS, **GROUP, state="busy")
+
+
+def test_the_exposition_is_read_back_as_it_was_set() -> None:
+    metrics = agent()
+    odd = {"namespace": 'a"b\\c\nd', "runner_group": "g"}
+    metrics.set(LOCK_REMAINING, float("inf"), **odd)
+    metrics.set(EVENT_LOOP_LAG, 0.25)
+    samples = {
+        (sample.name, tuple(sample.labels.values())): sample.value
+        for family in text_string_to_metric_families(metrics.render().decode())
+        for sample in family.samples
+    }
+    assert samples[LOCK_REMAINING.name, tuple(odd.values())] == float("inf")
+    assert samples[EVENT_LOOP_LAG.name, ()] == 0.25
+
+
+def test_labels_that_the_catalogue_does_not_know_are_a_mistake() -> None:
+    with pytest.raises(KeyError):
+        agent().set(ACTIVE_SESSIONS, 1, namespace="team-a")
 
 
 def test_presence_is_told_by_build_info() -> None:
