@@ -21,10 +21,10 @@ from gateway_sandbox.nodes.ports import ANNOTATION
 LEFT_OUT: tuple[str, ...] = (
     "containers: pods run as processes of yours, without isolation, limits or images",
     "enforcement of NetworkPolicies: they are stored, and nothing is kept apart",
-    "cluster DNS, and routes to Services and pods",
+    "cluster DNS, and routes to pods: a Service's name and port in a pod spec lead to a relay on 127.0.0.1",
     f"a pod's own ports: its annotation {ANNOTATION} names those on 127.0.0.1 that it listens on",
     "exec, attach, port-forward and cp",
-    "persistent volumes, sidecar containers, lifecycle hooks, gRPC probes and resourceFieldRef",
+    "persistent volumes, sidecar containers, hooks but a preStop sleep, gRPC probes and resourceFieldRef",
     "the Node authorizer: the node's rights come from a role of its own",
     "high availability and backups: one etcd whose data end with the sandbox",
 )
@@ -38,6 +38,7 @@ NODE_RULES = (
     rule("", ["pods"], ["get", "list", "watch", "patch", "delete"]),
     rule("", ["pods/status"], ["patch"]),
     rule("", ["secrets", "configmaps"], ["get", "list", "watch"]),
+    rule("", ["services"], ["list", "watch"]),
     rule("", ["serviceaccounts"], ["get"]),
     rule("", ["serviceaccounts/token"], ["create"]),
     rule("events.k8s.io", ["events"], ["create", "patch"]),

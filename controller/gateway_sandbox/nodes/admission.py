@@ -100,8 +100,10 @@ def _unsupported_volume(volume: dict[str, Any]) -> str | None:
 
 
 def _unsupported_in_container(container: dict[str, Any]) -> str | None:
-    if container.get("lifecycle"):
-        return "has lifecycle hooks, which the sandbox does not run"
+    hooks = [(name, kind) for name, hook in (container.get("lifecycle") or {}).items() for kind in hook or {}]
+    for name, kind in hooks:
+        if (name, kind) != ("preStop", "sleep"):
+            return f"has a {name} hook of the kind {kind}, which the sandbox does not run"
     if any("grpc" in (container.get(probe) or {}) for probe in _PROBES):
         return "has a gRPC probe, which the sandbox does not run"
     if any("subPathExpr" in mount for mount in container.get("volumeMounts") or []):

@@ -4,7 +4,7 @@ The order is the kubelet's (kubernetes pkg/kubelet/kubelet_pods.go, makeEnvironm
 over it, each value expanded with what stands above it. Nothing of the sandbox's own environment gets in.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,9 +12,10 @@ from gateway_sandbox.nodes.downward import field_value
 from gateway_sandbox.nodes.images import Image
 from gateway_sandbox.nodes.ports import PodPorts
 from gateway_sandbox.nodes.problems import ConfigProblem
-from gateway_sandbox.nodes.rewriting import PathMap, expand
+from gateway_sandbox.nodes.rewriting import expand
 from gateway_sandbox.nodes.sources import Sources
 
+Rewrite = Callable[[str], str]
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -23,7 +24,8 @@ class Setting:
     """What turns a container's spec into this machine's terms."""
 
     image: Image
-    paths: PathMap
+    rewrite: Rewrite
+    """Text of the pod in this machine's paths and addresses."""
     ports: PodPorts
     given: Mapping[str, str] = field(default_factory=dict)
     """Variables that the node itself gives, in this machine's paths; image and pod may override them."""
@@ -37,17 +39,17 @@ async def gather_environment(
     """The whole environment of the container's processes; raises ConfigProblem, KubeError."""
     image = setting.image
     result = {"PATH": DEFAULT_PATH, **image.host_env, **setting.given}
-    result |= {name: setting.paths.rewrite(value) for name, value in image.env.items()}
+    result |= {name: setting.rewrite(value) for name, value in image.env.items()}
     for origin in container.get("envFrom") or []:
-        result |= await _bundle(origin, setting.paths, sources)
+        result |= await _bundle(origin, setting.rewrite, sources)
     for variable in container.get("env") or []:
         name = variable["name"]
         if "valueFrom" in variable:
-            value = await _referenced(variable["valueFrom"], pod, setting.paths, sources)
+            value = await _referenced(variable["valueFrom"], pod, setting.rewrite, sources)
             if value is None:
                 continue
         else:
-            value = expand(setting.paths.rewrite(variable.get("value") or ""), result)
+            value = expand(setting.rewrite(variable.get("value") or ""), result)
         result[name] = setting.ports.rewrite_value(name, value)
     return result | dict(setting.markers)
 
@@ -56,7 +58,7 @@ def build_argv(container: Mapping[str, Any], setting: Setting, environment: Mapp
     """The command line; the image's entrypoint is this machine's already. Raises ConfigProblem when there is none."""
 
     def local(words: list[str]) -> list[str]:
-        return [expand(setting.paths.rewrite(word), environment) for word in words]
+        return [expand(setting.rewrite(word), environment) for word in words]
 
     command = local(container["command"]) if container.get("command") else list(setting.image.command)
     argv = command + local(container.get("args") or [])
@@ -65,7 +67,7 @@ def build_argv(container: Mapping[str, Any], setting: Setting, environment: Mapp
     return argv
 
 
-async def _bundle(origin: Mapping[str, Any], paths: PathMap, sources: Sources) -> dict[str, str]:
+async def _bundle(origin: Mapping[str, Any], rewrite: Rewrite, sources: Sources) -> dict[str, str]:
     prefix = origin.get("prefix") or ""
     if reference := origin.get("secretRef"):
         content = await sources.secret(reference["name"])
@@ -77,10 +79,10 @@ async def _bundle(origin: Mapping[str, Any], paths: PathMap, sources: Sources) -
     if content is None and not reference.get("optional"):
         raise ConfigProblem(f'{kind} "{reference["name"]}" not found')
     values = {prefix + key: value.decode("utf-8", "replace") for key, value in (content or {}).items()}
-    return values if kind == "secret" else {key: paths.rewrite(value) for key, value in values.items()}
+    return values if kind == "secret" else {key: rewrite(value) for key, value in values.items()}
 
 
-async def _referenced(origin: Mapping[str, Any], pod: dict[str, Any], paths: PathMap, sources: Sources) -> str | None:
+async def _referenced(origin: Mapping[str, Any], pod: dict[str, Any], rewrite: Rewrite, sources: Sources) -> str | None:
     if reference := origin.get("fieldRef"):
         return field_value(pod, reference["fieldPath"])
     namespace = pod["metadata"]["namespace"]
@@ -88,7 +90,7 @@ async def _referenced(origin: Mapping[str, Any], pod: dict[str, Any], paths: Pat
         return _keyed(reference, "secret", "Secret", namespace, await sources.secret(reference["name"]))
     reference = origin["configMapKeyRef"]
     value = _keyed(reference, "configmap", "ConfigMap", namespace, await sources.config_map(reference["name"]))
-    return None if value is None else paths.rewrite(value)
+    return None if value is None else rewrite(value)
 
 
 def _keyed(

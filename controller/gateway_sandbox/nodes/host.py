@@ -11,6 +11,7 @@ from actions_gateway.kube.events import EventRecorder
 from gateway_sandbox.nodes.addresses import PodAddresses
 from gateway_sandbox.nodes.images import ImageTable
 from gateway_sandbox.nodes.ports import PortAllocator
+from gateway_sandbox.nodes.services import Services
 from gateway_sandbox.nodes.sources import ApiAccess
 
 _WAITING_EVENTS = 2000
@@ -50,6 +51,7 @@ class Host:
     """What the pods' status shows."""
     api: ApiAccess
     ports: PortAllocator
+    services: Services
     events: PodEvents
     stop_grace_seconds: float
     """How long pods may take to end when the node itself ends."""

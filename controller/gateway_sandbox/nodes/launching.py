@@ -38,19 +38,23 @@ async def prepare(spec: Mapping[str, Any], image: Image, scope: PodScope) -> Pre
     termination_path = spec.get("terminationMessagePath") or _TERMINATION_LOG
     targets = await asyncio.to_thread(_lay_out, spec, image, scope, folder, termination_path)
     paths = PathMap({prefix: str(target) for prefix, target in targets.items()})
+
+    def rewrite(text: str) -> str:
+        return scope.host.services.rewrite(paths.rewrite(text))
+
     pod = scope.current()
     setting = Setting(
         image=image,
-        paths=paths,
+        rewrite=rewrite,
         ports=scope.ports,
         given=_given_variables(pod, scope, folder, targets),
         markers=markers(pod["metadata"]["uid"], spec["name"]),
     )
     env = await gather_environment(spec, pod, setting, scope.sources)
-    launch = Launch(build_argv(spec, setting, env), env, _working_dir(spec, image, paths, folder))
-    target = ProbeTarget(
-        scope.host.address, scope.ports, env, launch.cwd, lambda text: expand(paths.rewrite(text), env)
+    launch = Launch(
+        build_argv(spec, setting, env), env, _working_dir(spec, image, paths, folder), _pre_stop_seconds(spec)
     )
+    target = ProbeTarget(scope.host.address, scope.ports, env, launch.cwd, lambda text: expand(rewrite(text), env))
     return Prepared(launch, target, targets[termination_path])
 
 
@@ -99,3 +103,9 @@ def _working_dir(spec: Mapping[str, Any], image: Image, paths: PathMap, folder: 
         return folder / "root"
     Path(local).mkdir(parents=True, exist_ok=True)
     return Path(local)
+
+
+def _pre_stop_seconds(spec: Mapping[str, Any]) -> float:
+    """What the container's hook sleeps; the node refuses other hooks."""
+    hook = (spec.get("lifecycle") or {}).get("preStop") or {}
+    return float((hook.get("sleep") or {}).get("seconds") or 0)

@@ -26,6 +26,7 @@ from gateway_sandbox.nodes.kubelet_api import KubeletApi
 from gateway_sandbox.nodes.pods import PodWorker
 from gateway_sandbox.nodes.ports import PortAllocator
 from gateway_sandbox.nodes.registration import Registration, Room
+from gateway_sandbox.nodes.services import Services
 from gateway_sandbox.nodes.sources import ApiAccess
 
 log = structlog.get_logger(__name__)
@@ -72,6 +73,7 @@ class Node:
             pod_addresses=PodAddresses(),
             api=ApiAccess(api_url, api_ca_path),
             ports=PortAllocator(host, self._rng),
+            services=Services(host, lambda: self.pods),
             events=self._events,
             stop_grace_seconds=stop_grace_seconds,
         )
@@ -91,6 +93,8 @@ class Node:
                 run_forever(tasks, self._registration.keep(port, self.ready), name="node heartbeat")
                 run_forever(tasks, self._watch_sources(r.SECRETS), name="secret watch")
                 run_forever(tasks, self._watch_sources(r.CONFIGMAPS), name="configmap watch")
+                run_forever(tasks, self._watch_services(), name="service watch")
+                run_forever(tasks, self._host.services.run(), name="service relays")
                 run_forever(tasks, self._watch_pods(tasks), name="pod watch")
         finally:
             await asyncio.to_thread(shutil.rmtree, self._host.folder, ignore_errors=True)
@@ -167,6 +171,11 @@ class Node:
             for worker in self._workers.values():
                 if worker.key[0] == metadata["namespace"] and (resource.kind, metadata["name"]) in worker.references:
                     worker.look_at_sources()
+
+    async def _watch_services(self) -> None:
+        async for change in list_watch(self._client, r.SERVICES, clock=self._clock, rng=self._rng):
+            if change.type is not ChangeType.SYNCED:
+                self._host.services.observe(change.object, is_deleted=change.type is ChangeType.DELETED)
 
     @asynccontextmanager
     async def _serve_kubelet_api(self) -> AsyncIterator[int]:

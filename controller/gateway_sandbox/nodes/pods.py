@@ -65,6 +65,21 @@ class PodWorker:
         return self._pod | {"status": (self._pod.get("status") or {}) | addresses}
 
     @property
+    def labels(self) -> dict[str, str]:
+        return self._pod["metadata"].get("labels") or {}
+
+    @property
+    def ports(self) -> PodPorts:
+        """What its processes really listen on."""
+        return self._ports
+
+    @property
+    def is_in_service(self) -> bool:
+        """Whether Services send connections to it: ready, and not told to end."""
+        ready = [container.record.is_ready for container in self.containers]
+        return bool(ready) and all(ready) and not self._is_leaving
+
+    @property
     def key(self) -> tuple[str, str]:
         return self._pod["metadata"]["namespace"], self._pod["metadata"]["name"]
 

@@ -22,6 +22,7 @@ CONTAINER = "GATEWAY_SANDBOX_CONTAINER"
 _PROC = Path("/proc")
 _ROUNDS = 5
 _DRAIN_SECONDS = 2.0
+_LEAST_GRACE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class Launch:
     argv: Sequence[str]
     env: Mapping[str, str]
     cwd: Path
+    pre_stop_seconds: float = 0.0
+    """How long a process that is to stop runs on before it is told so."""
 
 
 def markers(pod_uid: str, container: str) -> dict[str, str]:
@@ -47,12 +50,13 @@ class ContainerProcess:
     """A started container; `supervise` has to run as a task of its own until the container has ended."""
 
     def __init__(
-        self, process: asyncio.subprocess.Process, output: asyncio.ReadTransport, drained: asyncio.Event, mark: str
+        self, process: asyncio.subprocess.Process, output: asyncio.ReadTransport, drained: asyncio.Event, launch: Launch
     ):
         self._process = process
         self._output = output
         self._drained = drained
-        self._mark = f"{CONTAINER}={mark}\0".encode()
+        self._mark = f"{CONTAINER}={launch.env[CONTAINER]}\0".encode()
+        self._pre_stop_seconds = launch.pre_stop_seconds
         self.ended = asyncio.Event()
 
     @classmethod
@@ -79,7 +83,7 @@ class ContainerProcess:
             raise
         finally:
             os.close(write_end)
-        return cls(process, output, drained, launch.env[CONTAINER])
+        return cls(process, output, drained, launch)
 
     @property
     def pid(self) -> int:
@@ -116,9 +120,17 @@ class ContainerProcess:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     async def stop(self, grace_seconds: float, clock: Clock) -> None:
-        """SIGTERM, SIGKILL when it still runs after the grace; returns when the whole tree is gone."""
+        """SIGTERM, SIGKILL when it still runs after the grace; returns when the whole tree is gone.
+
+        The time before the SIGTERM counts into the grace, of which a little is left in any case. Source: kubernetes
+        pkg/kubelet/kuberuntime/kuberuntime_container.go (killContainer) and pkg/kubelet/lifecycle (runSleepHandler).
+        """
+        wait_seconds = min(self._pre_stop_seconds, grace_seconds)
+        if await happens_within(self.ended, wait_seconds, clock):
+            return
         self.terminate()
-        if not await happens_within(self.ended, grace_seconds, clock):
+        left_seconds = max(grace_seconds - wait_seconds, _LEAST_GRACE_SECONDS if wait_seconds else 0.0)
+        if not await happens_within(self.ended, left_seconds, clock):
             self.kill()
             await self.ended.wait()
 

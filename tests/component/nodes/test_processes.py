@@ -11,6 +11,9 @@ import pytest
 from actions_gateway.engine.clock import SystemClock
 from gateway_sandbox.nodes.processes import ContainerProcess, Launch, kill_pod, markers
 from support.aio import run
+from support.clock import ManualClock
+
+from .world import advance_until
 
 
 class Harness:
@@ -31,12 +34,32 @@ class Harness:
         self.exit_code = exit_code
 
 
-async def start(script: str, folder: Path, tasks: asyncio.TaskGroup) -> tuple[ContainerProcess, Harness]:
+async def start(
+    script: str, folder: Path, tasks: asyncio.TaskGroup, *, pre_stop_seconds: float = 0.0
+) -> tuple[ContainerProcess, Harness]:
     harness = Harness(str(uuid.uuid4()))
     env = {"PATH": os.environ["PATH"], **markers(harness.uid, "main")}
-    process = await ContainerProcess.start(Launch(["/bin/sh", "-c", script], env, folder), harness.take)
+    process = await ContainerProcess.start(
+        Launch(["/bin/sh", "-c", script], env, folder, pre_stop_seconds), harness.take
+    )
     tasks.create_task(process.supervise(harness.ended))
     return process, harness
+
+
+class Told(ContainerProcess):
+    """A process that ignores SIGTERM; what it was told, and when."""
+
+    def __init__(self, process: ContainerProcess, clock: ManualClock) -> None:
+        self.__dict__.update(process.__dict__)
+        self.signals: list[tuple[str, float]] = []
+        self._clock = clock
+
+    def terminate(self) -> None:
+        self.signals.append(("SIGTERM", self._clock.monotonic()))
+
+    def kill(self) -> None:
+        self.signals.append(("SIGKILL", self._clock.monotonic()))
+        super().kill()
 
 
 def is_alive(pid: int) -> bool:
@@ -121,6 +144,36 @@ def test_an_obedient_process_ends_within_its_grace(tmp_path: Path) -> None:
         return harness.exit_code
 
     assert run(scenario(), timeout_seconds=10) == 7
+
+
+@pytest.mark.parametrize(
+    ("grace_seconds", "sleep_seconds", "term_after_seconds", "kill_after_seconds"),
+    [(60, 45, 45, 60), (60, 0, 0, 60), (30, 45, 30, 32), (0, 45, 0, 0)],
+    ids=["the rest of the grace follows", "no hook", "a short grace cuts it short", "no grace, no hook"],
+)
+def test_the_sleep_before_the_sigterm_counts_into_the_grace(
+    tmp_path: Path, grace_seconds: int, sleep_seconds: int, term_after_seconds: int, kill_after_seconds: int
+) -> None:
+    async def scenario() -> list[tuple[str, float]]:
+        clock = ManualClock()
+        async with asyncio.TaskGroup() as tasks:
+            process, harness = await start("echo up; sleep 600", tmp_path, tasks, pre_stop_seconds=sleep_seconds)
+            await harness.first_line.wait()
+            told = Told(process, clock)
+            await advance_until(clock, 1.0, told.stop(float(grace_seconds), clock))
+        return told.signals
+
+    assert run(scenario()) == [("SIGTERM", term_after_seconds), ("SIGKILL", kill_after_seconds)]
+
+
+def test_a_process_that_ends_while_its_hook_sleeps_is_not_waited_for(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            process, harness = await start("exit 3", tmp_path, tasks, pre_stop_seconds=600)
+            await process.stop(900, ManualClock())
+        assert harness.exit_code == 3
+
+    run(scenario())
 
 
 def test_a_pods_mark_finds_all_of_its_processes(tmp_path: Path) -> None:

@@ -26,12 +26,22 @@ def pod(container: dict[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
         (pod(volumes=[{"name": "v", "hostPath": {"path": "/"}}]), "hostPath"),
         (pod(volumes=[{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]), "persistentVolumeClaim"),
         (pod(volumes=[{"name": "v", "projected": {"sources": [{"clusterTrustBundle": {}}]}}]), "clusterTrustBundle"),
-        (pod({"lifecycle": {"preStop": {}}}), "lifecycle hooks"),
+        (pod({"lifecycle": {"preStop": {"exec": {"command": ["true"]}}}}), "preStop hook of the kind exec"),
+        (pod({"lifecycle": {"postStart": {"sleep": {"seconds": 1}}}}), "postStart hook of the kind sleep"),
         (pod({"livenessProbe": {"grpc": {"port": 1}}}), "gRPC"),
         (pod({"env": [{"name": "X", "valueFrom": {"resourceFieldRef": {}}}]}), "resourceFieldRef"),
         (pod(initContainers=[{"name": "i", "restartPolicy": "Always"}]), "sidecar"),
     ],
-    ids=["host path", "claim", "unknown projection", "hooks", "gRPC probe", "resource field", "sidecar"],
+    ids=[
+        "host path",
+        "claim",
+        "unknown projection",
+        "stop hook",
+        "start hook",
+        "gRPC probe",
+        "resource field",
+        "sidecar",
+    ],
 )
 def test_a_feature_that_the_sandbox_lacks_is_named(manifest: dict[str, Any], words: str) -> None:
     assert words in (unsupported_feature(manifest) or "")
@@ -39,7 +49,8 @@ def test_a_feature_that_the_sandbox_lacks_is_named(manifest: dict[str, Any], wor
 
 def test_an_ordinary_pod_is_not_refused() -> None:
     volumes = [{"name": "a", "emptyDir": {}}, {"name": "b", "secret": {"secretName": "s"}}]
-    assert unsupported_feature(pod({"livenessProbe": {"httpGet": {"port": 1}}}, volumes=volumes)) is None
+    container = {"livenessProbe": {"httpGet": {"port": 1}}, "lifecycle": {"preStop": {"sleep": {"seconds": 1}}}}
+    assert unsupported_feature(pod(container, volumes=volumes)) is None
 
 
 @pytest.mark.parametrize(

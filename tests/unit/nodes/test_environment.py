@@ -20,7 +20,7 @@ POD: dict[str, Any] = {
 }
 SETTING = Setting(
     image=Image(command=("/usr/bin/app", "/tmp/host"), env={"WORK": "/tmp/work"}, host_env={"LIBS": "/tmp/host-libs"}),
-    paths=PathMap({"/etc/app": "/pod/app", "/tmp": "/pod/tmp"}),
+    rewrite=PathMap({"/etc/app": "/pod/app", "/tmp": "/pod/tmp"}).rewrite,
     ports=PodPorts({8081: 20001}, {}),
     given={"HOME": "/pod/home"},
     markers={"MARK": "m"},
@@ -138,6 +138,6 @@ def test_a_pods_command_replaces_the_images() -> None:
 
 
 def test_no_command_at_all_is_a_config_problem() -> None:
-    empty = Setting(Image(), PathMap({}), PodPorts())
+    empty = Setting(Image(), str, PodPorts())
     with pytest.raises(ConfigProblem, match="no command specified"):
         build_argv({}, empty, {})

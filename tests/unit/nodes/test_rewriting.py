@@ -1,5 +1,7 @@
 """Container paths and variables become this machine's."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,6 +43,20 @@ PATHS = PathMap(
 )
 def test_a_known_prefix_is_replaced_where_it_is_a_path(text: str, expected: str) -> None:
     assert PATHS.rewrite(text) == expected
+
+
+def test_a_json_document_stays_one_and_only_its_paths_change() -> None:
+    document = {
+        "match": {"path": "/ready", "prefix": "/"},
+        "pattern": "^/tmp(/.*)?$",
+        "socket": "@gateway-$(POD_NAME)",
+        "log": {"path": "/dev/stdout", "json_format": {"duration": "%DURATION%", "home": "/home/runner/x"}},
+        "port_value": "$(PORT)",
+    }
+    rewritten = json.loads(expand(PATHS.rewrite(json.dumps(document)), {"POD_NAME": "p-1", "PORT": "80"}))
+    changed = {"pattern": "^/pod/tmp(/.*)?$", "socket": "@gateway-p-1", "port_value": "80"}
+    log = {"path": "/dev/stdout", "json_format": {"duration": "%DURATION%", "home": "/pod/home/x"}}
+    assert rewritten == {**document, **changed, "log": log}
 
 
 def test_a_replacement_is_not_rewritten_again() -> None:
