@@ -10,7 +10,7 @@ from actions_gateway.kube import resources as r
 
 from .objects import moment
 from .rig import Gw
-from .test_install import IMAGE, manager_comes_up
+from .test_install import NAMED, manager_comes_up
 
 REVIEW = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 RIGHTS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
@@ -51,7 +51,7 @@ def test_a_cluster_that_is_fit_is_exit_0(fit: Gw) -> None:
 
 def test_after_an_installation_the_manager_is_judged_too(fit: Gw) -> None:
     refusal = fit.cluster.refusals.pop(("create", "namespaces"))
-    assert fit("install", "--controller-image", IMAGE, "--yes", "--monitoring", "without").code == 0
+    assert fit("install", *NAMED, "--yes", "--monitoring", "without").code == 0
     fit.cluster.refusals["create", "namespaces"] = refusal
     code, found = outcomes(fit)
     assert code == 0, found
@@ -111,7 +111,7 @@ def test_a_plugin_that_does_not_run_everywhere_is_unknown(fit: Gw, status: dict[
 def test_policies_are_compared_in_the_mode_that_the_manager_runs_in(fit: Gw, mode: str) -> None:
     del fit.cluster.refusals["create", "namespaces"]
     wish = ("--tenant-namespaces", mode, "--monitoring", "without")
-    assert fit("install", "--controller-image", IMAGE, "--yes", *wish).code == 0
+    assert fit("install", *NAMED, "--yes", *wish).code == 0
     assert fit("check", "--check", "policies.enforced").code == 0
     other = {"any": "marked", "marked": "any"}[mode]
     mode_of_manager(fit)["value"] = other
@@ -124,7 +124,7 @@ def test_policies_are_compared_in_the_mode_that_the_manager_runs_in(fit: Gw, mod
 def test_a_mode_that_the_manager_does_not_tell_is_unknown(fit: Gw, mode: str) -> None:
     del fit.cluster.refusals["create", "namespaces"]
     wish = ("--tenant-namespaces", mode, "--monitoring", "without")
-    assert fit("install", "--controller-image", IMAGE, "--yes", *wish).code == 0
+    assert fit("install", *NAMED, "--yes", *wish).code == 0
     mode_of_manager(fit)["value"] = "?"
     answer = fit("check", "--check", "policies.enforced")
     assert answer.code == 3, answer

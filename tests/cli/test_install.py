@@ -10,6 +10,7 @@ import yaml
 
 from actions_gateway import __version__
 from actions_gateway.api import labels
+from actions_gateway.api.images import PROXY_IMAGE
 from actions_gateway.api.names import INSTALL_FIELDS, MANAGER, MANAGER_LEASE, MANAGER_NAMESPACE
 from actions_gateway.api.runnergroup import RUNNER_IMAGE
 from actions_gateway.installation.manager import SELECTOR
@@ -22,6 +23,8 @@ from .rig import Answer, Gw, check_golden
 Manifest = dict[str, Any]
 
 IMAGE = f"registry.example.com/controller@sha256:{'a' * 64}"
+PROXY = f"registry.example.com/envoy@sha256:{'e' * 64}"
+NAMED = ("--controller-image", IMAGE, "--proxy-image", PROXY)
 FLOATING = "registry.example.com/controller:0.1.0"
 
 
@@ -32,13 +35,13 @@ def install(gw: Gw) -> "Install":
 
 
 class Install:
-    """`gw install` with an image, on a cluster whose manager comes up at once."""
+    """`gw install` with images, on a cluster whose manager comes up at once."""
 
     def __init__(self, gw: Gw) -> None:
         self.gw = gw
 
     def __call__(self, *arguments: str, **how: Any) -> Answer:
-        answer = self.gw("install", "--controller-image", IMAGE, *arguments, **how)
+        answer = self.gw("install", *NAMED, *arguments, **how)
         assert "Traceback" not in answer.err
         return answer
 
@@ -87,12 +90,45 @@ def environment_of(gw: Gw) -> dict[str, str]:
 def test_what_no_option_names_stays_as_it_is(install: Install) -> None:
     worker = f"registry.example.com/mine@sha256:{'d' * 64}"
     named = ("--tenant-namespaces", "marked", "--log-level", "debug", "--replicas", "3", "--worker-image", worker)
-    assert install("--yes", *named).code == 0
+    opened = ("--proxy-exception", "ghes.example.com=10.20.0.0/16:443")
+    assert install("--yes", *named, *opened).code == 0
     written = len(install.gw.cluster.applied)
-    again = install("--yes")
+    again = install.gw("install", "--controller-image", IMAGE, "--yes")
     assert again.code == 0, again
     assert again.out.startswith("Nothing changed:")
     assert len(install.gw.cluster.applied) == written
+
+
+def test_exceptions_are_named_anew_all_together_and_an_empty_one_takes_all_away(install: Install) -> None:
+    first, second = "ghes.example.com=10.20.0.0/16:443", "mirror.example.com=[fd00:10::/32]:8443"
+    for wish, stored in (([first], first), ([second, first], f"{second},{first}"), ([""], "")):
+        options = [part for exception in wish for part in ("--proxy-exception", exception)]
+        assert install("--yes", *options).code == 0
+        assert environment_of(install.gw)["PROXY_EXCEPTIONS"] == stored
+
+
+def test_the_proxys_image_has_to_be_named_by_digest_once(gw: Gw, install: Install) -> None:
+    """Envoy's own image is known by a tag only; what a registry serves under it, nobody here can tell."""
+    answer = gw("install", "--controller-image", IMAGE, "--yes")
+    assert answer.code == 2, answer
+    assert f"the image {PROXY_IMAGE} has no digest" in answer.err
+    assert "as --proxy-image REPOSITORY@sha256:" in answer.err
+    assert install.wrote_nothing()
+    assert gw("install", "--controller-image", IMAGE, "--export").code == 2
+    assert install("--yes").code == 0
+    assert environment_of(gw)["PROXY_IMAGE"] == PROXY
+
+
+@pytest.mark.parametrize(("proxy", "stays"), [("envoyproxy/envoy:distroless-v1.1.1", False), ("mine/envoy:1", True)])
+def test_a_proxy_that_an_earlier_release_chose_moves_on_and_ones_own_stays(
+    install: Install, proxy: str, stays: bool
+) -> None:
+    floating = ("--controller-image", IMAGE, "--yes", "--allow-floating-tags")
+    assert install.gw("install", *floating, "--proxy-image", proxy).code == 0
+    key = (r.CRDS.plural, "", "actionsgateways.actions-gateway.github.com")
+    install.gw.cluster.objects[key]["metadata"]["annotations"][labels.SCHEMA_VERSION] = "0.0.1"
+    assert install.gw("install", *floating).code == 0
+    assert environment_of(install.gw)["PROXY_IMAGE"] == (proxy if stays else PROXY_IMAGE)
 
 
 def test_an_option_goes_before_what_is_there(install: Install) -> None:
@@ -263,15 +299,16 @@ def release(folder: Path, text: str | None = None, **images: str) -> Path:
 
 def test_a_release_file_names_the_images(gw: Gw, tmp_path: Path) -> None:
     worker = f"registry.example.com/runner@sha256:{'c' * 64}"
-    answer = gw("install", "--release", str(release(tmp_path, worker=worker)), "--export")
+    answer = gw("install", "--release", str(release(tmp_path, worker=worker, proxy=PROXY)), "--export")
     assert answer.code == 0, answer
     assert IMAGE in answer.out
     assert worker in answer.out
+    assert PROXY in answer.out
 
 
 def test_a_worker_image_of_ones_own_goes_before_the_releases(gw: Gw, tmp_path: Path) -> None:
     worker = f"registry.example.com/mine@sha256:{'d' * 64}"
-    answer = gw("install", "--release", str(release(tmp_path)), "--worker-image", worker, "--export")
+    answer = gw("install", "--release", str(release(tmp_path, proxy=PROXY)), "--worker-image", worker, "--export")
     assert answer.code == 0, answer
     assert worker in answer.out
 
@@ -288,6 +325,9 @@ REFUSED: list[tuple[str, list[str], str]] = [
     ("no reference", ["--controller-image", "Not An Image"], "'Not An Image' is no image reference"),
     ("a short digest", ["--controller-image", "a/b@sha256:abc"], "'a/b@sha256:abc' is no image reference"),
     ("a floating worker", ["--controller-image", IMAGE, "--worker-image", "a/b:1"], "the image a/b:1 has no digest"),
+    ("a floating proxy", ["--controller-image", IMAGE, "--proxy-image", "a/b:1"], "the image a/b:1 has no digest"),
+    ("no exception", [*NAMED, "--proxy-exception", "ghes.example.com"], "is no exception of the form HOST"),
+    ("every address", [*NAMED, "--proxy-exception", "a.example.com=0.0.0.0/0:443"], "a range of every address"),
     ("a missing release", ["--release", "/nonexistent.yaml"], "/nonexistent.yaml cannot be read"),
     ("two names", ["--release", "x.yaml", "--controller-image", IMAGE], "both name the manager's image"),
     ("no replicas", ["--controller-image", IMAGE, "--replicas", "0"], "--replicas"),
@@ -319,7 +359,7 @@ def test_without_an_image_it_says_how_one_is_built(gw: Gw) -> None:
         ("- a\n", "it: input should be a valid dictionary"),
         ("version: 0.1.0\n", "images: field required"),
         (f"version: {__version__}\nimages: {{}}\n", "images.controller: field required"),
-        (f"version: {__version__}\nimages: {{controller: x, proxy: y}}\n", "images.proxy: extra inputs"),
+        (f"version: {__version__}\nimages: {{controller: x, envoy: y}}\n", "images.envoy: extra inputs"),
         (f"version: 9.9.9\nimages: {{controller: {IMAGE}}}\n", f"of version 9.9.9, and this gw is {__version__}"),
         (f"version: {__version__}\nimages: {{controller: '{FLOATING}'}}\n", "has no digest"),
     ],

@@ -10,7 +10,7 @@ from actions_gateway.kube import resources as r
 from .double import ClusterDouble
 from .objects import healthy_cluster
 from .rig import Gw
-from .test_install import IMAGE, manager_comes_up
+from .test_install import NAMED, manager_comes_up
 
 NAME = "cluster.example:6443"
 
@@ -20,7 +20,7 @@ def installed() -> Gw:
     """gw on a cluster with an installation and no tenant."""
     gw = Gw()
     gw.cluster.on_create = lambda manifest: manager_comes_up(gw, manifest)
-    assert gw("install", "--controller-image", IMAGE, "--yes").code == 0
+    assert gw("install", *NAMED, "--yes").code == 0
     manager_ends(gw)
     return gw
 

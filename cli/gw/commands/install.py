@@ -55,6 +55,18 @@ def install(
             "--worker-image", metavar="IMAGE", help="The workers' image. Else as it is, at first this release's."
         ),
     ] = None,
+    proxy_image: Annotated[
+        str | None,
+        typer.Option("--proxy-image", metavar="IMAGE", help="The tenants' proxies' image, Envoy. Else as it is."),
+    ] = None,
+    proxy_exception: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--proxy-exception",
+            metavar="HOST=CIDR:PORT",
+            help="What proxies may reach beyond public addresses on 443. Repeatable; '' takes all away. Else as it is.",
+        ),
+    ] = None,
     release: Annotated[
         Path | None, typer.Option("--release", metavar="FILE", help="A release file that names the images.")
     ] = None,
@@ -100,6 +112,8 @@ def install(
         InstallWishes(
             controller_image=controller_image,
             worker_image=worker_image,
+            proxy_image=proxy_image,
+            proxy_exceptions=None if proxy_exception is None else tuple(proxy_exception),
             release_file=release,
             allow_floating_tags=allow_floating_tags,
             tenant_namespaces=TenantNamespaces(tenant_namespaces.value) if tenant_namespaces else None,

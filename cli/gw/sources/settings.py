@@ -4,12 +4,15 @@ Whoever installs again without naming them means to keep them; and one policy's 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from actions_gateway.api import labels
+from actions_gateway.api.egress import EgressException, parse_egress_exceptions
+from actions_gateway.api.images import PROXY_IMAGE
 from actions_gateway.api.names import API_GROUP, MANAGER, MANAGER_NAMESPACE
 from actions_gateway.api.runnergroup import RUNNER_IMAGE
+from actions_gateway.installation.release import is_pinned
 from actions_gateway.kube import errors
 from actions_gateway.kube import resources as r
 from actions_gateway.settings import TenantNamespaces
@@ -31,6 +34,8 @@ class InstalledSettings:
     tenant_namespaces: TenantNamespaces | None = None
     log_level: str | None = None
     worker_image: str | None = None
+    proxy_image: str | None = None
+    proxy_exceptions: tuple[EgressException, ...] | None = None
     replicas: int | None = None
     """Never 0: a manager that is scaled to nothing is paused, which is no setting."""
 
@@ -62,19 +67,39 @@ def parse_settings(deployment: Manifest) -> InstalledSettings:
         tenant_namespaces=TenantNamespaces(mode) if mode in {each.value for each in TenantNamespaces} else None,
         log_level=level if level in _LOG_LEVELS else None,
         worker_image=environment.get("WORKER_IMAGE") or None,
+        proxy_image=environment.get("PROXY_IMAGE") or None,
+        proxy_exceptions=_exceptions(environment.get("PROXY_EXCEPTIONS")),
         replicas=int(spec["replicas"]) if spec.get("replicas") else None,
     )
 
 
-def is_an_earlier_default(worker_image: str, release: str) -> bool:
-    """Whether another release's own runner image is meant: that moves on with the release, or GitHub turns it away."""
-    return release != OWN_VERSION and _repository(worker_image) == _repository(RUNNER_IMAGE)
+def without_earlier_defaults(settings: InstalledSettings, release: str) -> InstalledSettings:
+    """The settings without what another release chose by itself: its own images move on with the release.
+
+    GitHub turns an old runner away, however it is named. A proxy's image is this project's choice only without a
+    digest; with one, somebody named it.
+    """
+    worker, proxy = settings.worker_image, settings.proxy_image
+    if release == OWN_VERSION:
+        return settings
+    if worker and _repository(worker) == _repository(RUNNER_IMAGE):
+        settings = replace(settings, worker_image=None)
+    if proxy and not is_pinned(proxy) and _repository(proxy) == _repository(PROXY_IMAGE):
+        settings = replace(settings, proxy_image=None)
+    return settings
 
 
 def _repository(image: str) -> str:
     """The reference without digest and tag."""
     path, slash, last = image.partition("@")[0].rpartition("/")
     return path + slash + last.partition(":")[0]
+
+
+def _exceptions(text: str | None) -> tuple[EgressException, ...] | None:
+    try:
+        return None if text is None else parse_egress_exceptions(text)
+    except ValueError:
+        return None
 
 
 def _environment(spec: Manifest) -> dict[str, str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from actions_gateway.api.images import PROXY_IMAGE
 from actions_gateway.api.runnergroup import RUNNER_IMAGE
 from actions_gateway.installation.manager import REPLICAS, build_namespace, manager_manifests
 from actions_gateway.installation.manifests import CONTROLLER_IMAGE, crd_manifests
@@ -14,7 +15,7 @@ from actions_gateway.installation.metadata import Manifest
 from actions_gateway.installation.people import people_manifests
 from actions_gateway.installation.policies.catalog import policy_manifests
 from actions_gateway.installation.rights import rbac_manifests
-from actions_gateway.settings import TenantNamespaces
+from actions_gateway.settings import PROXY_DRAIN_SECONDS, TenantNamespaces
 
 COMMAND = "python -m actions_gateway.installation.generate"
 FOLDER = Path(__file__).parents[2] / "deploy"
@@ -27,6 +28,9 @@ def render_files() -> dict[str, str]:
         image=CONTROLLER_IMAGE,
         replicas=REPLICAS,
         worker_image=RUNNER_IMAGE,
+        proxy_image=PROXY_IMAGE,
+        proxy_exceptions=(),
+        proxy_drain_seconds=PROXY_DRAIN_SECONDS,
         tenant_namespaces=TenantNamespaces.ANY,
         log_level="info",
     )

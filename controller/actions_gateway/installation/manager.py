@@ -1,6 +1,7 @@
 """The manager's own workload: namespace, Deployment, disruption budget, network policy."""
 
 from actions_gateway.api import labels
+from actions_gateway.api.egress import EgressException, render_egress_exceptions
 from actions_gateway.api.names import MANAGER, MANAGER_NAMESPACE
 from actions_gateway.installation.metadata import Manifest, metadata
 from actions_gateway.manifests import podspec
@@ -14,7 +15,15 @@ _TERMINATION_GRACE_SECONDS = 10
 
 
 def manager_manifests(
-    *, image: str, replicas: int, worker_image: str, tenant_namespaces: TenantNamespaces, log_level: str
+    *,
+    image: str,
+    replicas: int,
+    worker_image: str,
+    proxy_image: str,
+    proxy_exceptions: tuple[EgressException, ...],
+    proxy_drain_seconds: int,
+    tenant_namespaces: TenantNamespaces,
+    log_level: str,
 ) -> list[Manifest]:
     """The manager's Deployment and what surrounds it."""
     environment = {
@@ -22,6 +31,9 @@ def manager_manifests(
         "METRICS_PORT": str(podspec.METRICS_PORT),
         "CONTROLLER_IMAGE": image,
         "WORKER_IMAGE": worker_image,
+        "PROXY_IMAGE": proxy_image,
+        "PROXY_EXCEPTIONS": render_egress_exceptions(proxy_exceptions),
+        "PROXY_DRAIN_SECONDS": str(proxy_drain_seconds),
         "TENANT_NAMESPACES": tenant_namespaces.value,
         "LOG_LEVEL": log_level,
     }

@@ -2,13 +2,15 @@
 
 from actions_gateway import __version__
 from actions_gateway.api.crd import gateway_crd, runner_group_crd
+from actions_gateway.api.egress import EgressException
+from actions_gateway.api.images import PROXY_IMAGE
 from actions_gateway.api.runnergroup import RUNNER_IMAGE
 from actions_gateway.installation.manager import REPLICAS, build_namespace, manager_manifests
 from actions_gateway.installation.metadata import Manifest
 from actions_gateway.installation.people import people_manifests
 from actions_gateway.installation.policies.catalog import policy_manifests
 from actions_gateway.installation.rights import rbac_manifests
-from actions_gateway.settings import TenantNamespaces
+from actions_gateway.settings import PROXY_DRAIN_SECONDS, TenantNamespaces
 
 CONTROLLER_IMAGE = f"actions-gateway/controller:{__version__}"
 """The image of manager, agent and the worker's wrapper; an installation replaces it by one that its nodes can pull."""
@@ -19,6 +21,9 @@ def installation_manifests(
     image: str = CONTROLLER_IMAGE,
     replicas: int = REPLICAS,
     worker_image: str = RUNNER_IMAGE,
+    proxy_image: str = PROXY_IMAGE,
+    proxy_exceptions: tuple[EgressException, ...] = (),
+    proxy_drain_seconds: int = PROXY_DRAIN_SECONDS,
     tenant_namespaces: TenantNamespaces = TenantNamespaces.ANY,
     log_level: str = "info",
 ) -> list[Manifest]:
@@ -34,6 +39,9 @@ def installation_manifests(
             image=image,
             replicas=replicas,
             worker_image=worker_image,
+            proxy_image=proxy_image,
+            proxy_exceptions=proxy_exceptions,
+            proxy_drain_seconds=proxy_drain_seconds,
             tenant_namespaces=tenant_namespaces,
             log_level=log_level,
         ),

@@ -1,11 +1,11 @@
 """How Prometheus finds manager and agents, for clusters that run the Prometheus operator.
 
-The manager has a headless Service and a ServiceMonitor; agents have no Service that selects them in every tenant's
-namespace, so one PodMonitor takes all of them. Field names: the operator's API reference, monitoring.coreos.com/v1.
+The manager has a headless Service and a ServiceMonitor; agents have no Service, and a proxy's serves
+tunnels alone, so one PodMonitor takes all of each. Field names: the operator's API reference, monitoring.coreos.com/v1.
 """
 
 from actions_gateway.api import labels
-from actions_gateway.api.names import AGENT, MANAGER_METRICS
+from actions_gateway.api.names import AGENT, MANAGER_METRICS, PROXY
 from actions_gateway.installation.manager import SELECTOR
 from actions_gateway.installation.metadata import Manifest, metadata
 from actions_gateway.manifests import podspec
@@ -13,14 +13,21 @@ from actions_gateway.manifests import podspec
 _API_VERSION = "monitoring.coreos.com/v1"
 MANAGER_JOB = "actions-gateway-manager"
 AGENT_JOB = "actions-gateway-agent"
+PROXY_JOB = PROXY
+_PROXY_PATH = "/stats/prometheus"
 _INTERVAL = "30s"
 _PORT = "metrics"
 _ENDPOINT = {"port": _PORT, "interval": _INTERVAL}
 
 
 def monitoring_manifests() -> list[Manifest]:
-    """The Service and both monitors."""
-    return [_service(), _manager_monitor(), _agent_monitor()]
+    """The Service and the monitors of managers, agents and proxies."""
+    return [
+        _service(),
+        _manager_monitor(),
+        _pod_monitor(AGENT_JOB, AGENT),
+        _pod_monitor(PROXY_JOB, PROXY, path=_PROXY_PATH),
+    ]
 
 
 def _service() -> Manifest:
@@ -51,16 +58,16 @@ def _manager_monitor() -> Manifest:
     }
 
 
-def _agent_monitor() -> Manifest:
-    """Takes `namespace` from the target: no agent can write series in another tenant's name."""
+def _pod_monitor(job: str, app: str, **endpoint: str) -> Manifest:
+    """Takes `namespace` from the target: no tenant's pod can write series in another tenant's name."""
     return {
         "apiVersion": _API_VERSION,
         "kind": "PodMonitor",
-        "metadata": metadata(AGENT_JOB, namespaced=True),
+        "metadata": metadata(job, namespaced=True),
         "spec": {
             "namespaceSelector": {"any": True},
-            "selector": {"matchLabels": {labels.APP: AGENT}},
-            "podMetricsEndpoints": [{**_ENDPOINT, "honorLabels": False, "relabelings": [_job(AGENT_JOB)]}],
+            "selector": {"matchLabels": {labels.APP: app}},
+            "podMetricsEndpoints": [{**_ENDPOINT, **endpoint, "honorLabels": False, "relabelings": [_job(job)]}],
         },
     }
 

@@ -6,9 +6,10 @@ A release file is YAML, written by whoever built and pushed the images:
     images:
       controller: registry.example.com/actions-gateway/controller@sha256:<64 hex digits>
       worker: registry.example.com/mirror/actions-runner@sha256:<64 hex digits>
+      proxy: registry.example.com/mirror/envoy@sha256:<64 hex digits>
 
 `version` is that of the code in the images, and of the `gw` that installs them: manifests and images belong together.
-`worker` is optional; without it the workers run the runner image that this release is made for.
+`worker` and `proxy` are optional; without them workers and proxies run the images that this release is made for.
 """
 
 import re
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from actions_gateway.api.images import PROXY_IMAGE
 from actions_gateway.api.runnergroup import RUNNER_IMAGE
 
 _PART = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
@@ -39,6 +41,8 @@ class Images:
     """Manager, agent and the worker's wrapper."""
     worker: str = RUNNER_IMAGE
     """What workers run unless their template names another one."""
+    proxy: str = PROXY_IMAGE
+    """Envoy, which tenants' proxies run."""
 
 
 class ReleaseImages(BaseModel):
@@ -48,6 +52,7 @@ class ReleaseImages(BaseModel):
 
     controller: str
     worker: str = RUNNER_IMAGE
+    proxy: str = PROXY_IMAGE
 
 
 class Release(BaseModel):

@@ -62,7 +62,7 @@ def test_settings_that_nobody_names_stay_as_they_were_installed(world: World, gw
 
 
 def test_a_dry_run_shows_the_plan_and_writes_nothing(world: World, gw: Gw) -> None:
-    answer = gw("install", "--controller-image", IMAGE, "--dry-run", "-o", "json")
+    answer = gw(*INSTALL[:-1], "--dry-run", "-o", "json")
     assert answer.code == 0, answer
     document = json.loads(answer.out)
     assert (document["dry_run"], document["changed"]) == (True, False)
@@ -92,7 +92,7 @@ def test_what_somebody_scaled_by_hand_stays_until_an_option_names_the_number(wor
 
 
 def test_objects_that_kubectl_applied_are_taken_over_once(world: World, gw: Gw) -> None:
-    export = gw("install", "--controller-image", IMAGE, "--export")
+    export = gw(*INSTALL[:-1], "--export")
     assert export.code == 0
     for manifest in yaml.safe_load_all(export.out):
         if manifest["kind"] in ("Namespace", "ClusterRole"):

@@ -17,10 +17,10 @@ from support.components import require_control_plane, require_kubectl
 from support.kube_schemas import write_schemas
 
 from .conftest import Gw
-from .world import IMAGE, INSTALL, World, gateway
+from .world import INSTALL, World, gateway
 
 Manifest = dict[str, Any]
-EXPORT = ("install", "--controller-image", IMAGE, "--export")
+EXPORT = (*INSTALL[:-1], "--export")
 
 
 def run(*arguments: str, given: str) -> Answer:

@@ -31,7 +31,8 @@ Manifest = dict[str, Any]
 
 IMAGE = f"registry.example.com/actions-gateway/controller@sha256:{'a' * 64}"
 OTHER_IMAGE = f"registry.example.com/actions-gateway/controller@sha256:{'b' * 64}"
-INSTALL = ("install", "--controller-image", IMAGE, "--yes")
+PROXY_IMAGE = f"registry.example.com/envoy@sha256:{'e' * 64}"
+INSTALL = ("install", "--controller-image", IMAGE, "--proxy-image", PROXY_IMAGE, "--yes")
 GATEWAY_CRD = f"actionsgateways.{names.API_GROUP}"
 _BY_TEST = "test"
 _CALL_SECONDS = 60.0

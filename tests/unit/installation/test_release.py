@@ -2,8 +2,9 @@
 
 import pytest
 
+from actions_gateway.api.images import PROXY_IMAGE
 from actions_gateway.api.runnergroup import RUNNER_IMAGE
-from actions_gateway.installation.monitoring import AGENT_JOB, MANAGER_JOB, monitoring_manifests
+from actions_gateway.installation.monitoring import AGENT_JOB, MANAGER_JOB, PROXY_JOB, monitoring_manifests
 from actions_gateway.installation.release import ReleaseInvalid, check_reference, is_pinned, parse_release
 
 DIGEST = f"sha256:{'0' * 64}"
@@ -34,9 +35,9 @@ def test_what_no_runtime_takes_is_no_reference(text: str) -> None:
         check_reference(text)
 
 
-def test_a_release_may_leave_the_worker_to_this_code() -> None:
+def test_a_release_may_leave_worker_and_proxy_to_this_code() -> None:
     release = parse_release(f"version: 0.1.0\nimages:\n  controller: a@{DIGEST}\n")
-    assert (release.version, release.images.worker) == ("0.1.0", RUNNER_IMAGE)
+    assert (release.version, release.images.worker, release.images.proxy) == ("0.1.0", RUNNER_IMAGE, PROXY_IMAGE)
 
 
 @pytest.mark.parametrize(
@@ -55,16 +56,16 @@ def test_a_release_that_cannot_be_used_names_the_field(text: str, said: str) -> 
     assert said in str(refused.value)
 
 
-def test_the_manager_may_name_tenants_in_its_series_and_an_agent_may_not() -> None:
-    _, manager, agents = monitoring_manifests()
+def test_the_manager_may_name_tenants_in_its_series_and_agents_and_proxies_may_not() -> None:
+    _, manager, agents, proxies = monitoring_manifests()
     (endpoint,) = manager["spec"]["endpoints"]
-    (pods,) = agents["spec"]["podMetricsEndpoints"]
-    assert (endpoint["honorLabels"], pods["honorLabels"]) == (True, False)
-    jobs = [each["relabelings"][0]["replacement"] for each in (endpoint, pods)]
-    assert jobs == [MANAGER_JOB, AGENT_JOB]
+    pods = [*agents["spec"]["podMetricsEndpoints"], *proxies["spec"]["podMetricsEndpoints"]]
+    assert [each["honorLabels"] for each in (endpoint, *pods)] == [True, False, False]
+    jobs = [each["relabelings"][0]["replacement"] for each in (endpoint, *pods)]
+    assert jobs == [MANAGER_JOB, AGENT_JOB, PROXY_JOB]
 
 
 def test_the_monitors_select_what_is_there() -> None:
-    service, manager, _ = monitoring_manifests()
+    service, manager, *_ = monitoring_manifests()
     assert manager["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
     assert service["spec"]["ports"][0]["name"] == manager["spec"]["endpoints"][0]["port"]

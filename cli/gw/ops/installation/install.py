@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from actions_gateway.engine.clock import Clock
@@ -18,7 +18,7 @@ from gw.ops.installation.wanted import build_wanted, refuse_missing_operators
 from gw.ops.installation.writing import rehearse, write
 from gw.sources.cluster import Cluster
 from gw.sources.server import gather_server
-from gw.sources.settings import InstalledSettings, gather_release, gather_settings, is_an_earlier_default
+from gw.sources.settings import gather_release, gather_settings, without_earlier_defaults
 
 Manifest = dict[str, Any]
 
@@ -74,7 +74,8 @@ async def install(
         refuse_old_server(server)
         refuse_missing_operators(order.request, server.groups)
         with doing("read what is installed"):
-            request = order.request.keeping(await _gather_kept(cluster))
+            kept = without_earlier_defaults(await gather_settings(cluster), await gather_release(cluster))
+            request = order.request.keeping(kept)
             wanted = build_wanted(request, server.groups)
             snapshot = await gather_snapshot(cluster, server, wanted)
         refuse_unfit(snapshot, wanted)
@@ -93,14 +94,6 @@ async def install(
             cluster, timeout_seconds=order.timeout_seconds, clock=clock, conversation=conversation
         )
         return Installed(cluster.host, server.version, plan, leader=leader)
-
-
-async def _gather_kept(cluster: Cluster) -> InstalledSettings:
-    """The settings that stay when nobody names them; raises KubeError."""
-    settings, release = await gather_settings(cluster), await gather_release(cluster)
-    if settings.worker_image and is_an_earlier_default(settings.worker_image, release):
-        return replace(settings, worker_image=None)
-    return settings
 
 
 async def _carry_out(

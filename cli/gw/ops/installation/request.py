@@ -1,12 +1,11 @@
 """What `gw install` is asked for, checked before a cluster is touched."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
 from actions_gateway import __version__
-from actions_gateway.api.runnergroup import RUNNER_IMAGE
+from actions_gateway.api.egress import EgressException, parse_egress_exceptions
 from actions_gateway.installation.manager import REPLICAS
 from actions_gateway.installation.release import (
     Images,
@@ -21,6 +20,7 @@ from gw.errors import Refused
 from gw.sources.settings import InstalledSettings
 
 PAGE = "runbooks/procedures/install.md"
+EGRESS_PAGE = "runbooks/procedures/egress.md"
 BUILD_STEP = (
     "Build and push one from a checkout: `buildah build --file controller/deploy/Containerfile "
     "--build-context wheelhouse=FOLDER --build-arg VERSION=$(gw version -o short) --tag IMAGE .`, then `buildah push "
@@ -28,9 +28,10 @@ BUILD_STEP = (
     "IMAGE@sha256:… or in a release file."
 )
 _LOG_LEVEL = "info"
+_IMAGE_OPTIONS = ("--controller-image", "--worker-image", "--proxy-image")
 _DIGEST_STEP = (
-    "Name it by digest, as REPOSITORY@sha256:…; `buildah push --digestfile FILE` writes the digest. "
-    "For a try-out, add --allow-floating-tags."
+    "Name it by digest, as {option} REPOSITORY@sha256:…; `buildah push --digestfile FILE` writes the digest of what "
+    "you push, and `skopeo inspect docker://IMAGE` tells another's. For a try-out, add --allow-floating-tags."
 )
 
 
@@ -49,12 +50,14 @@ class InstallWishes:
 
     controller_image: str | None = None
     worker_image: str | None = None
+    proxy_image: str | None = None
     release_file: Path | None = None
     allow_floating_tags: bool = False
     tenant_namespaces: TenantNamespaces | None = None
     replicas: int | None = None
     log_level: str | None = None
-    """None leaves these, and the workers' image, as the cluster has them."""
+    proxy_exceptions: tuple[str, ...] | None = None
+    """None leaves these, and the workers' and proxies' images, as the cluster has them."""
     monitoring: Monitoring = Monitoring.AUTO
 
 
@@ -66,53 +69,82 @@ class InstallRequest:
     tenant_namespaces: TenantNamespaces
     replicas: int
     log_level: str
+    proxy_exceptions: tuple[EgressException, ...]
     monitoring: Monitoring
     unnamed: frozenset[str] = frozenset()
     """Fields of `InstalledSettings` that nobody named."""
     allow_floating_tags: bool = False
 
     def keeping(self, settings: InstalledSettings) -> "InstallRequest":
-        """The request with what the cluster has in place of what was not named; raises Refused for its image."""
+        """The request with what the cluster has in place of what was not named; raises Refused for an image."""
         kept = {name: value for name in self.unnamed if (value := getattr(settings, name)) is not None}
-        worker = kept.pop("worker_image", self.images.worker)
-        if worker != self.images.worker:
-            _check_image("--worker-image", worker, allow_floating_tags=self.allow_floating_tags)
-        return replace(self, images=Images(self.images.controller, worker), unnamed=frozenset(), **kept)
+        images = Images(
+            self.images.controller,
+            worker=kept.pop("worker_image", self.images.worker),
+            proxy=kept.pop("proxy_image", self.images.proxy),
+        )
+        request = replace(self, images=images, unnamed=frozenset(), **kept)
+        request.check_images()
+        return request
+
+    def check_images(self) -> None:
+        """Raises Refused for an image that has no digest, what nobody named included."""
+        images = self.images
+        for option, reference in zip(_IMAGE_OPTIONS, (images.controller, images.worker, images.proxy), strict=True):
+            _check_image(option, reference, allow_floating_tags=self.allow_floating_tags)
 
 
 def check_wishes(wishes: InstallWishes) -> InstallRequest:
     """The request; raises Refused that names option, field and next step."""
-    images, names_worker = _images(wishes)
-    for option, reference in (("--controller-image", images.controller), ("--worker-image", images.worker)):
-        _check_image(option, reference, allow_floating_tags=wishes.allow_floating_tags)
+    images, unnamed = _images(wishes)
+    settings = ("tenant_namespaces", "replicas", "log_level", "proxy_exceptions")
     return InstallRequest(
         images=images,
         tenant_namespaces=wishes.tenant_namespaces or TenantNamespaces.ANY,
         replicas=REPLICAS if wishes.replicas is None else wishes.replicas,
         log_level=wishes.log_level or _LOG_LEVEL,
+        proxy_exceptions=_exceptions(wishes.proxy_exceptions or ()),
         monitoring=wishes.monitoring,
-        unnamed=frozenset(_unnamed(wishes, names_worker)),
+        unnamed=frozenset(unnamed | {name for name in settings if getattr(wishes, name) is None}),
         allow_floating_tags=wishes.allow_floating_tags,
     )
 
 
-def _unnamed(wishes: InstallWishes, names_worker: bool) -> Iterator[str]:
-    yield from (name for name in ("tenant_namespaces", "replicas", "log_level") if getattr(wishes, name) is None)
-    if not names_worker:
-        yield "worker_image"
+def _images(wishes: InstallWishes) -> tuple[Images, set[str]]:
+    """The images, and those of `InstalledSettings` that nobody named; raises Refused for one that was."""
+    named = _named_images(wishes)
+    for option, reference in zip(_IMAGE_OPTIONS, named.values(), strict=True):
+        if reference is not None:
+            _check_image(option, reference, allow_floating_tags=wishes.allow_floating_tags)
+    images = Images(**{name: reference for name, reference in named.items() if reference is not None})
+    return images, {f"{name}_image" for name, reference in named.items() if reference is None}
 
 
-def _images(wishes: InstallWishes) -> tuple[Images, bool]:
-    """The images, and whether that of the workers was named."""
+def _named_images(wishes: InstallWishes) -> dict[str, str | None]:
+    """By field of `Images`: options before the release file, None for what neither names."""
     if wishes.release_file is None:
         if wishes.controller_image is None:
             raise Refused("no image of the manager was named, and this project publishes none", BUILD_STEP)
-        return Images(wishes.controller_image, wishes.worker_image or RUNNER_IMAGE), bool(wishes.worker_image)
-    if wishes.controller_image is not None:
+        named = {"controller": wishes.controller_image}
+    elif wishes.controller_image is not None:
         raise Refused("--release and --controller-image both name the manager's image", "Name one of them.")
-    named = _read_release(wishes.release_file).images
-    names_worker = bool(wishes.worker_image) or "worker" in named.model_fields_set
-    return Images(named.controller, wishes.worker_image or named.worker), names_worker
+    else:
+        named = _read_release(wishes.release_file).images.model_dump(exclude_unset=True)
+    return {
+        "controller": named["controller"],
+        "worker": wishes.worker_image or named.get("worker"),
+        "proxy": wishes.proxy_image or named.get("proxy"),
+    }
+
+
+def _exceptions(texts: tuple[str, ...]) -> tuple[EgressException, ...]:
+    try:
+        return tuple(exception for text in texts for exception in parse_egress_exceptions(text))
+    except ValueError as problem:
+        raise Refused(
+            f"--proxy-exception: {problem}",
+            f"Write it as in ghes.example.com=10.20.0.0/24:443, an IPv6 range in brackets ({EGRESS_PAGE}).",
+        ) from None
 
 
 def _read_release(path: Path) -> Release:
@@ -140,5 +172,6 @@ def _check_image(option: str, reference: str, *, allow_floating_tags: bool) -> N
         raise Refused(f"{option}: {problem}", "Write it as REGISTRY/REPOSITORY@sha256:… with 64 hex digits.") from None
     if not allow_floating_tags and not is_pinned(reference):
         raise Refused(
-            f"the image {reference} has no digest, so what runs could change without anybody's doing", _DIGEST_STEP
+            f"the image {reference} has no digest, so what runs could change without anybody's doing",
+            _DIGEST_STEP.format(option=option),
         )

@@ -31,6 +31,8 @@ def build_wanted(request: InstallRequest, served_groups: Collection[str]) -> lis
         *installation_manifests(
             image=request.images.controller,
             worker_image=request.images.worker,
+            proxy_image=request.images.proxy,
+            proxy_exceptions=request.proxy_exceptions,
             replicas=request.replicas,
             tenant_namespaces=request.tenant_namespaces,
             log_level=request.log_level,
@@ -50,7 +52,8 @@ def refuse_missing_operators(request: InstallRequest, served_groups: Collection[
 
 
 def export_manifests(request: InstallRequest) -> str:
-    """YAML documents in the order in which they are to be applied; no cluster is asked."""
+    """YAML documents in the order in which they are to be applied; no cluster is asked. Raises Refused."""
+    request.check_images()
     everything = {MONITORING_GROUP, DASHBOARD_GROUP} if request.monitoring is Monitoring.WITH else set()
     return render_manifests(build_wanted(request, everything))
 
