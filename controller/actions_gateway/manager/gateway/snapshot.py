@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from actions_gateway.api import labels
 from actions_gateway.api.conditions import Reason
 from actions_gateway.api.gateway import ActionsGatewaySpec
+from actions_gateway.api.names import AGENT, PROXY
 from actions_gateway.kube.client import Manifest
 from actions_gateway.kube.errors import KubeError
-from actions_gateway.kube.resources import DEPLOYMENTS, NAMESPACES, RUNNERGROUPS, Resource
+from actions_gateway.kube.resources import ACTIONSGATEWAYS, DEPLOYMENTS, NAMESPACES, RUNNERGROUPS, Resource
 from actions_gateway.manager.gateway.ownership import is_controlled_by
 
 Key = tuple[str, str]
@@ -30,21 +31,36 @@ class Snapshot:
     """Objects in the namespace that carry the manager's label, whoever owns them."""
     pods: tuple[Manifest, ...] = ()
     """Agent and proxy pods of the namespace by name, cut to their status and the metadata that tells them apart."""
+    quotas: tuple[Manifest, ...] = ()
+    """The namespace's ResourceQuotas by name, cut to what the API server counted."""
 
     @property
     def agent(self) -> Manifest | None:
         """The agent's Deployment, when it is this gateway's."""
-        owned = self.owned(DEPLOYMENTS)
-        return owned[0] if owned else None
+        return self._deployment(AGENT)
+
+    @property
+    def proxy(self) -> Manifest | None:
+        """The proxy's Deployment, when it is this gateway's."""
+        return self._deployment(PROXY)
 
     @property
     def runner_groups(self) -> list[Manifest]:
         """This gateway's RunnerGroups, by name."""
         return self.owned(RUNNERGROUPS)
 
+    @property
+    def is_marked(self) -> bool:
+        """Whether the namespace is a tenant's, where the manager may write."""
+        return bool((self.namespace["metadata"].get("labels") or {}).get(labels.TENANT) == labels.TENANT_MARK)
+
     def pods_of(self, app: str) -> list[Manifest]:
         """The pods of `names.AGENT` or `names.PROXY`."""
         return [pod for pod in self.pods if (pod["metadata"].get("labels") or {}).get(labels.APP) == app]
+
+    def _deployment(self, name: str) -> Manifest | None:
+        found = (owned for owned in self.owned(DEPLOYMENTS) if owned["metadata"]["name"] == name)
+        return next(found, None)
 
     def owned(self, resource: Resource) -> list[Manifest]:
         """This gateway's children of one kind, by name."""
@@ -79,11 +95,13 @@ class ApplyChild:
 
 @dataclass(frozen=True, slots=True)
 class DeleteChild:
-    """Removes one child that the spec no longer asks for."""
+    """Removes one child that nothing asks for any more."""
 
     resource: Resource
     name: str
     uid: str
+    is_foreground: bool = False
+    """It stays until everything is gone that has it as a blocking owner: a Deployment until its last pod."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +112,60 @@ class MarkNamespace:
     resource: Resource = NAMESPACES
 
 
-Step = MarkNamespace | ApplyChild | DeleteChild
+@dataclass(frozen=True, slots=True)
+class SetFinalizer:
+    """Keeps the gateway, once it is deleted, until what it has is cleaned up."""
+
+    name: str
+    uid: str
+    resource: Resource = ACTIONSGATEWAYS
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveFinalizer:
+    """Lets the gateway go."""
+
+    name: str
+    kept: tuple[str, ...]
+    """The finalizers of others."""
+    resource_version: str
+    """At which these are all there are."""
+    resource: Resource = ACTIONSGATEWAYS
+
+
+@dataclass(frozen=True, slots=True)
+class SuspendGroup:
+    """Stops a group's claims, whatever else its spec says."""
+
+    name: str
+    uid: str
+    resource: Resource = RUNNERGROUPS
+
+
+Step = MarkNamespace | ApplyChild | DeleteChild | SetFinalizer | RemoveFinalizer | SuspendGroup
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """An event to write before the plan is carried out, since the objects it tells of go with it."""
+
+    regarding: Manifest
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """How far the deletion of a gateway has come."""
+
+    reason: Reason
+    """Of the conditions Deleting and Ready."""
+    message: str
+    again_after_seconds: float
+    """When time alone takes it further."""
+    is_over: bool = False
+    """Nothing of it is left to report on."""
+    notices: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +176,8 @@ class Plan:
     """None when the gateway is refused."""
     refusal: Refusal | None
     stages: tuple[tuple[Step, ...], ...]
+    deletion: Deletion | None = None
+    """Of a gateway that is on its way out."""
 
 
 @dataclass(frozen=True, slots=True)
