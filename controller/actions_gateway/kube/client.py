@@ -254,8 +254,11 @@ class KubeClient:
         uid: str | None = None,
         grace_period_seconds: int | None = None,
         propagation: str | None = None,
-    ) -> None:
-        """Deletes an object; `uid` guards against deleting a successor of the same name (Conflict)."""
+    ) -> Manifest:
+        """Deletes an object; `uid` guards against deleting a successor of the same name (Conflict).
+
+        Returns the object while something holds it back, and a Status when it is gone.
+        """
         options: Manifest = {"apiVersion": "v1", "kind": "DeleteOptions"}
         if uid:
             options["preconditions"] = {"uid": uid}
@@ -263,7 +266,7 @@ class KubeClient:
             options["gracePeriodSeconds"] = grace_period_seconds
         if propagation:
             options["propagationPolicy"] = propagation
-        await self.request("DELETE", resource.path(namespace, name), body=options)
+        return await self.request("DELETE", resource.path(namespace, name), body=options)
 
     async def create_token(
         self,

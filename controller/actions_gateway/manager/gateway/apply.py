@@ -5,13 +5,23 @@ from typing import assert_never
 import structlog
 
 from actions_gateway.api import labels
-from actions_gateway.api.names import MANAGER_FIELDS, MANAGER_STATUS_FIELDS
+from actions_gateway.api.names import GATEWAY_FINALIZER, MANAGER_FIELDS, MANAGER_STATUS_FIELDS
 from actions_gateway.kube.client import KubeClient, Manifest
 from actions_gateway.kube.errors import SERVER_WIDE, Conflict, KubeError, NamespaceTerminating, NotFound
 from actions_gateway.kube.resources import ACTIONSGATEWAYS, Resource
 from actions_gateway.manager.gateway.agreement import surplus_patch
 from actions_gateway.manager.gateway.mirror import Mirrors
-from actions_gateway.manager.gateway.snapshot import ApplyChild, DeleteChild, Failure, MarkNamespace, Plan, Step
+from actions_gateway.manager.gateway.snapshot import (
+    ApplyChild,
+    DeleteChild,
+    Failure,
+    MarkNamespace,
+    Plan,
+    RemoveFinalizer,
+    SetFinalizer,
+    Step,
+    SuspendGroup,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -68,7 +78,9 @@ class Writer:
             case ApplyChild():
                 await self._apply(step, namespace)
             case DeleteChild():
-                await self._delete(step.resource, step.name, namespace, step.uid)
+                await self._delete(step.resource, step.name, namespace, step.uid, is_foreground=step.is_foreground)
+            case SetFinalizer() | RemoveFinalizer() | SuspendGroup():
+                await self._edit(step, namespace)
             case _:
                 assert_never(step)
 
@@ -82,12 +94,39 @@ class Writer:
             )
         self._remember(step.resource, live)
 
-    async def _delete(self, resource: Resource, name: str, namespace: str, uid: str) -> None:
+    async def _edit(self, step: SetFinalizer | RemoveFinalizer | SuspendGroup, namespace: str) -> None:
+        """Changes what somebody else made, or has in hand; its uid or version keeps the change off any successor."""
+        resource, name, patch = step.resource, step.name, self._client.patch
+        match step:
+            case SetFinalizer():
+                # By apply, finalizers are a set of which each writer owns its own. The uid keeps it from creating.
+                metadata = {"name": name, "namespace": namespace, "uid": step.uid, "finalizers": [GATEWAY_FINALIZER]}
+                live = await self._client.apply(resource, {"metadata": metadata}, field_manager=MANAGER_FIELDS)
+            case SuspendGroup():
+                suspended = {"metadata": {"uid": step.uid}, "spec": {"suspended": True}}
+                live = await patch(resource, name, suspended, namespace=namespace, field_manager=MANAGER_FIELDS)
+            case RemoveFinalizer():
+                # By apply it would stay where another writer owns it as well, as after an export that was applied.
+                kept = {"metadata": {"resourceVersion": step.resource_version, "finalizers": list(step.kept)}}
+                try:
+                    live = await patch(resource, name, kept, namespace=namespace, field_manager=MANAGER_FIELDS)
+                except NotFound:
+                    return
+        self._remember(resource, live)
+
+    async def _delete(
+        self, resource: Resource, name: str, namespace: str, uid: str, *, is_foreground: bool = False
+    ) -> None:
         """Deletes that very object; gone already, or replaced by a successor, is as good."""
+        propagation = "Foreground" if is_foreground else "Background"
         try:
-            await self._client.delete(resource, name, namespace=namespace, uid=uid, propagation="Background")
+            answer = await self._client.delete(resource, name, namespace=namespace, uid=uid, propagation=propagation)
         except (NotFound, Conflict):
             log.debug("nothing to delete", kind=resource.kind, namespace=namespace, child=name)
+            return
+        if answer.get("kind") == resource.kind:
+            # It goes in time, and is on its way already.
+            self._remember(resource, answer)
 
     def _remember(self, resource: Resource, manifest: Manifest) -> None:
         self._mirrors[resource].put(manifest)

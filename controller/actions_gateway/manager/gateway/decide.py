@@ -10,17 +10,25 @@ from actions_gateway.kube.client import Manifest
 from actions_gateway.kube.resources import Resource, resource_of
 from actions_gateway.manager.gateway.agreement import agrees, must_replace
 from actions_gateway.manager.gateway.children import CHILD_KINDS, build_children
-from actions_gateway.manager.gateway.snapshot import ApplyChild, DeleteChild, MarkNamespace, Plan, Refusal, Snapshot
+from actions_gateway.manager.gateway.deletion import has_left, is_kept, is_leaving
+from actions_gateway.manager.gateway.snapshot import (
+    ApplyChild,
+    DeleteChild,
+    MarkNamespace,
+    Plan,
+    Refusal,
+    SetFinalizer,
+    Snapshot,
+)
 from actions_gateway.settings import ManagerSettings, TenantNamespaces
 
 
 def decide(snapshot: Snapshot, settings: ManagerSettings) -> Plan | None:
-    """The plan, which is empty when all is as desired; None when the gateway or its namespace is on its way out.
+    """The plan, which is empty when all is as desired; None when the namespace is on its way out.
 
-    A gateway that is being deleted leaves its children to the garbage collector. Cleaning up at GitHub first is the
-    business of a finalizer, which would be decided here, before anything else.
+    Of a gateway that is itself being deleted, `decide_deletion` decides.
     """
-    if _is_leaving(snapshot.gateway) or _is_leaving(snapshot.namespace):
+    if is_leaving(snapshot.namespace):
         return None
     if refusal := _refusal_by_place(snapshot, settings):
         return Plan(None, refusal, ())
@@ -29,7 +37,7 @@ def decide(snapshot: Snapshot, settings: ManagerSettings) -> Plan | None:
         stages = build_children(snapshot.gateway, spec, settings)
     except ValueError as problem:
         return Plan(None, Refusal(Reason.INVALID_SPEC, f"{_describe(problem)}; correct the ActionsGateway."), ())
-    if not _is_marked(snapshot.namespace):
+    if not snapshot.is_marked:
         # A pass of its own: admission lets the manager write where it has seen the marker, and the watch that brings
         # the marked namespace back here tells that it has.
         return Plan(spec, None, ((MarkNamespace(str(snapshot.namespace["metadata"]["name"])),),))
@@ -39,14 +47,12 @@ def decide(snapshot: Snapshot, settings: ManagerSettings) -> Plan | None:
         spec,
         None,
         (
+            # First of all, or what is made next could be left behind by a deletion that comes in between.
+            () if is_kept(snapshot.gateway) else (_keep(snapshot.gateway),),
             tuple(step for step in limits if step),
             (*(step for step in pod_makers if step), *_removals(snapshot, wanted)),
         ),
     )
-
-
-def _is_leaving(manifest: Manifest) -> bool:
-    return "deletionTimestamp" in manifest["metadata"]
 
 
 def _refusal_by_place(snapshot: Snapshot, settings: ManagerSettings) -> Refusal | None:
@@ -64,7 +70,8 @@ def _refusal_by_place(snapshot: Snapshot, settings: ManagerSettings) -> Refusal 
             f"Namespace {namespace} is not marked for tenants; a platform owner marks it with "
             f"'kubectl label --overwrite namespace {namespace} {labels.TENANT}={labels.TENANT_MARK}'.",
         )
-    oldest = min((snapshot.gateway, *snapshot.siblings), key=_age_order)
+    # One that is being deleted holds the place, and the names of its objects, until nothing of ours is left of it.
+    oldest = min((snapshot.gateway, *(other for other in snapshot.siblings if not has_left(other))), key=_age_order)
     if oldest is not snapshot.gateway:
         return Refusal(
             Reason.ANOTHER_GATEWAY,
@@ -77,10 +84,6 @@ def _refusal_by_place(snapshot: Snapshot, settings: ManagerSettings) -> Refusal 
 def _age_order(gateway: Manifest) -> tuple[str, str]:
     metadata = gateway["metadata"]
     return str(metadata.get("creationTimestamp", "")), str(metadata["name"])
-
-
-def _is_marked(namespace: Manifest) -> bool:
-    return bool((namespace["metadata"].get("labels") or {}).get(labels.TENANT) == labels.TENANT_MARK)
 
 
 def parse_gateway(gateway: Manifest) -> ActionsGatewaySpec:
@@ -100,6 +103,10 @@ def _describe(problem: ValueError) -> str:
     return f"{path}: {first['msg']}"
 
 
+def _keep(gateway: Manifest) -> SetFinalizer:
+    return SetFinalizer(str(gateway["metadata"]["name"]), str(gateway["metadata"]["uid"]))
+
+
 def _apply(snapshot: Snapshot, manifest: Manifest) -> ApplyChild | None:
     live = snapshot.children.get((str(manifest["kind"]), str(manifest["metadata"]["name"])))
     if live is None:
@@ -115,7 +122,7 @@ def _removals(snapshot: Snapshot, wanted: set[tuple[str, str]]) -> list[DeleteCh
         DeleteChild(resource, str(manifest["metadata"]["name"]), str(manifest["metadata"]["uid"]))
         for resource in CHILD_KINDS
         for manifest in snapshot.owned(resource)
-        if (resource.kind, manifest["metadata"]["name"]) not in wanted and not _is_leaving(manifest)
+        if (resource.kind, manifest["metadata"]["name"]) not in wanted and not is_leaving(manifest)
     ]
 
 

@@ -11,13 +11,15 @@ from actions_gateway.kube.errors import NamespaceTerminating
 from actions_gateway.kube.events import EventRecorder
 from actions_gateway.kube.resources import ACTIONSGATEWAYS
 from actions_gateway.manager.fleet import Fleet
+from actions_gateway.manager.gateway.announcements import decide_announcements
 from actions_gateway.manager.gateway.apply import Writer
 from actions_gateway.manager.gateway.conditions import Verdict, decide_conditions
 from actions_gateway.manager.gateway.decide import decide
+from actions_gateway.manager.gateway.deletion import decide_deletion, is_leaving, leaving_verdict
 from actions_gateway.manager.gateway.gather import gather
 from actions_gateway.manager.gateway.mirror import Mirrors
-from actions_gateway.manager.gateway.snapshot import Failure, Key, Plan, Snapshot
-from actions_gateway.manager.gateway.status import build_status, decide_announcements
+from actions_gateway.manager.gateway.snapshot import Deletion, Failure, Key, Plan, Snapshot
+from actions_gateway.manager.gateway.status import build_status
 from actions_gateway.settings import ManagerSettings
 
 log = structlog.get_logger(__name__)
@@ -58,11 +60,13 @@ class GatewayReconciler:
         Raises ProvisioningIncomplete after the status tells of it, and KubeError when the status cannot be written.
         """
         snapshot = gather(self._mirrors, key)
-        plan = decide(snapshot, self._settings) if snapshot else None
+        plan = self._plan(snapshot) if snapshot else None
         if snapshot is None or plan is None:
             self._fleet.forget(key)
             return None
         log.debug("gateway planned", namespace=key[0], name=key[1], stages=[len(stage) for stage in plan.stages])
+        if plan.deletion:
+            return await self._take_down(snapshot, plan, plan.deletion, key)
         failures = await self._writer.apply_plan(plan, namespace=key[0])
         if any(isinstance(failure.error, NamespaceTerminating) for failure in failures):
             # The mirror is behind. A namespace does not come back: its end, or a successor's beginning, is an event.
@@ -77,6 +81,25 @@ class GatewayReconciler:
         if failures:
             raise ProvisioningIncomplete(failures)
         return verdict.again_after_seconds
+
+    def _plan(self, snapshot: Snapshot) -> Plan | None:
+        if is_leaving(snapshot.gateway):
+            return decide_deletion(snapshot, self._clock.now())
+        return decide(snapshot, self._settings)
+
+    async def _take_down(self, snapshot: Snapshot, plan: Plan, deletion: Deletion, key: Key) -> float | None:
+        """One step of a gateway's end; what it leaves behind is told before, since nobody could tell it afterwards."""
+        self._fleet.forget(key)
+        for notice in deletion.notices:
+            await self._events.record(notice.regarding, notice.reason, notice.message, action="Delete", warning=True)
+        failures = await self._writer.apply_plan(plan, namespace=key[0])
+        if not deletion.is_over:
+            now, after = self._clock.now(), self._after_writes(snapshot, key)
+            verdict = leaving_verdict(decide_conditions(after, plan, failures, now), deletion)
+            await self._report(after, verdict, now)
+        if failures:
+            raise ProvisioningIncomplete(failures)
+        return None if deletion.is_over else deletion.again_after_seconds
 
     def _after_writes(self, snapshot: Snapshot, key: Key) -> Snapshot:
         """The children as they are now, beside the gateway that was acted on: its generation is the one observed."""
