@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from actions_gateway.api.conditions import Condition, ConditionStatus, ConditionType, Reason
+from actions_gateway.manager.gateway.announcements import decide_announcements
 from actions_gateway.manager.gateway.conditions import Verdict
-from actions_gateway.manager.gateway.status import build_status, decide_announcements
+from actions_gateway.manager.gateway.status import build_status
 from support import manager_objects as make
 
 Manifest = dict[str, Any]

@@ -1,35 +1,16 @@
-"""The status of a gateway as a manifest, and the events that its changes are worth."""
+"""The status of a gateway as a manifest, and whether the live one says it already."""
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from actions_gateway.api.conditions import (
-    Condition,
-    ConditionStatus,
-    ConditionType,
-    Reason,
-    find_condition,
-    set_conditions,
-)
+from actions_gateway.api.conditions import ConditionStatus, ConditionType, set_conditions
 from actions_gateway.kube.client import Manifest
 from actions_gateway.kube.resources import ACTIONSGATEWAYS
 from actions_gateway.manager.gateway.conditions import Verdict
 from actions_gateway.manager.gateway.snapshot import Snapshot
+from actions_gateway.manager.gateway.verdict.workloads import ready_replicas
 
-_REFUSALS = frozenset(
-    {Reason.RESERVED_NAMESPACE, Reason.NAMESPACE_NOT_MARKED, Reason.ANOTHER_GATEWAY, Reason.INVALID_SPEC}
-)
-_SCALARS = ("observedGeneration", "activeSessions", "activeJobs", "credential")
-
-
-@dataclass(frozen=True, slots=True)
-class Announcement:
-    """One event to write."""
-
-    reason: str
-    message: str
-    is_warning: bool
+_OURS = frozenset(kind.value for kind in ConditionType)
+_SCALARS = ("observedGeneration", "proxyReadyReplicas", "activeSessions", "activeJobs", "credential")
 
 
 def build_status(snapshot: Snapshot, verdict: Verdict, now: datetime) -> Manifest | None:
@@ -37,18 +18,19 @@ def build_status(snapshot: Snapshot, verdict: Verdict, now: datetime) -> Manifes
     gateway = snapshot.gateway
     before = gateway.get("status") or {}
     generation = int(gateway["metadata"].get("generation") or 0)
-    ours = {condition.type.value for condition in verdict.conditions}
+    decided = {condition.type.value for condition in verdict.conditions}
     merged = set_conditions(before.get("conditions") or [], verdict.conditions, generation=generation, now=now)
     status: Manifest = {
-        "conditions": [entry for entry in merged if entry["type"] in ours],
+        "conditions": [entry for entry in merged if entry["type"] in decided],
         "observedGeneration": generation,
+        "proxyReadyReplicas": ready_replicas(snapshot.proxy),
         "activeSessions": _total(snapshot, "activeSessions") if _has_agent(verdict) else 0,
         "activeJobs": _total(snapshot, "activeJobs"),
     }
     credential = next((found for group in snapshot.runner_groups if (found := _status(group).get("credential"))), None)
     if credential:
         status["credential"] = credential
-    if _says_the_same(before, status, ours):
+    if _says_the_same(before, status):
         return None
     metadata = gateway["metadata"]
     return {
@@ -59,35 +41,6 @@ def build_status(snapshot: Snapshot, verdict: Verdict, now: datetime) -> Manifes
     }
 
 
-def decide_announcements(gateway: Manifest, verdict: Verdict) -> list[Announcement]:
-    """Events for transitions: each problem once, under its own reason, and the return to Ready."""
-    announcements: dict[str, Announcement] = {}
-    for condition in verdict.conditions:
-        before = find_condition(gateway, condition.type)
-        if before is not None and before["status"] == condition.status.value and before["reason"] == condition.reason:
-            continue
-        if announcement := _announcement(condition, before):
-            announcements.setdefault(announcement.reason, announcement)
-    return list(announcements.values())
-
-
-def _announcement(condition: Condition, before: dict[str, Any] | None) -> Announcement | None:
-    is_true = condition.status is ConditionStatus.TRUE
-    match condition.type:
-        case ConditionType.READY if is_true:
-            return Announcement("Ready", condition.message, is_warning=False)
-        case ConditionType.READY:
-            # Not yet ready is the normal beginning; no longer ready is news, and so is a refusal.
-            was_ready = before is not None and before["status"] == ConditionStatus.TRUE.value
-            if was_ready or condition.reason in _REFUSALS:
-                return Announcement(condition.reason, condition.message, is_warning=True)
-        case ConditionType.CREDENTIAL_UNAVAILABLE | ConditionType.DEGRADED if is_true:
-            return Announcement(condition.reason, condition.message, is_warning=True)
-        case _:
-            pass
-    return None
-
-
 def _has_agent(verdict: Verdict) -> bool:
     """Without an agent no session is open, whatever its last report says; its running jobs go on."""
     return any(
@@ -96,8 +49,8 @@ def _has_agent(verdict: Verdict) -> bool:
     )
 
 
-def _says_the_same(before: Manifest, status: Manifest, ours: set[str]) -> bool:
-    conditions = {entry["type"]: entry for entry in before.get("conditions") or [] if entry["type"] in ours}
+def _says_the_same(before: Manifest, status: Manifest) -> bool:
+    conditions = {entry["type"]: entry for entry in before.get("conditions") or [] if entry["type"] in _OURS}
     if conditions != {entry["type"]: entry for entry in status["conditions"]}:
         return False
     return all(before.get(name) == status.get(name) for name in _SCALARS)
