@@ -17,7 +17,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _LIFETIME = timedelta(days=30)
 _HOST_NAMES = ("localhost",)
-_ADDRESSES = ("127.0.0.1",)
+GITHUB_ADDRESS = "127.0.0.2"
+"""Where the simulated GitHub listens: programs bypass every proxy for 127.0.0.1 and localhost."""
+_ADDRESSES = ("127.0.0.1", GITHUB_ADDRESS)
 
 
 @dataclass(frozen=True, slots=True)

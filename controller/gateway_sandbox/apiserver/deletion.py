@@ -1,8 +1,8 @@
 """Deletion: preconditions, grace and finalizers of one object, and the collector that follows up.
 
 The collector does what kube-controller-manager's garbage collector and namespace controller do: it deletes dependents
-whose owners are gone (background propagation, the only one served), and empties namespaces and custom resource
-definitions that are being deleted. Source: Kubernetes documentation, "Garbage Collection", "Finalizers", "Namespaces";
+whose owners are gone, those of owners that wait for them (foreground propagation), and empties namespaces and custom
+resource definitions that are being deleted. Source: Kubernetes documentation, "Garbage Collection", "Finalizers", "Namespaces";
 k8s.io/apiserver pkg/registry/rest/delete.go; kubernetes pkg/registry/core/pod/strategy.go for a pod's grace.
 """
 
@@ -24,6 +24,7 @@ from gateway_sandbox.apiserver.writes import is_finished
 log = structlog.get_logger(__name__)
 
 CRDS: Storage = ("apiextensions.k8s.io", "customresourcedefinitions")
+FOREGROUND_FINALIZER = "foregroundDeletion"
 _IMMORTAL = ("default", "kube-system", "kube-public")
 
 
@@ -35,6 +36,8 @@ class DeleteOptions:
     uid: str | None = None
     version: str | None = None
     dry_run: bool = False
+    is_foreground: bool = False
+    """The object waits for its dependents."""
 
 
 class Deleter:
@@ -70,6 +73,8 @@ class Deleter:
         else:
             begun_at = self._clock.now()
             metadata |= {"generation": metadata["generation"] + 1} if "generation" in metadata else {}
+            if options.is_foreground:
+                metadata["finalizers"] = [*metadata.get("finalizers", ()), FOREGROUND_FINALIZER]
         metadata["deletionTimestamp"] = timestamp(begun_at + timedelta(seconds=grace_seconds))
         if kind.storage == NAMESPACES:
             obj["status"] = (obj.get("status") or {}) | {"phase": "Terminating"}
@@ -127,6 +132,7 @@ class Collector:
         if event.type is EventType.DELETED:
             self._want(*self._store.dependents(metadata["uid"]))
             self._want((NAMESPACES, ("", event.key[0])), (CRDS, ("", ".".join(reversed(storage)))))
+            self._want(*filter(None, (self._owner(event.key[0], one) for one in metadata.get("ownerReferences") or ())))
         elif metadata.get("ownerReferences") or metadata.get("deletionTimestamp"):
             self._want((storage, event.key))
 
@@ -143,11 +149,15 @@ class Collector:
             self._check_owners(storage, key, record)
         elif storage == NAMESPACES and self._is_emptied(self._store.in_namespace(key[1])):
             self._release_namespace(key, record)
+        elif FOREGROUND_FINALIZER in metadata.get("finalizers", ()):
+            held = [item for item in self._store.dependents(metadata["uid"]) if self._blocks(item, metadata["uid"])]
+            self._is_emptied(self._store.dependents(metadata["uid"]), is_foreground=True)
+            if not any(self._store.get(*item) for item in held):
+                self._lift(storage, key, record, FOREGROUND_FINALIZER)
         elif storage == CRDS and CRD_FINALIZER in metadata.get("finalizers", ()):
             content = record.obj["spec"]["group"], record.obj["spec"]["names"]["plural"]
             if self._is_emptied([(content, held) for held, _ in self._store.items(content)]):
-                kept = [one for one in metadata["finalizers"] if one != CRD_FINALIZER]
-                self._set_metadata(storage, key, record, "finalizers", kept)
+                self._lift(storage, key, record, CRD_FINALIZER)
 
     def _check_owners(self, storage: Storage, key: Key, record: Record) -> None:
         references = record.obj["metadata"].get("ownerReferences") or []
@@ -159,24 +169,37 @@ class Collector:
 
     def _is_alive(self, namespace: str, reference: Json) -> bool:
         """An owner of an unknown kind counts as alive, since nobody can say that it is gone."""
-        kind = self._registry.by_name(reference["apiVersion"], reference["kind"])
-        if kind is None:
-            return True
-        owner = self._store.get(kind.storage, (namespace if kind.namespaced else "", reference["name"]))
-        return owner is not None and owner.obj["metadata"]["uid"] == reference["uid"]
+        place = self._owner(namespace, reference)
+        owner = self._store.get(*place) if place else None
+        return place is None or (owner is not None and owner.obj["metadata"]["uid"] == reference["uid"])
 
-    def _is_emptied(self, items: list[tuple[Storage, Key]]) -> bool:
+    def _owner(self, namespace: str, reference: Json) -> tuple[Storage, Key] | None:
+        kind = self._registry.by_name(reference["apiVersion"], reference["kind"])
+        return (kind.storage, (namespace if kind.namespaced else "", reference["name"])) if kind else None
+
+    def _blocks(self, item: tuple[Storage, Key], uid: str) -> bool:
+        record = self._store.get(*item)
+        references = record.obj["metadata"]["ownerReferences"] if record else ()
+        return any(one["uid"] == uid and one.get("blockOwnerDeletion") for one in references)
+
+    def _is_emptied(self, items: list[tuple[Storage, Key]], *, is_foreground: bool = False) -> bool:
         """Deletes all of `items`; whether none of them remains."""
         for storage, key in items:
             record = self._store.get(storage, key)
             if record is not None and not record.obj["metadata"].get("deletionTimestamp"):
-                self._deleter.delete(self._registry.by_storage(storage), key, record, DeleteOptions())
+                waits = is_foreground and bool(self._store.dependents(record.obj["metadata"]["uid"]))
+                options = DeleteOptions(is_foreground=waits)
+                self._deleter.delete(self._registry.by_storage(storage), key, record, options)
         return not any(self._store.get(*item) for item in items)
 
     def _release_namespace(self, key: Key, record: Record) -> None:
         obj = record.copy()
         obj["spec"]["finalizers"] = [one for one in obj["spec"].get("finalizers") or () if one != "kubernetes"]
         self._save(NAMESPACES, key, record, obj)
+
+    def _lift(self, storage: Storage, key: Key, record: Record, finalizer: str) -> None:
+        kept = [one for one in record.obj["metadata"]["finalizers"] if one != finalizer]
+        self._set_metadata(storage, key, record, "finalizers", kept)
 
     def _set_metadata(self, storage: Storage, key: Key, record: Record, field: str, value: list[Any]) -> None:
         obj = record.copy()

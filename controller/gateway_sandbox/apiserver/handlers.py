@@ -191,8 +191,8 @@ def _delete_options(request: web.Request, body: Json) -> DeleteOptions:
     options: Json = dict(request.query) | body
     is_orphaning = str(options.get("orphanDependents", "")).lower() == "true"
     policy = options.get("propagationPolicy") or ("Orphan" if is_orphaning else "Background")
-    if policy != "Background":
-        raise statuses.left_out(f"{policy} propagation of deletions, only Background")
+    if policy not in ("Background", "Foreground"):
+        raise statuses.left_out(f"{policy} propagation of deletions, only Background and Foreground")
     grace = options.get("gracePeriodSeconds")
     if grace is not None and not str(grace).lstrip("-").isdigit():
         raise statuses.bad_request(f"gracePeriodSeconds: Invalid value: {json.dumps(grace)}: must be a number")
@@ -202,6 +202,7 @@ def _delete_options(request: web.Request, body: Json) -> DeleteOptions:
         uid=preconditions.get("uid"),
         version=preconditions.get("resourceVersion"),
         dry_run=_is_dry(options.get("dryRun")),
+        is_foreground=policy == "Foreground",
     )
 
 

@@ -31,7 +31,7 @@ REFUSED: tuple[str, ...] = (
     "conversion webhooks of custom resource definitions",
     "ephemeral containers and in-place pod resize",
     "pods/eviction: kubectl drain deletes the pods instead",
-    "Foreground and Orphan propagation, the deletion of whole collections, namespaces/finalize",
+    "Orphan propagation, the deletion of whole collections, namespaces/finalize",
     "pages and streams of lists (a list is whole, whatever its limit), metadata-only answers, numeric label selectors",
     "scopes of ResourceQuotas",
     "reviews but TokenReview, SelfSubjectReview and SelfSubjectAccessReview",

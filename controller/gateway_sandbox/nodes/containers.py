@@ -70,11 +70,11 @@ class Container:
                 await self._back_off(delay_seconds)
             self.record.restart_count += 1
 
-    async def stop(self, grace_seconds: float) -> None:
+    async def stop(self, grace_seconds: float, *, runs_hook: bool = True) -> None:
         """Ends the process, if one runs; `run` has to be cancelled before, or it starts the next one."""
         if self._process is not None:
             self._scope.tell("Killing", f"Stopping container {self.record.name}")
-            await self._process.stop(grace_seconds, self._host.clock)
+            await self._process.stop(grace_seconds, self._host.clock, runs_hook=runs_hook)
 
     def kill(self, reason: str | None = None) -> None:
         """SIGKILL now; `reason` is what the record gives as the cause (the kernel's "OOMKilled")."""

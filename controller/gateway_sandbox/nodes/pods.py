@@ -261,10 +261,10 @@ class PodWorker:
             asked = self._pod["spec"].get("terminationGracePeriodSeconds", DEFAULT_GRACE_SECONDS)
         return float(asked)
 
-    async def _stop_containers(self, grace_seconds: float) -> None:
+    async def _stop_containers(self, grace_seconds: float, *, runs_hooks: bool = True) -> None:
         async with asyncio.TaskGroup() as group:
             hurry = group.create_task(self._hurry(grace_seconds), name="pod grace")
-            stops = [group.create_task(container.stop(grace_seconds)) for container in self.containers]
+            stops = [group.create_task(one.stop(grace_seconds, runs_hook=runs_hooks)) for one in self.containers]
             if stops:
                 await asyncio.wait(stops)
             hurry.cancel()
@@ -286,7 +286,9 @@ class PodWorker:
             await cancel_and_wait(self._work_task)
         if any(container.is_running for container in self.containers):
             try:
-                await self._stop_containers(min(self._grace_seconds(), self._host.stop_grace_seconds))
+                # No hook: it would hold up the end of the whole cluster for connections that end with it.
+                grace_seconds = min(self._grace_seconds(), self._host.stop_grace_seconds)
+                await self._stop_containers(grace_seconds, runs_hooks=False)
             finally:
                 await kill_pod(self.uid)
 

@@ -119,13 +119,13 @@ class ContainerProcess:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
-    async def stop(self, grace_seconds: float, clock: Clock) -> None:
+    async def stop(self, grace_seconds: float, clock: Clock, *, runs_hook: bool = True) -> None:
         """SIGTERM, SIGKILL when it still runs after the grace; returns when the whole tree is gone.
 
         The time before the SIGTERM counts into the grace, of which a little is left in any case. Source: kubernetes
         pkg/kubelet/kuberuntime/kuberuntime_container.go (killContainer) and pkg/kubelet/lifecycle (runSleepHandler).
         """
-        wait_seconds = min(self._pre_stop_seconds, grace_seconds)
+        wait_seconds = min(self._pre_stop_seconds, grace_seconds) if runs_hook else 0.0
         if await happens_within(self.ended, wait_seconds, clock):
             return
         self.terminate()
