@@ -51,8 +51,11 @@ class Metrics:
                     self._child(metric, labels | known)
 
     def end(self, metric: Metric, **labels: str) -> None:
-        """Removes one series of a gauge, if it exists."""
-        self._gauges[metric.name].remove(labels)
+        """Removes one series of a gauge or counter, if it exists."""
+        if gauge := self._gauges.get(metric.name):
+            gauge.remove(labels)
+        else:
+            self._families[metric.name].remove_by_labels(labels)
 
     def close(self, **labels: str) -> None:
         """Removes every series that carries all of `labels`."""

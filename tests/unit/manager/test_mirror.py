@@ -5,14 +5,21 @@ from typing import Any
 import pytest
 
 from actions_gateway.kube.listwatch import Change, ChangeType
-from actions_gateway.kube.resources import ACTIONSGATEWAYS, NAMESPACES, PODS, RUNNERGROUPS, SERVICEACCOUNTS
+from actions_gateway.kube.resources import (
+    ACTIONSGATEWAYS,
+    NAMESPACES,
+    PODS,
+    RESOURCEQUOTAS,
+    RUNNERGROUPS,
+    SERVICEACCOUNTS,
+)
 from actions_gateway.manager.gateway.gather import gather
 from actions_gateway.manager.gateway.mirror import Edit, Mirror, Mirrors
 from actions_gateway.manager.gateway.triggers import concerned, delay_seconds
 from support import manager_objects as make
 
 Manifest = dict[str, Any]
-KINDS = (ACTIONSGATEWAYS, NAMESPACES, PODS, RUNNERGROUPS, SERVICEACCOUNTS)
+KINDS = (ACTIONSGATEWAYS, NAMESPACES, PODS, RESOURCEQUOTAS, RUNNERGROUPS, SERVICEACCOUNTS)
 
 
 def account(version: str, *, uid: str = "u1", **fields: Any) -> Manifest:
@@ -91,3 +98,19 @@ def test_counters_alone_may_wait(before: Manifest, after: Manifest, is_urgent: b
 
 def test_a_new_group_does_not_wait() -> None:
     assert delay_seconds(RUNNERGROUPS, Edit(None, account("1", status={"activeJobs": 1}))) == 0
+
+
+def quota(used: str, hard: str = "4") -> Manifest:
+    return account(used, status={"hard": {"pods": hard}, "used": {"pods": used}})
+
+
+def test_what_says_nothing_new_concerns_nobody() -> None:
+    mirrors = mirrors_of(make.gateway("ci"))
+    assert concerned(mirrors, PODS, Edit(account("1", status={}), account("2", status={}))) == []
+    assert concerned(mirrors, RESOURCEQUOTAS, Edit(quota("1"), quota("2"))) == []
+    assert concerned(mirrors, RESOURCEQUOTAS, Edit(quota("1"), quota("2", hard="8"))) == [("team-a", "ci")]
+    assert concerned(mirrors, RESOURCEQUOTAS, Edit(None, quota("1"))) == [("team-a", "ci")]
+
+
+def test_a_pods_steps_are_looked_at_together() -> None:
+    assert delay_seconds(PODS, Edit(None, account("1"))) > 0

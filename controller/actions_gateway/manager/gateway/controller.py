@@ -19,7 +19,7 @@ from actions_gateway.kube.errors import KubeError
 from actions_gateway.kube.events import EventRecorder
 from actions_gateway.kube.listwatch import list_watch
 from actions_gateway.kube.resources import ACTIONSGATEWAYS, NAMESPACES, PODS, RESOURCEQUOTAS, Resource
-from actions_gateway.manager.fleet import Fleet
+from actions_gateway.manager.fleet.export import Fleet
 from actions_gateway.manager.gateway.children import CHILD_KINDS
 from actions_gateway.manager.gateway.mirror import Mirror, Mirrors
 from actions_gateway.manager.gateway.reconcile import GatewayReconciler, ProvisioningIncomplete
@@ -55,6 +55,7 @@ class GatewayController:
         self._metrics = metrics
         self._queue: WorkQueue[Key] = WorkQueue(clock=clock, rng=rng)
         self._mirrors: Mirrors = _mirrors()
+        self._fleet = Fleet(metrics)
         self._synced = asyncio.Event()
         self._reconciler = GatewayReconciler(
             settings,
@@ -62,7 +63,7 @@ class GatewayController:
             client=client,
             clock=clock,
             events=EventRecorder(client, clock, component=MANAGER, instance=settings.pod_name),
-            fleet=Fleet(metrics),
+            fleet=self._fleet,
         )
         metrics.open(controller=CONTROLLER)
         for resource in self._mirrors:
@@ -80,6 +81,7 @@ class GatewayController:
                 run_forever(group, self._follow(mirror), name=f"watch {mirror.resource.plural}")
             await self._synced.wait()
             log.info("synced", gateways=len(self._mirrors[ACTIONSGATEWAYS]))
+            self._fleet.expect(self._mirrors[ACTIONSGATEWAYS].keys())
             for number in range(self._settings.workers):
                 run_forever(
                     group, work(self._queue, self._handle, self._on_failure), name=f"gateway worker {number + 1}"
@@ -95,6 +97,7 @@ class GatewayController:
         )
         async for change in changes:
             if edit := mirror.take(change):
+                self._fleet.follow(mirror, edit)
                 delay = delay_seconds(mirror.resource, edit)
                 for key in concerned(self._mirrors, mirror.resource, edit):
                     if delay:
@@ -111,6 +114,7 @@ class GatewayController:
             again_after_seconds = await self._reconciler.reconcile(key)
         finally:
             self._metrics.observe(RECONCILE_DURATION, self._clock.monotonic() - started, controller=CONTROLLER)
+            self._fleet.passed(key)
         self._metrics.inc(RECONCILE_TOTAL, controller=CONTROLLER, result="success")
         self._queue.forget(key)
         self._measure_queue()

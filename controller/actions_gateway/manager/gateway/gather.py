@@ -1,6 +1,6 @@
 """Reads one gateway's surroundings, from the mirrors alone."""
 
-from actions_gateway.kube.resources import ACTIONSGATEWAYS, NAMESPACES, PODS
+from actions_gateway.kube.resources import ACTIONSGATEWAYS, NAMESPACES, PODS, RESOURCEQUOTAS
 from actions_gateway.manager.gateway.children import CHILD_KINDS
 from actions_gateway.manager.gateway.mirror import Mirrors
 from actions_gateway.manager.gateway.snapshot import Key, Snapshot
@@ -24,4 +24,5 @@ def gather(mirrors: Mirrors, key: Key) -> Snapshot | None:
             for child in mirrors[kind].in_namespace(namespace_name)
         },
         pods=tuple(mirrors[PODS].in_namespace(namespace_name)),
+        quotas=tuple(mirrors[RESOURCEQUOTAS].in_namespace(namespace_name)),
     )

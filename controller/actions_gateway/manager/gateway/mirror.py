@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from actions_gateway.kube.client import Manifest
-from actions_gateway.kube.listwatch import Change, ChangeType, key_of
+from actions_gateway.kube.listwatch import Change, ChangeType, Key, key_of
 from actions_gateway.kube.resources import Resource
 from actions_gateway.manager.gateway.trimming import trim
 
@@ -36,6 +36,10 @@ class Mirror:
     def in_namespace(self, namespace: str) -> list[Manifest]:
         """All objects of a namespace, by name."""
         return [manifest for _, manifest in sorted(self._objects.get(namespace, {}).items())]
+
+    def keys(self) -> list[Key]:
+        """The namespace and name of every object."""
+        return [(namespace, name) for namespace, objects in self._objects.items() for name in objects]
 
     def __len__(self) -> int:
         return sum(len(objects) for objects in self._objects.values())

@@ -10,7 +10,7 @@ from actions_gateway.kube.client import KubeClient
 from actions_gateway.kube.errors import NamespaceTerminating
 from actions_gateway.kube.events import EventRecorder
 from actions_gateway.kube.resources import ACTIONSGATEWAYS
-from actions_gateway.manager.fleet import Fleet
+from actions_gateway.manager.fleet.export import Fleet
 from actions_gateway.manager.gateway.announcements import decide_announcements
 from actions_gateway.manager.gateway.apply import Writer
 from actions_gateway.manager.gateway.conditions import Verdict, decide_conditions
@@ -123,4 +123,4 @@ class GatewayReconciler:
         gateway = self._mirrors[ACTIONSGATEWAYS].get(name, namespace) or snapshot.gateway
         # A served gateway whose spec became invalid still has its agent, which is still expected to run.
         is_served = plan.refusal is None or snapshot.agent is not None
-        self._fleet.observe(key, gateway, snapshot.runner_groups, is_served=is_served)
+        self._fleet.observe(key, replace(snapshot, gateway=gateway), is_served=is_served)

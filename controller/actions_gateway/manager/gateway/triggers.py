@@ -4,20 +4,32 @@ from typing import Any
 
 from actions_gateway.kube.client import Manifest
 from actions_gateway.kube.listwatch import key_of
-from actions_gateway.kube.resources import ACTIONSGATEWAYS, NAMESPACES, RUNNERGROUPS, Resource
+from actions_gateway.kube.resources import (
+    ACTIONSGATEWAYS,
+    NAMESPACES,
+    PODS,
+    RESOURCEQUOTAS,
+    RUNNERGROUPS,
+    Resource,
+)
 from actions_gateway.manager.gateway.mirror import Edit, Mirrors
 from actions_gateway.manager.gateway.snapshot import Key
 
 _COUNTERS = ("activeSessions", "activeJobs", "pendingJobs")
 _COUNTER_DELAY_SECONDS = 2.0
 """Counters move with every job; a gateway's sums follow them in steps, so that a burst costs one write and not each."""
+_POD_DELAY_SECONDS = 1.0
+"""A pod's steps on its way up follow each other closely, and only one that stays where it is says something."""
 
 
 def concerned(mirrors: Mirrors, resource: Resource, edit: Edit) -> list[Key]:
     """The keys of all gateways in the object's namespace, and of a gateway that is gone, too.
 
     All of them, since a child may have lost the reference to its owner, and the next gateway takes over a free place.
+    None when nothing changed of what is read: of a quota that is what it admits, since its use moves with every job.
     """
+    if _says_the_same(resource, edit):
+        return []
     manifest = _either(edit)
     namespace = str(manifest["metadata"]["name"]) if resource == NAMESPACES else key_of(manifest)[0]
     keys = [key_of(gateway) for gateway in mirrors[ACTIONSGATEWAYS].in_namespace(namespace)]
@@ -28,6 +40,8 @@ def concerned(mirrors: Mirrors, resource: Resource, edit: Edit) -> list[Key]:
 
 def delay_seconds(resource: Resource, edit: Edit) -> float:
     """How long the look may wait."""
+    if resource == PODS:
+        return _POD_DELAY_SECONDS
     if resource != RUNNERGROUPS or edit.before is None or edit.after is None:
         return 0.0
     same = _without_counters(edit.before) == _without_counters(edit.after)
@@ -40,7 +54,22 @@ def _either(edit: Edit) -> Manifest:
     return manifest
 
 
+def _says_the_same(resource: Resource, edit: Edit) -> bool:
+    if resource == RESOURCEQUOTAS:
+        return bool(_admitted(edit.before) == _admitted(edit.after))
+    if edit.before is None or edit.after is None:
+        return False
+    return _without_version(edit.before) == _without_version(edit.after)
+
+
+def _admitted(quota: Manifest | None) -> Any:
+    return ((quota or {}).get("status") or {}).get("hard")
+
+
+def _without_version(manifest: Manifest) -> dict[str, Any]:
+    return {**manifest, "metadata": {**manifest["metadata"], "resourceVersion": None}}
+
+
 def _without_counters(manifest: Manifest) -> dict[str, Any]:
     status = {key: value for key, value in (manifest.get("status") or {}).items() if key not in _COUNTERS}
-    metadata = {key: value for key, value in manifest["metadata"].items() if key != "resourceVersion"}
-    return {**manifest, "metadata": metadata, "status": status}
+    return {**_without_version(manifest), "status": status}

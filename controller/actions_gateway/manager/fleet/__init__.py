@@ -1,0 +1,1 @@
+"""What the manager tells of its fleet in metrics, and which of its gateways get a new release's images."""
