@@ -3,9 +3,11 @@
 from typing import Any
 
 from actions_gateway.api import labels
-from actions_gateway.api.names import AGENT
+from actions_gateway.api.names import AGENT, PROXY
+from actions_gateway.kube.resources import DEPLOYMENTS
 from actions_gateway.manager.gateway.children import build_children
 from actions_gateway.manager.gateway.decide import parse_gateway
+from actions_gateway.manager.gateway.ownership import build_child
 from actions_gateway.manager.gateway.snapshot import Snapshot
 from actions_gateway.settings import ManagerSettings
 
@@ -87,6 +89,21 @@ def with_agent(children: dict[tuple[str, str], Manifest], **status: Any) -> dict
     running = {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1}
     key = ("Deployment", AGENT)
     return {**children, key: {**children[key], "status": running | status}}
+
+
+def with_proxy(
+    children: dict[tuple[str, str], Manifest], ready: int = 2, **status: Any
+) -> dict[tuple[str, str], Manifest]:
+    """The children with `ready` proxies; `status` adds to their Deployment's status."""
+    key = ("Deployment", PROXY)
+    deployment = children.get(key) or stored(build_child(gateway(), DEPLOYMENTS, PROXY))
+    return {**children, key: {**deployment, "status": {"observedGeneration": 1, "readyReplicas": ready} | status}}
+
+
+def pod(app: str, *, name: str = "", since: str = CREATED, **status: Any) -> Manifest:
+    """A pod of agent or proxy, as the mirror keeps it."""
+    metadata = {"name": name or f"{app}-0", "namespace": "team-a", "creationTimestamp": since, "labels": {"app": app}}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "status": status}
 
 
 def with_group_status(

@@ -30,7 +30,7 @@ def ready_gateway(**changes: Any) -> Manifest:
 def served(owner: Manifest | None = None, *, conditions: list[Manifest] | None = None, **agent: Any) -> Snapshot:
     """A gateway with a running agent (`agent` changes its status) that reports `conditions` on its group."""
     owner = owner or make.gateway()
-    children = make.with_agent(make.children_of(owner), **agent)
+    children = make.with_proxy(make.with_agent(make.children_of(owner), **agent))
     reported = make.group_conditions() if conditions is None else conditions
     return make.snapshot(owner, children=make.with_group_status(children, conditions=reported))
 
@@ -53,7 +53,11 @@ def test_a_gateway_is_ready_when_agent_credential_and_sessions_are_there() -> No
         ConditionType.READY: (ConditionStatus.TRUE, Reason.ALL_AVAILABLE),
         ConditionType.AGC_AVAILABLE: (ConditionStatus.TRUE, Reason.AGC_READY),
         ConditionType.CREDENTIAL_UNAVAILABLE: (ConditionStatus.FALSE, Reason.CREDENTIAL_AVAILABLE),
+        ConditionType.PROXY_AVAILABLE: (ConditionStatus.TRUE, Reason.PROXY_READY),
+        ConditionType.RATE_LIMITED: (ConditionStatus.FALSE, Reason.WITHIN_RATE_LIMIT),
+        ConditionType.RUNNER_GROUPS_DEGRADED: (ConditionStatus.FALSE, Reason.RUNNER_GROUPS_HEALTHY),
         ConditionType.DEGRADED: (ConditionStatus.FALSE, Reason.RECONCILED),
+        ConditionType.PAUSED: (ConditionStatus.FALSE, Reason.NOT_PAUSED),
     }
     assert verdict.again_after_seconds is None
 
@@ -129,30 +133,6 @@ def test_a_failed_step_degrades_the_gateway_and_is_named() -> None:
     assert (degraded.status, degraded.reason) == (ConditionStatus.TRUE, Reason.PROVISIONING_FAILED)
     assert degraded.message.startswith("NetworkPolicy actions-gateway-workload: a policy says no (and 1 more)")
     assert conditions[ConditionType.READY].reason is Reason.PROVISIONING_FAILED
-
-
-# -- the credential
-
-
-def test_a_problem_of_one_group_is_the_gateways() -> None:
-    entries = [{"name": name, "runnerLabels": ["linux"]} for name in ("cpu", "gpu")]
-    owner = make.gateway(runnerGroups=entries)
-    children = make.with_agent(make.children_of(owner))
-    children = make.with_group_status(children, "ci-cpu", conditions=make.group_conditions())
-    children = make.with_group_status(children, "ci-gpu", conditions=make.group_conditions(credential="True"))
-    condition = judge(make.snapshot(owner, children=children))[0][ConditionType.CREDENTIAL_UNAVAILABLE]
-    assert (condition.status, condition.reason) == (ConditionStatus.TRUE, Reason.KEY_REJECTED)
-
-
-def test_the_report_of_an_agent_that_is_gone_is_not_repeated() -> None:
-    condition = judge(served(availableReplicas=0))[0][ConditionType.CREDENTIAL_UNAVAILABLE]
-    assert (condition.status, condition.reason) == (ConditionStatus.UNKNOWN, Reason.CREDENTIAL_UNKNOWN)
-
-
-def test_a_reason_of_a_newer_agent_keeps_its_message() -> None:
-    report = make.condition("CredentialUnavailable", "True", "KeyOnTheMoon", message="the key is on the moon")
-    condition = judge(served(conditions=[report]))[0][ConditionType.CREDENTIAL_UNAVAILABLE]
-    assert (condition.status, condition.message) == (ConditionStatus.TRUE, "the key is on the moon")
 
 
 # -- groups that claim nothing by intention

@@ -1,4 +1,4 @@
-"""The status manifest and the events that go with its changes."""
+"""The status manifest: what it sums up, and when it is written."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from actions_gateway.api.conditions import Condition, ConditionStatus, ConditionType, Reason
-from actions_gateway.manager.gateway.announcements import decide_announcements
 from actions_gateway.manager.gateway.conditions import Verdict
 from actions_gateway.manager.gateway.status import build_status
 from support import manager_objects as make
@@ -54,6 +53,21 @@ def test_a_condition_keeps_its_time_until_its_status_flips_and_always_has_the_ge
     assert (flipped["lastTransitionTime"], flipped["observedGeneration"]) == ("2026-01-05T09:00:00Z", 3)
 
 
+def test_a_condition_that_means_nothing_any_more_is_withdrawn() -> None:
+    status = written(make.gateway(), AVAILABLE)
+    status["conditions"].append(make.condition("Deleting", "True", "RemovingObjects"))
+    assert [entry["type"] for entry in written(make.gateway(status=status), AVAILABLE)["conditions"]] == [
+        "AGCAvailable"
+    ]
+
+
+def test_ready_proxies_are_counted() -> None:
+    children = make.with_proxy(group_reports(), ready=3)
+    manifest = build_status(make.snapshot(children=children), Verdict((AVAILABLE,)), NOW)
+    assert manifest is not None
+    assert manifest["status"]["proxyReadyReplicas"] == 3
+
+
 def test_conditions_of_others_are_not_taken_over() -> None:
     foreign = make.condition("CertifiedByArgo", "True", "Yes")
     (entry,) = written(make.gateway(status={"conditions": [foreign]}), AVAILABLE)["conditions"]
@@ -78,73 +92,3 @@ def test_a_status_that_says_it_already_is_not_written() -> None:
 def test_a_status_that_differs_is_written(reported: dict[str, Any]) -> None:
     status = written(make.gateway(), AVAILABLE, activeSessions=1, credential={"appId": "1"})
     assert status_of(make.gateway(status=status), AVAILABLE, **reported) is not None
-
-
-# -- events
-
-
-def condition(kind: ConditionType, status: str, reason: Reason, message: str = "as it is") -> Condition:
-    return Condition(kind, ConditionStatus(status), reason, message)
-
-
-@pytest.mark.parametrize(
-    ("before", "now", "expected"),
-    [
-        pytest.param([], READY, [("Ready", False)], id="ready for the first time"),
-        pytest.param([("Ready", "True", "AllAvailable")], READY, [], id="still ready"),
-        pytest.param(
-            [],
-            condition(ConditionType.READY, "False", Reason.AGC_NOT_READY),
-            [],
-            id="not yet ready is how it begins",
-        ),
-        pytest.param(
-            [("Ready", "True", "AllAvailable")],
-            condition(ConditionType.READY, "False", Reason.AGC_NOT_READY),
-            [("AGCNotReady", True)],
-            id="no longer ready",
-        ),
-        pytest.param(
-            [],
-            condition(ConditionType.READY, "False", Reason.ANOTHER_GATEWAY),
-            [("AnotherGateway", True)],
-            id="refused from the beginning",
-        ),
-        pytest.param(
-            [("CredentialUnavailable", "Unknown", "CredentialNotYetChecked")],
-            condition(ConditionType.CREDENTIAL_UNAVAILABLE, "True", Reason.KEY_REJECTED),
-            [("KeyRejected", True)],
-            id="the credential fails",
-        ),
-        pytest.param(
-            [("CredentialUnavailable", "True", "SecretNotFound")],
-            condition(ConditionType.CREDENTIAL_UNAVAILABLE, "True", Reason.KEY_REJECTED),
-            [("KeyRejected", True)],
-            id="it fails for another reason",
-        ),
-        pytest.param(
-            [],
-            condition(ConditionType.DEGRADED, "True", Reason.PROVISIONING_FAILED),
-            [("ProvisioningFailed", True)],
-            id="a step fails",
-        ),
-        pytest.param([], condition(ConditionType.DEGRADED, "False", Reason.RECONCILED), [], id="no step fails"),
-    ],
-)
-def test_events_tell_of_transitions(
-    before: list[tuple[str, str, str]], now: Condition, expected: list[tuple[str, bool]]
-) -> None:
-    owner = make.gateway(status={"conditions": [make.condition(*entry) for entry in before]})
-    told = decide_announcements(owner, Verdict((now,)))
-    assert [(entry.reason, entry.is_warning) for entry in told] == expected
-
-
-def test_one_cause_that_flips_two_conditions_is_told_once() -> None:
-    owner = make.gateway(status={"conditions": [make.condition("Ready", "True", "AllAvailable")]})
-    verdict = Verdict(
-        (
-            condition(ConditionType.READY, "False", Reason.KEY_REJECTED, "GitHub refuses the key"),
-            condition(ConditionType.CREDENTIAL_UNAVAILABLE, "True", Reason.KEY_REJECTED, "GitHub refuses the key"),
-        )
-    )
-    assert [entry.message for entry in decide_announcements(owner, verdict)] == ["GitHub refuses the key"]
