@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actions_gateway.engine.backoff import Backoff
-from actions_gateway.engine.workqueue import WorkQueue, work
+from actions_gateway.engine.workqueue import Lane, WorkQueue, work
 from support.aio import run
 from support.clock import ManualClock, settle
 
@@ -175,5 +175,115 @@ def test_a_failure_that_carries_a_wish_is_retried_no_sooner() -> None:
         assert len(delays) == 2
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+    run(body())
+
+
+# -- lanes
+
+
+async def served(queue: WorkQueue[str], count: int) -> list[str]:
+    keys = []
+    for _ in range(count):
+        keys.append(await queue.get())
+        queue.done(keys[-1])
+    return keys
+
+
+def test_what_is_half_done_goes_before_what_is_new_and_that_before_the_backlog() -> None:
+    async def body() -> None:
+        queue = make_queue(ManualClock())
+        for lane in reversed(Lane):
+            queue.add(lane.name, lane)
+        assert await served(queue, 3) == [lane.name for lane in Lane]
+
+    run(body())
+
+
+def test_a_new_key_does_not_wait_behind_a_backlog_of_a_thousand() -> None:
+    async def body() -> None:
+        queue = make_queue(ManualClock())
+        for number in range(1000):
+            queue.add(f"old-{number}", Lane.BACKLOG)
+        queue.add("new", Lane.NEW)
+        assert await queue.get() == "new"
+        assert len(queue) == 1000
+
+    run(body())
+
+
+def test_of_a_thousand_beginnings_the_first_ones_are_followed_up_while_the_others_wait() -> None:
+    async def body() -> None:
+        queue = make_queue(ManualClock())
+        for number in range(1000):
+            queue.add(f"{number}", Lane.NEW)
+        looks: dict[str, int] = {}
+        for turn in range(100):
+            (key,) = await served(queue, 1)
+            looks[key] = looks.get(key, 0) + 1
+            if looks[key] < 5:
+                queue.add(key, Lane.FOLLOW_UP)
+            if looks[key] == 5 and key == "0":
+                assert turn < 10
+        assert sum(count == 5 for count in looks.values()) > 15
+
+    run(body())
+
+
+def test_no_lane_starves() -> None:
+    async def body() -> None:
+        queue = make_queue(ManualClock())
+        for number in range(3):
+            queue.add(f"old-{number}", Lane.BACKLOG)
+        keys = []
+        for _ in range(30):
+            queue.add("restless")
+            keys += await served(queue, 1)
+        assert [key for key in keys if key != "restless"] == ["old-0", "old-1", "old-2"]
+
+    run(body())
+
+
+def test_a_waiting_key_moves_up_but_not_down_and_is_served_once() -> None:
+    async def body() -> None:
+        queue = make_queue(ManualClock())
+        for key in ("a", "b"):
+            queue.add(key, Lane.BACKLOG)
+        queue.add("b", Lane.NEW)
+        queue.add("b", Lane.BACKLOG)
+        assert len(queue) == 2
+        assert await served(queue, 2) == ["b", "a"]
+        assert len(queue) == 0
+        queue.add("b", Lane.BACKLOG)
+        assert await served(queue, 1) == ["b"]
+
+    run(body())
+
+
+def test_a_key_that_changes_while_it_is_worked_comes_again_in_the_lane_of_its_most_urgent_change() -> None:
+    async def body() -> None:
+        queue = make_queue(ManualClock())
+        queue.add("a")
+        await queue.get()
+        queue.add("a", Lane.BACKLOG)
+        queue.add("a", Lane.FOLLOW_UP)
+        queue.add("b", Lane.NEW)
+        queue.done("a")
+        assert await served(queue, 2) == ["a", "b"]
+
+    run(body())
+
+
+def test_a_short_wish_during_a_longer_patience_is_not_forgotten() -> None:
+    async def body() -> None:
+        clock = ManualClock()
+        queue = make_queue(clock)
+        queue.retry("a", asked_seconds=60)
+        queue.add_after("a", 1)
+        waiting = asyncio.ensure_future(queue.get())
+        await clock.advance(59)
+        assert not waiting.done()
+        await clock.advance(2)
+        assert waiting.result() == "a"
 
     run(body())

@@ -13,7 +13,7 @@ from actions_gateway.api import labels
 from actions_gateway.api.names import AGENT, MANAGER, PROXY
 from actions_gateway.engine.clock import Clock
 from actions_gateway.engine.supervision import run_forever
-from actions_gateway.engine.workqueue import WorkQueue, work
+from actions_gateway.engine.workqueue import Lane, WorkQueue, work
 from actions_gateway.kube.client import KubeClient
 from actions_gateway.kube.errors import KubeError
 from actions_gateway.kube.events import EventRecorder
@@ -24,7 +24,7 @@ from actions_gateway.manager.gateway.children import CHILD_KINDS
 from actions_gateway.manager.gateway.mirror import Mirror, Mirrors
 from actions_gateway.manager.gateway.reconcile import GatewayReconciler, ProvisioningIncomplete
 from actions_gateway.manager.gateway.snapshot import Key
-from actions_gateway.manager.gateway.triggers import concerned, delay_seconds
+from actions_gateway.manager.gateway.triggers import concerned, delay_seconds, lane_of
 from actions_gateway.metrics.catalog import (
     CONTROLLER_RUNTIME_RECONCILE_ERRORS,
     RECONCILE_DURATION,
@@ -99,11 +99,12 @@ class GatewayController:
             if edit := mirror.take(change):
                 self._fleet.follow(mirror, edit)
                 delay = delay_seconds(mirror.resource, edit)
+                lane = lane_of(mirror.resource, edit) if self.is_synced else Lane.BACKLOG
                 for key in concerned(self._mirrors, mirror.resource, edit):
                     if delay:
                         self._queue.add_after(key, delay)
                     else:
-                        self._queue.add(key)
+                        self._queue.add(key, lane)
                 self._measure_queue()
             if all(other.is_synced for other in self._mirrors.values()):
                 self._synced.set()

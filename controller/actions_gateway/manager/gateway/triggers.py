@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from actions_gateway.engine.workqueue import Lane
 from actions_gateway.kube.client import Manifest
 from actions_gateway.kube.listwatch import key_of
 from actions_gateway.kube.resources import (
@@ -46,6 +47,11 @@ def delay_seconds(resource: Resource, edit: Edit) -> float:
         return 0.0
     same = _without_counters(edit.before) == _without_counters(edit.after)
     return _COUNTER_DELAY_SECONDS if same else 0.0
+
+
+def lane_of(resource: Resource, edit: Edit) -> Lane:
+    """Where the look waits: a new gateway must not wait for those that were there before, nor delay one half done."""
+    return Lane.NEW if resource == ACTIONSGATEWAYS and edit.before is None else Lane.FOLLOW_UP
 
 
 def _either(edit: Edit) -> Manifest:
