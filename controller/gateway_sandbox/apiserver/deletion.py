@@ -1,9 +1,10 @@
 """Deletion: preconditions, grace and finalizers of one object, and the collector that follows up.
 
 The collector does what kube-controller-manager's garbage collector and namespace controller do: it deletes dependents
-whose owners are gone, those of owners that wait for them (foreground propagation), and empties namespaces and custom
-resource definitions that are being deleted. Source: Kubernetes documentation, "Garbage Collection", "Finalizers", "Namespaces";
-k8s.io/apiserver pkg/registry/rest/delete.go; kubernetes pkg/registry/core/pod/strategy.go for a pod's grace.
+whose owners are gone or wait for them (foreground propagation; here every dependent is waited for, not only those that
+block), and empties namespaces and custom resource definitions that are being deleted. Source: Kubernetes documentation,
+"Garbage Collection", "Finalizers", "Namespaces"; k8s.io/apiserver pkg/registry/rest/delete.go; kubernetes
+pkg/registry/core/pod/strategy.go for a pod's grace.
 """
 
 import asyncio
@@ -24,8 +25,8 @@ from gateway_sandbox.apiserver.writes import is_finished
 log = structlog.get_logger(__name__)
 
 CRDS: Storage = ("apiextensions.k8s.io", "customresourcedefinitions")
-FOREGROUND_FINALIZER = "foregroundDeletion"
-_IMMORTAL = ("default", "kube-system", "kube-public")
+_WAITS = "foregroundDeletion"
+_Item = tuple[Storage, Key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Deleter:
     def delete(self, kind: Kind, key: Key, record: Record, options: DeleteOptions) -> tuple[Record, bool]:
         """The object's last or pending state, and whether it is gone; raises ApiError 409."""
         _check_preconditions(kind, key[1], record.obj["metadata"], options)
-        if kind.storage == NAMESPACES and key[1] in _IMMORTAL:
+        if kind.storage == NAMESPACES and key[1] in ("default", "kube-system", "kube-public"):
             raise forbidden(kind, key[1], "this namespace may not be deleted")
         obj = record.copy()
         self._mark(kind, obj, options)
@@ -73,8 +74,7 @@ class Deleter:
         else:
             begun_at = self._clock.now()
             metadata |= {"generation": metadata["generation"] + 1} if "generation" in metadata else {}
-            if options.is_foreground:
-                metadata["finalizers"] = [*metadata.get("finalizers", ()), FOREGROUND_FINALIZER]
+            metadata |= {"finalizers": [*metadata.get("finalizers", ()), _WAITS]} if options.is_foreground else {}
         metadata["deletionTimestamp"] = timestamp(begun_at + timedelta(seconds=grace_seconds))
         if kind.storage == NAMESPACES:
             obj["status"] = (obj.get("status") or {}) | {"phase": "Terminating"}
@@ -109,7 +109,7 @@ class Collector:
         self._store = store
         self._registry = registry
         self._deleter = deleter
-        self._pending: dict[tuple[Storage, Key], None] = {}
+        self._pending: dict[_Item, None] = {}
         self._has_work = asyncio.Event()
         store.on_commit.append(self._follow)
 
@@ -136,7 +136,7 @@ class Collector:
         elif metadata.get("ownerReferences") or metadata.get("deletionTimestamp"):
             self._want((storage, event.key))
 
-    def _want(self, *items: tuple[Storage, Key]) -> None:
+    def _want(self, *items: _Item) -> None:
         self._pending.update(dict.fromkeys(items))
         self._has_work.set()
 
@@ -148,16 +148,15 @@ class Collector:
         if not metadata.get("deletionTimestamp"):
             self._check_owners(storage, key, record)
         elif storage == NAMESPACES and self._is_emptied(self._store.in_namespace(key[1])):
-            self._release_namespace(key, record)
-        elif FOREGROUND_FINALIZER in metadata.get("finalizers", ()):
-            held = [item for item in self._store.dependents(metadata["uid"]) if self._blocks(item, metadata["uid"])]
-            self._is_emptied(self._store.dependents(metadata["uid"]), is_foreground=True)
-            if not any(self._store.get(*item) for item in held):
-                self._lift(storage, key, record, FOREGROUND_FINALIZER)
+            obj = record.copy()
+            obj["spec"]["finalizers"] = [one for one in obj["spec"].get("finalizers") or () if one != "kubernetes"]
+            self._save(NAMESPACES, key, record, obj)
+        elif _WAITS in metadata.get("finalizers", ()):
+            self._lift(storage, key, record, _WAITS, self._store.dependents(metadata["uid"]))
         elif storage == CRDS and CRD_FINALIZER in metadata.get("finalizers", ()):
             content = record.obj["spec"]["group"], record.obj["spec"]["names"]["plural"]
-            if self._is_emptied([(content, held) for held, _ in self._store.items(content)]):
-                self._lift(storage, key, record, CRD_FINALIZER)
+            items = [(content, held) for held, _ in self._store.items(content)]
+            self._lift(storage, key, record, CRD_FINALIZER, items)
 
     def _check_owners(self, storage: Storage, key: Key, record: Record) -> None:
         references = record.obj["metadata"].get("ownerReferences") or []
@@ -173,33 +172,24 @@ class Collector:
         owner = self._store.get(*place) if place else None
         return place is None or (owner is not None and owner.obj["metadata"]["uid"] == reference["uid"])
 
-    def _owner(self, namespace: str, reference: Json) -> tuple[Storage, Key] | None:
+    def _owner(self, namespace: str, reference: Json) -> _Item | None:
         kind = self._registry.by_name(reference["apiVersion"], reference["kind"])
         return (kind.storage, (namespace if kind.namespaced else "", reference["name"])) if kind else None
 
-    def _blocks(self, item: tuple[Storage, Key], uid: str) -> bool:
-        record = self._store.get(*item)
-        references = record.obj["metadata"]["ownerReferences"] if record else ()
-        return any(one["uid"] == uid and one.get("blockOwnerDeletion") for one in references)
-
-    def _is_emptied(self, items: list[tuple[Storage, Key]], *, is_foreground: bool = False) -> bool:
+    def _is_emptied(self, items: list[_Item], *, waits: bool = False) -> bool:
         """Deletes all of `items`; whether none of them remains."""
         for storage, key in items:
             record = self._store.get(storage, key)
             if record is not None and not record.obj["metadata"].get("deletionTimestamp"):
-                waits = is_foreground and bool(self._store.dependents(record.obj["metadata"]["uid"]))
-                options = DeleteOptions(is_foreground=waits)
-                self._deleter.delete(self._registry.by_storage(storage), key, record, options)
+                kind = self._registry.by_storage(storage)
+                self._deleter.delete(kind, key, record, DeleteOptions(is_foreground=waits))
         return not any(self._store.get(*item) for item in items)
 
-    def _release_namespace(self, key: Key, record: Record) -> None:
-        obj = record.copy()
-        obj["spec"]["finalizers"] = [one for one in obj["spec"].get("finalizers") or () if one != "kubernetes"]
-        self._save(NAMESPACES, key, record, obj)
-
-    def _lift(self, storage: Storage, key: Key, record: Record, finalizer: str) -> None:
-        kept = [one for one in record.obj["metadata"]["finalizers"] if one != finalizer]
-        self._set_metadata(storage, key, record, "finalizers", kept)
+    def _lift(self, storage: Storage, key: Key, record: Record, finalizer: str, items: list[_Item]) -> None:
+        """Takes a finalizer away once `items` are gone."""
+        if self._is_emptied(items, waits=finalizer == _WAITS):
+            kept = [one for one in record.obj["metadata"]["finalizers"] if one != finalizer]
+            self._set_metadata(storage, key, record, "finalizers", kept)
 
     def _set_metadata(self, storage: Storage, key: Key, record: Record, field: str, value: list[Any]) -> None:
         obj = record.copy()

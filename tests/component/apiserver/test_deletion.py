@@ -167,3 +167,32 @@ def test_the_systems_own_namespaces_cannot_be_deleted(play: Play) -> None:
         assert answer.message == 'namespaces "kube-system" is forbidden: this namespace may not be deleted'
 
     play(scenario)
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_a_foreground_deletion_waits_for_what_blocks_it(play: Play, depth: int) -> None:
+    async def scenario(api: Api) -> None:
+        owner = await api.create("~/configmaps", config_map("owner"))
+        for number in range(depth):
+            child = owned(f"child-{number}", owner)
+            child["metadata"]["ownerReferences"][0]["blockOwnerDeletion"] = True
+            child["metadata"] |= {"finalizers": ["x/hold"]} if number == depth - 1 else {}
+            owner = await api.create("~/configmaps", child)
+        pending = await api.delete("~/configmaps/owner", {"propagationPolicy": "Foreground"})
+        assert pending.body["metadata"]["finalizers"] == ["foregroundDeletion"]
+        last = f"~/configmaps/child-{depth - 1}"
+        await api.until(last, lambda obj: "deletionTimestamp" in obj["metadata"])
+        assert len(await api.names("~/configmaps")) == depth + 1
+        await api.patch(last, {"metadata": {"finalizers": None}})
+        await api.until_gone("~/configmaps/owner")
+
+    play(scenario)
+
+
+def test_a_foreground_deletion_of_what_owns_nothing_ends_by_itself(play: Play) -> None:
+    async def scenario(api: Api) -> None:
+        await api.create("~/configmaps", config_map())
+        await api.delete("~/configmaps/settings", {"propagationPolicy": "Foreground"})
+        await api.until_gone("~/configmaps/settings")
+
+    play(scenario)

@@ -92,12 +92,13 @@ REQUESTS: list[tuple[str, list[Request]]] = [
     ),
     ("pods/eviction", [Request("POST", "~/pods/p/eviction", 501, "pods/eviction", {})]),
     (
-        "Foreground",
+        "Orphan propagation",
         [
             *(
-                Request("DELETE", "~/configmaps/settings", 501, "propagation of deletions, only Background", options)
+                Request(
+                    "DELETE", "~/configmaps/settings", 501, "propagation of deletions, only Background and", options
+                )
                 for options in (
-                    {"propagationPolicy": "Foreground"},
                     {"propagationPolicy": "Orphan"},
                     {"orphanDependents": True},
                 )

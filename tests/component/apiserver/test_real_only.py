@@ -100,27 +100,9 @@ def test_an_answer_can_be_metadata_alone(play: Play) -> None:
 # -- deletion --------------------------------------------------------------------------------------------------------
 
 
-def owned(name: str, owner: Json, *, blocks: bool = False) -> Json:
+def owned(name: str, owner: Json) -> Json:
     reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": owner["metadata"]["name"]}
-    reference |= {"uid": owner["metadata"]["uid"]} | ({"blockOwnerDeletion": True} if blocks else {})
-    return {"metadata": {"name": name, "ownerReferences": [reference]}}
-
-
-@pytest.mark.real_only(LEFT_OUT)
-def test_a_foreground_deletion_waits_for_what_blocks_it(play: Play) -> None:
-    async def scenario(api: Api) -> None:
-        owner = await api.create("~/configmaps", config_map("owner"))
-        child = owned("child", owner, blocks=True)
-        child["metadata"]["finalizers"] = ["x/hold"]
-        await api.create("~/configmaps", child)
-        pending = await api.delete("~/configmaps/owner", {"propagationPolicy": "Foreground"})
-        assert pending.body["metadata"]["finalizers"] == ["foregroundDeletion"]
-        await api.until("~/configmaps/child", lambda obj: "deletionTimestamp" in obj["metadata"])
-        assert (await api.get("~/configmaps/owner")).status == 200
-        await api.patch("~/configmaps/child", {"metadata": {"finalizers": None}})
-        await api.until_gone("~/configmaps/owner")
-
-    play(scenario)
+    return {"metadata": {"name": name, "ownerReferences": [reference | {"uid": owner["metadata"]["uid"]}]}}
 
 
 @pytest.mark.real_only(LEFT_OUT)
