@@ -10,7 +10,14 @@ import ssl
 import aiohttp
 import httpx
 
-from actions_gateway.github.errors import AnswerTimeout, GitHubError, MalformedAnswer, Unreachable
+from actions_gateway.github.errors import (
+    AnswerTimeout,
+    ConnectionBroken,
+    GitHubError,
+    MalformedAnswer,
+    ProxyRefused,
+    Unreachable,
+)
 from actions_gateway.github.transport import ConnectionLost
 
 _NO_ANSWER_YET = (aiohttp.SocketTimeoutError, httpx.ReadTimeout)
@@ -28,15 +35,37 @@ _BROKEN = (
 )
 _UNREADABLE = (aiohttp.ClientResponseError, httpx.DecodingError)
 
+_PROXY_ADVICE = {
+    403: "allow the host in the gateway's spec.proxy.allowedHosts, or a private address or other port as an exception"
+    " of the manager",
+    405: "it takes no CONNECT, so it is no egress proxy",
+    407: "it asks for a password, which egress proxies must not",
+}
+_OTHER_ADVICE = "it has no way to the host now; spec.proxy.accessLog shows why"
+"""Sources: RFC 9110 section 9.3.6 (a tunnel's refusal is the proxy's own); Envoy's RBAC filter answers 403, a name that
+does not resolve, an address that does not answer and an exhausted limit 503."""
 
-def connection_error(problem: BaseException, host: str) -> GitHubError:
-    """The typed error for whatever kept `host` from answering; never chained to it."""
+
+def connection_error(problem: BaseException, host: str, *, proxy: str = "") -> GitHubError:
+    """The typed error for whatever kept `host` from answering; never chained to it. `proxy` is what it is called."""
     original = _original(problem)
     if isinstance(original, _NO_ANSWER_YET):
         return AnswerTimeout(f"{host} did not answer in time")
-    if isinstance(original, _UNREADABLE) and not isinstance(original, aiohttp.ClientHttpProxyError):
+    if isinstance(original, aiohttp.ClientHttpProxyError):
+        advice = _PROXY_ADVICE.get(original.status, _OTHER_ADVICE)
+        text = f"the proxy {proxy or '(unnamed)'} opens no tunnel to {host} (HTTP {original.status}): {advice}"
+        return ProxyRefused(text, proxy_status=original.status)
+    if isinstance(original, _UNREADABLE):
         return MalformedAnswer(f"the answer of {host} is no valid HTTP ({type(original).__name__})")
-    return Unreachable(_sentence(original, host))
+    text = _sentence(original, host, proxy)
+    return ConnectionBroken(text) if _is_broken(original) else Unreachable(text)
+
+
+def _is_broken(original: BaseException) -> bool:
+    """Whether there was a connection, and it ended."""
+    never_stood = (*_PROXY_UNREACHABLE, *_TLS, *_TIMEOUT, *_NOT_CONNECTED)
+    is_refusal = isinstance(getattr(original, "os_error", original), ConnectionRefusedError)
+    return isinstance(original, _BROKEN) and not isinstance(original, never_stood) and not is_refusal
 
 
 def _original(problem: BaseException) -> BaseException:
@@ -45,15 +74,13 @@ def _original(problem: BaseException) -> BaseException:
     return cause if is_mapped and cause is not None else problem
 
 
-def _sentence(original: BaseException, host: str) -> str:
+def _sentence(original: BaseException, host: str, proxy: str) -> str:
     """In our words and the operating system's; the exceptions' own texts may quote what came over the wire.
 
     The first match wins: narrow classes stand before their bases.
     """
-    if isinstance(original, aiohttp.ClientHttpProxyError):
-        return f"the proxy refuses the way to {host} (HTTP {original.status})"
     if isinstance(original, _PROXY_UNREACHABLE):
-        return f"the proxy on the way to {host} cannot be reached"
+        return f"the proxy {proxy or '(unnamed)'} on the way to {host} cannot be reached"
     if isinstance(original, aiohttp.ClientConnectorDNSError):
         return f"the name {original.host} cannot be resolved"
     if isinstance(original, _TLS):
@@ -62,7 +89,7 @@ def _sentence(original: BaseException, host: str) -> str:
         return f"no connection to {host} came about in time"
     if isinstance(getattr(original, "os_error", original), ConnectionRefusedError):
         return f"{host} refuses the connection"
-    if isinstance(original, _BROKEN) and not isinstance(original, _NOT_CONNECTED):
+    if _is_broken(original):
         return f"the connection to {host} broke before the answer was complete"
     reason = getattr(original, "strerror", None) or type(original).__name__
     return f"{host} cannot be reached: {reason}"

@@ -3,7 +3,9 @@
 GitHubError                     the base: HTTP status (0 without an answer), request id, Retry-After
 ├── Transient                   try the same again after a pause
 │   ├── Unreachable             no answer; the text says why
-│   │   └── AnswerTimeout       the request went out, the answer did not come: it may have been carried out
+│   │   ├── AnswerTimeout       the request went out, the answer did not come: it may have been carried out
+│   │   ├── ConnectionBroken    the connection ended before the answer was complete
+│   │   └── ProxyRefused        the egress proxy opens no tunnel: GitHub was never asked
 │   ├── ServerError             5xx
 │   └── MalformedAnswer         an answer that cannot be read
 │       └── EmptyAnswer         a poll's 200 without a document; three in a row mean a dead session
@@ -61,6 +63,18 @@ class Unreachable(Transient):
 
 class AnswerTimeout(Unreachable):
     """The request was sent and no answer came in time; whether it was carried out is unknown."""
+
+
+class ConnectionBroken(Unreachable):
+    """The connection ended before the answer was complete; a new one may find another proxy or server."""
+
+
+class ProxyRefused(Unreachable):
+    """The egress proxy opens no tunnel; `proxy_status` is its answer, never GitHub's, so `status` stays 0."""
+
+    def __init__(self, message: str, *, proxy_status: int) -> None:
+        super().__init__(message)
+        self.proxy_status = proxy_status
 
 
 class ServerError(Transient):

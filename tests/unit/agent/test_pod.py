@@ -189,6 +189,39 @@ def test_a_ca_bundle_is_mounted_and_named() -> None:
     assert environment(runner(pod))["GITHUB_CA_CERT_PATH"] == "/etc/actions-gateway/ca/ca.crt"
 
 
+def test_every_container_reaches_github_through_the_proxy_and_nothing_else() -> None:
+    own = [{"name": "HTTPS_PROXY", "value": "http://mine"}, {"name": "MINE", "value": "1"}]
+    template = {
+        "spec": {
+            "initContainers": [{"name": "prepare", "env": own}],
+            "containers": [{"name": "runner", "env": own}, {"name": "sidecar"}],
+        }
+    }
+    spec = RunnerGroupSpec.model_validate({"runnerLabels": ["linux"], "podTemplate": template})
+    through = site(proxy="http://proxy.team-a:8080", no_proxy="localhost,10.0.0.0/8", ca_configmap="corporate")
+    pod = build_worker_pod(order(), spec, through)["spec"]
+    containers = pod["initContainers"] + pod["containers"]
+    assert [container["name"] for container in containers] == ["install-wrapper", "prepare", "runner", "sidecar"]
+    for container in containers:
+        names = [entry["name"] for entry in container["env"]]
+        assert len(names) == len(set(names))
+        found = environment(container)
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+            assert found[name] == "http://proxy.team-a:8080"
+        assert found["NO_PROXY"] == found["no_proxy"] == "localhost,10.0.0.0/8"
+    assert environment(runner({"spec": pod}))["MINE"] == "1"
+    assert "GITHUB_CA_CERT_PATH" in environment(runner({"spec": pod}))
+    assert "GITHUB_CA_CERT_PATH" not in environment(containers[3])
+
+
+def test_without_a_proxy_no_container_is_told_of_one() -> None:
+    template = {"spec": {"containers": [{"name": "runner"}, {"name": "sidecar", "env": [{"name": "NO_PROXY"}]}]}}
+    pod = build(template=template)["spec"]
+    assert not any("proxy" in name.lower() for name in environment(runner({"spec": pod})))
+    assert pod["containers"][1]["env"] == [{"name": "NO_PROXY"}]
+    assert "env" not in pod["initContainers"][0]
+
+
 # -- security profiles -------------------------------------------------------------------------------------------------
 
 

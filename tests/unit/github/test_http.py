@@ -232,6 +232,34 @@ def test_the_text_says_why_there_was_no_answer(problem: BaseException, words: st
     assert words in str(error)
 
 
+@pytest.mark.parametrize(("status", "advice"), [(403, "allowedHosts"), (405, "CONNECT"), (503, "accessLog")])
+def test_a_proxys_refusal_is_no_answer_of_github(status: int, advice: str) -> None:
+    problem = aiohttp.ClientHttpProxyError(INFO, (), status=status, message=PLANTED)
+    error = connection_error(problem, "api.example.test", proxy="proxy.team-a:8080")
+    assert isinstance(error, e.ProxyRefused)
+    assert (error.status, error.proxy_status) == (0, status)
+    for words in ("proxy.team-a:8080", "api.example.test", f"HTTP {status}", advice):
+        assert words in str(error)
+    assert PLANTED[-10:] not in repr(error)
+
+
+@pytest.mark.parametrize(
+    ("problem", "is_broken"),
+    [
+        (aiohttp.ServerDisconnectedError(), True),
+        (ConnectionResetError("x"), True),
+        (aiohttp.ClientConnectorError(KEY, ConnectionRefusedError(111, "refused")), False),
+        (aiohttp.ClientProxyConnectionError(KEY, ConnectionRefusedError(111, "refused")), False),
+        (aiohttp.ConnectionTimeoutError(), False),
+        (ConnectionRefusedError(111, "refused"), False),
+    ],
+)
+def test_a_connection_that_stood_and_broke_is_told_from_one_that_never_stood(
+    problem: BaseException, is_broken: bool
+) -> None:
+    assert isinstance(connection_error(problem, "host"), e.ConnectionBroken) is is_broken
+
+
 @pytest.mark.parametrize("problem", [httpx.ReadTimeout("x"), aiohttp.SocketTimeoutError("x")])
 def test_a_missing_answer_is_told_from_a_missing_connection(problem: BaseException) -> None:
     assert type(connection_error(problem, "host")) is e.AnswerTimeout

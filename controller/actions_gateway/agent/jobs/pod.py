@@ -56,6 +56,9 @@ class WorkerSite:
     profile: SecurityProfile
     ca_configmap: str | None = None
     ca_key: str = "ca.crt"
+    proxy: str | None = None
+    """The egress proxy's URL; without one, the pod's environment names none."""
+    no_proxy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +142,12 @@ def _spec(order: WorkerOrder, settings: GroupSettings, site: WorkerSite, spec: M
     if all(container.get("name") != RUNNER_CONTAINER for container in containers):
         containers = [{"name": RUNNER_CONTAINER}, *containers]
     spec["containers"] = [
-        _runner(container, settings, site) if container.get("name") == RUNNER_CONTAINER else _foreign(container)
+        _runner(container, settings, site) if container.get("name") == RUNNER_CONTAINER else _foreign(container, site)
         for container in containers
     ]
     spec["initContainers"] = [
         _installer(site),
-        *(_foreign(container) for container in spec.get("initContainers") or []),
+        *(_foreign(container, site) for container in spec.get("initContainers") or []),
     ]
     spec.pop("ephemeralContainers", None)
     spec |= {
@@ -187,20 +190,30 @@ def _volumes(slot: str, site: WorkerSite) -> list[Manifest]:
 
 def _installer(site: WorkerSite) -> Manifest:
     """Lays the wrapper into the shared folder, so that the tenant's runner image stays unmodified."""
-    return {
+    installer: Manifest = {
         "name": "install-wrapper",
         "image": site.wrapper_image,
         "args": ["worker", "install", _WRAPPER_FOLDER],
         "resources": {"requests": dict(_INSTALLER_RESOURCES), "limits": dict(_INSTALLER_RESOURCES)},
         "volumeMounts": [{"name": "gateway", "mountPath": _WRAPPER_FOLDER}],
     }
+    return _with_environment(installer, _proxy_environment(site))
 
 
-def _foreign(container: Manifest) -> Manifest:
+def _foreign(container: Manifest, site: WorkerSite) -> Manifest:
     """A container of the tenant's: it sees none of the gateway's volumes, above all not the job's credentials."""
+    container = _with_environment(container, _proxy_environment(site))
     if "volumeMounts" not in container:
         return container
     return container | {"volumeMounts": _foreign_mounts(container)}
+
+
+def _with_environment(container: Manifest, environment: dict[str, str]) -> Manifest:
+    """The container with the gateway's variables, which win over its own of the same name."""
+    if not environment:
+        return container
+    own = [entry for entry in container.get("env") or [] if entry.get("name") not in environment]
+    return container | {"env": own + [{"name": name, "value": value} for name, value in environment.items()]}
 
 
 def _foreign_mounts(container: Manifest) -> list[Manifest]:
@@ -208,16 +221,13 @@ def _foreign_mounts(container: Manifest) -> list[Manifest]:
 
 
 def _runner(container: Manifest, settings: GroupSettings, site: WorkerSite) -> Manifest:
-    environment = _environment(site)
     mounts = _mounts(site)
     reserved_paths = {mount["mountPath"] for mount in mounts}
     foreign = [mount for mount in _foreign_mounts(container) if mount.get("mountPath") not in reserved_paths]
-    runner = container | {
+    runner = _with_environment(container, _environment(site)) | {
         "image": container.get("image") or settings.worker_image or site.worker_image,
         "command": [f"{_WRAPPER_FOLDER}/wrapper"],
         "terminationMessagePath": _TERMINATION_MESSAGE,
-        "env": [entry for entry in container.get("env") or [] if entry.get("name") not in environment]
-        + [{"name": name, "value": value} for name, value in environment.items()],
         "volumeMounts": foreign + mounts,
     }
     runner.pop("args", None)
@@ -235,7 +245,16 @@ def _environment(site: WorkerSite) -> dict[str, str]:
         "WORKER_SHUTDOWN_GRACE": str(_SHUTDOWN_GRACE_SECONDS),
         "TERMINATION_MESSAGE_PATH": _TERMINATION_MESSAGE,
     }
-    return environment | ({"GITHUB_CA_CERT_PATH": f"{_CA_FOLDER}/ca.crt"} if site.ca_configmap else {})
+    authority = {"GITHUB_CA_CERT_PATH": f"{_CA_FOLDER}/ca.crt"} if site.ca_configmap else {}
+    return environment | authority | _proxy_environment(site)
+
+
+def _proxy_environment(site: WorkerSite) -> dict[str, str]:
+    """For every container: the pod's network reaches nothing else. Clients differ in the case that they read."""
+    if not site.proxy:
+        return {}
+    values = {"HTTP_PROXY": site.proxy, "HTTPS_PROXY": site.proxy, "NO_PROXY": site.no_proxy}
+    return values | {name.lower(): value for name, value in values.items()}
 
 
 def _mounts(site: WorkerSite) -> list[Manifest]:
