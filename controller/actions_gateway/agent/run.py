@@ -117,19 +117,23 @@ class Agent:
         metrics.open(namespace=settings.namespace)
 
     def _over_the_network(self, on_answer: OnAnswer) -> GitHubHttp:
-        return GitHubHttp(self._basics.clock, ca_bundle=self._settings.ca_bundle_path, on_answer=on_answer)
+        settings = self._settings
+        return GitHubHttp(
+            self._basics.clock, ca_bundle=settings.ca_bundle_path, proxy=settings.github_proxy, on_answer=on_answer
+        )
 
     async def run(self) -> None:
         """Serves the tenant's groups until cancelled; then closes sessions, keeps the locks, and ends."""
         async with self._http, asyncio.TaskGroup() as tasks:
             services = self._job_services()
-            units = self._units = GroupUnits(
-                self._client, parts=self._session_parts(services), services=services, tasks=tasks
-            )
+            parts = self._session_parts(services)
+            units = self._units = GroupUnits(self._client, parts=parts, services=services, tasks=tasks)
             reaper = Reaper(self._client, services.pods, services.slots, self._basics, ttl_of=units.ttl_of)
             self.health.ready_when(lambda: units.are_reported)
             run_forever(tasks, self.health.heartbeat.run(), name="heartbeat")
             run_forever(tasks, self._tokens.run(), name="installation token")
+            run_forever(tasks, self._tokens.watch_edits(), name="edits of the Secret")
+            run_forever(tasks, parts.registrar.run(), name="registrations to remove")
             run_forever(tasks, services.pods.run(), name="worker pods")
             run_forever(tasks, units.follow(), name="runner groups")
             run_forever(tasks, units.report_gauges(), name="gauges")
@@ -139,7 +143,7 @@ class Agent:
             try:
                 await asyncio.get_running_loop().create_future()
             finally:
-                await self._stop(units)
+                await self._stop(units, parts.registrar)
 
     def _job_services(self) -> JobServices:
         settings = self._settings
@@ -157,6 +161,8 @@ class Agent:
                 profile=SecurityProfile(settings.security_profile),
                 ca_configmap=settings.ca_bundle_configmap,
                 ca_key=settings.ca_bundle_key,
+                proxy=settings.github_proxy,
+                no_proxy=settings.worker_no_proxy,
             ),
             events=EventRecorder(self._client, self._basics.clock, component=AGENT, instance=settings.pod_name),
         )
@@ -177,7 +183,7 @@ class Agent:
 
     # -- stop ----------------------------------------------------------------------------------------------------
 
-    async def _stop(self, units: GroupUnits) -> None:
+    async def _stop(self, units: GroupUnits, registrar: Registrar) -> None:
         """Intake first: no claim is begun, those begun are carried to their pods, and every lock gets its full life."""
         self.health.is_stopping = True
         if not await within(self._basics.tunables.close_sessions_seconds, units.close(), self._basics.clock):
@@ -185,6 +191,8 @@ class Agent:
         jobs = [job for unit in units.all() for job in unit.jobs]
         if not await within(self._basics.tunables.final_renewals_seconds, _renew(jobs), self._basics.clock):
             log.warning("not all locks were renewed in time")
+        if not await within(self._basics.tunables.final_removals_seconds, registrar.settle(), self._basics.clock):
+            log.warning("not all registrations were removed in time")
         await within(self._basics.tunables.revoke_seconds, self._tokens.revoke(), self._basics.clock)
         log.info("agent stopped", jobs=len(jobs))
 

@@ -10,6 +10,7 @@ from actions_gateway.engine.backoff import Backoff
 
 _START_BACKOFF = Backoff(base_seconds=1.0, cap_seconds=60.0)
 _TOKEN_BACKOFF = Backoff(base_seconds=5.0, cap_seconds=60.0)
+_REMOVAL_BACKOFF = Backoff(base_seconds=1.0, cap_seconds=60.0)
 _WRITE_BACKOFF = Backoff(base_seconds=1.0, cap_seconds=30.0)
 
 
@@ -43,6 +44,8 @@ class Tunables:
     # -- registrations
     registrations_at_once: int = 8
     """GitHub's secondary limits punish bursts of content creation."""
+    removal_backoff: Backoff = _REMOVAL_BACKOFF
+    """Between attempts to remove registrations that GitHub did not let go of."""
 
     # -- installation token
     token_lead_seconds: float = 300.0
@@ -50,6 +53,8 @@ class Tunables:
     token_floor_seconds: float = 30.0
     """Least time between two mints after a success, however short the tokens' life is."""
     token_backoff: Backoff = _TOKEN_BACKOFF
+    secret_look_seconds: float = 60.0
+    """How often the files of a working credential are compared with what was read."""
 
     # -- jobs
     acquire_attempts: int = 3
@@ -67,9 +72,13 @@ class Tunables:
 
     # -- status
     status_debounce_seconds: float = 0.5
+    sustained_limit_seconds: float = 600.0
+    """How long GitHub must limit a group without a good answer until its status says so."""
 
     # -- shutdown, within the pod's 60 s of grace
     close_sessions_seconds: float = 20.0
     """Covers claims in progress, too: handling one received message is never cut in half."""
+    final_removals_seconds: float = 10.0
+    """For registrations that their sessions could not remove while they closed."""
     final_renewals_seconds: float = 10.0
     revoke_seconds: float = 5.0

@@ -9,6 +9,7 @@ import base64
 import hashlib
 import re
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -24,6 +25,9 @@ from actions_gateway.github.secrets import Secret
 APP_ID_FILE = "appId"
 INSTALLATION_ID_FILE = "installationId"
 PRIVATE_KEY_FILE = "privateKey"
+
+FieldBytes = Mapping[str, bytes | OSError]
+"""A file's content by its field, or why it cannot be read; holds the key, so it is never logged."""
 
 JWT_BACKDATE_SECONDS = 60
 """Absorbs a clock that runs fast; GitHub's own advice."""
@@ -67,11 +71,30 @@ class AppCredentials:
 
 def load_credentials(folder: Path) -> AppCredentials:
     """The credentials in the files appId, installationId and privateKey, in about 50 ms; raises CredentialInvalid."""
+    return parse_fields(read_fields(folder))
+
+
+def read_fields(folder: Path) -> FieldBytes:
+    """The three files as they are now, or why one cannot be read."""
+    return {name: _read(folder / name) for name in (APP_ID_FILE, INSTALLATION_ID_FILE, PRIVATE_KEY_FILE)}
+
+
+def parse_fields(fields: FieldBytes) -> AppCredentials:
+    """The credentials in what `read_fields` found; raises CredentialInvalid."""
     return parse_credentials(
-        app_id=_read(folder, APP_ID_FILE),
-        installation_id=_read(folder, INSTALLATION_ID_FILE),
-        private_key=_read(folder, PRIVATE_KEY_FILE),
+        app_id=_text(fields, APP_ID_FILE),
+        installation_id=_text(fields, INSTALLATION_ID_FILE),
+        private_key=_text(fields, PRIVATE_KEY_FILE),
     )
+
+
+def digest_of(fields: FieldBytes) -> bytes:
+    """Tells one content from another; of key material, so it stays in memory."""
+    digest = hashlib.sha256()
+    for name, content in sorted(fields.items()):
+        known = type(content).__name__.encode() if isinstance(content, OSError) else b"=" + content
+        digest.update(f"{name} {len(known)} ".encode() + known)
+    return digest.digest()
 
 
 def parse_credentials(*, app_id: str, installation_id: str, private_key: str) -> AppCredentials:
@@ -103,15 +126,26 @@ def key_fingerprint(key: rsa.RSAPrivateKey) -> str:
     return "SHA256:" + base64.b64encode(hashlib.sha256(public).digest()).decode()
 
 
-def _read(folder: Path, name: str) -> str:
+def _read(path: Path) -> bytes | OSError:
     try:
-        return (folder / name).read_text("utf-8")
-    except FileNotFoundError:
-        problem, message = CredentialProblem.MISSING, f"the App's Secret has no key {name}"
-    except (OSError, UnicodeDecodeError) as failure:
-        problem = CredentialProblem.MALFORMED
-        message = f"the key {name} of the App's Secret cannot be read as text ({type(failure).__name__})"
-    raise CredentialInvalid(name, problem, message)
+        return path.read_bytes()
+    except OSError as failure:
+        return failure
+
+
+def _text(fields: FieldBytes, name: str) -> str:
+    content = fields[name]
+    if isinstance(content, FileNotFoundError):
+        raise CredentialInvalid(name, CredentialProblem.MISSING, f"the App's Secret has no key {name}")
+    failure: OSError | UnicodeDecodeError
+    try:
+        if isinstance(content, bytes):
+            return content.decode("utf-8")
+        failure = content
+    except UnicodeDecodeError as undecodable:
+        failure = undecodable
+    message = f"the key {name} of the App's Secret cannot be read as text ({type(failure).__name__})"
+    raise CredentialInvalid(name, CredentialProblem.MALFORMED, message)
 
 
 def _invalid(name: str, text: str, expected: str) -> CredentialInvalid:

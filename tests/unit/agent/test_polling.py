@@ -1,6 +1,7 @@
 """Polling one session: pace, back-off, and when a registration is given up."""
 
 import asyncio
+import itertools
 import random
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,9 +13,11 @@ from actions_gateway.agent.health import Health
 from actions_gateway.agent.sessions.connection import Connection, RegistrationSpent
 from actions_gateway.agent.sessions.parts import SessionParts
 from actions_gateway.agent.sessions.polling import Conversation, Poller
+from actions_gateway.agent.sessions.throttling import Throttle
 from actions_gateway.agent.tunables import Tunables
 from actions_gateway.github.broker import RunnerStatus
 from actions_gateway.github.errors import (
+    ConnectionBroken,
     CredentialsRejected,
     EmptyAnswer,
     Forbidden,
@@ -24,6 +27,7 @@ from actions_gateway.github.errors import (
     ServerError,
     SessionExpired,
     Unauthorized,
+    Unreachable,
     VersionTooOld,
 )
 from actions_gateway.github.messages import JobRequest, Message, Unanswered
@@ -70,7 +74,12 @@ class World:
         basics = Basics("team-a", "agent-1", self.clock, random.Random(4), self.metrics, Tunables())
         self.health = Health(self.metrics, self.clock)
         parts = SimpleNamespace(basics=basics, health=self.health)
-        self.poller = Poller(cast("Connection", self.wire), "ci-cpu", cast("SessionParts", parts))
+        self.changes = 0
+        self.throttle = Throttle(self.clock, on_change=self._count)
+        self.poller = Poller(cast("Connection", self.wire), "ci-cpu", cast("SessionParts", parts), self.throttle)
+
+    def _count(self) -> None:
+        self.changes += 1
 
     def errors(self, reason: str) -> float:
         return self.metrics.value(MESSAGE_POLL_ERRORS, namespace="team-a", reason=reason) or 0
@@ -121,6 +130,51 @@ def test_errors_back_off_in_two_tiers_and_a_good_poll_ends_that() -> None:
         assert all(15 <= gap <= 30 for gap in gaps[:5])
         assert all(30 <= gap <= 60 for gap in gaps[5:])
         assert world.errors("other") == 7
+
+    run(main())
+
+
+def test_a_broken_connection_is_made_anew_at_once_and_what_stays_unreachable_backs_off() -> None:
+    async def main() -> None:
+        world = World([JOB, ConnectionBroken("proxy gone"), *[Unreachable("no proxy")] * 3, JOB])
+        assert await world.poller.next(RunnerStatus.ONLINE) == JOB
+        task = world.next()
+        await world.clock.advance(60)
+        assert await task == JOB
+        _, *times = world.wire.polled_at
+        gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
+        assert all(gap <= limit for gap, limit in zip(gaps, (1, 2, 4), strict=False))
+        assert 15 <= gaps[3] <= 30
+        assert world.errors("other") == 4
+
+    run(main())
+
+
+@pytest.mark.parametrize("problem", [Unreachable("down"), ServerError("down", status=503)])
+def test_only_a_broken_connection_is_made_anew_at_once(problem: GitHubError) -> None:
+    async def main() -> None:
+        world = World([problem, ConnectionBroken("again"), JOB])
+        task = world.next()
+        await world.clock.advance(60)
+        assert await task == JOB
+        assert 15 <= world.wire.polled_at[1] <= 30
+        assert world.wire.polled_at[2] - world.wire.polled_at[1] >= 15
+
+    run(main())
+
+
+def test_a_limit_counts_from_its_first_answer_to_the_next_good_one() -> None:
+    async def main() -> None:
+        limit = RateLimited("slow", wait_seconds=300.0)
+        world = World([limit, limit, ServerError("down", status=503), limit, JOB])
+        task = world.next()
+        await world.clock.advance(620)
+        assert world.throttle.limited_since == 0.0
+        assert world.changes == 1
+        await world.clock.advance(400)
+        assert await task == JOB
+        assert world.throttle.limited_since is None
+        assert world.changes == 2
 
     run(main())
 

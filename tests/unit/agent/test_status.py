@@ -6,7 +6,13 @@ from typing import Any
 
 import pytest
 
-from actions_gateway.agent.runnergroups.status import GroupFacts, decide_degraded, decide_ready, decide_status
+from actions_gateway.agent.runnergroups.status import (
+    GroupFacts,
+    decide_degraded,
+    decide_rate_limited,
+    decide_ready,
+    decide_status,
+)
 from actions_gateway.agent.tokens.verdict import AVAILABLE, UNKNOWN, Verdict
 from actions_gateway.api.conditions import ConditionStatus, Reason
 
@@ -18,6 +24,8 @@ FACTS = GroupFacts(
     busy_sessions=0,
     active_jobs=0,
     pending_jobs=0,
+    registrations=1,
+    is_rate_limited=False,
     session_problem="",
     verdict=AVAILABLE,
     credential={"appId": "12"},
@@ -62,9 +70,10 @@ def test_a_first_status_says_everything() -> None:
         "Ready": "True",
         "CredentialUnavailable": "False",
         "Degraded": "False",
+        "RateLimited": "False",
     }
     assert status["observedGeneration"] == 3
-    assert status["activeSessions"] == 1
+    assert status["activeSessions"] == status["registrations"] == 1
     assert status["credential"] == {"appId": "12"}
 
 
@@ -92,6 +101,7 @@ def test_a_condition_s_time_moves_with_its_status_only() -> None:
         "Ready": "2026-01-05T09:00:00Z",
         "CredentialUnavailable": "2026-01-05T09:05:00Z",
         "Degraded": "2026-01-05T09:00:00Z",
+        "RateLimited": "2026-01-05T09:00:00Z",
     }
 
 
@@ -101,6 +111,18 @@ def test_pods_that_are_not_admitted_degrade_the_group_in_the_servers_words() -> 
     assert (condition.status, condition.reason) == (ConditionStatus.TRUE, Reason.WORKERS_REFUSED)
     assert "not admitted: 2; the API server says: exceeded quota: q" in condition.message
     assert decide_degraded(FACTS).status is ConditionStatus.FALSE
+
+
+def test_a_limit_that_lasts_is_told_and_a_short_one_is_not() -> None:
+    short, lasting = decide_rate_limited(FACTS), decide_rate_limited(replace(FACTS, is_rate_limited=True))
+    assert (short.status, short.reason) == (ConditionStatus.FALSE, Reason.WITHIN_RATE_LIMIT)
+    assert (lasting.status, lasting.reason) == (ConditionStatus.TRUE, Reason.SUSTAINED_RATE_LIMIT)
+
+
+@pytest.mark.parametrize("reason", [Reason.SECRET_EDITED, Reason.EDITED_SECRET_UNUSABLE])
+def test_an_edited_secret_is_not_why_no_session_is_open(reason: Reason) -> None:
+    facts = replace(FACTS, active_sessions=0, session_problem="GitHub is down.", verdict=Verdict(reason, "Edited."))
+    assert "GitHub is down" in decide_ready(facts).message
 
 
 def test_what_is_no_longer_known_of_the_credential_is_taken_back() -> None:

@@ -59,6 +59,8 @@ class Rest:
         self.minted_at: list[float] = []
         self.attempts = 0
         self.installations: list[int] = []
+        self.live: set[str] = set()
+        self.revocation_problem: GitHubError | None = None
 
     async def mint_token(self, credentials: AppCredentials) -> InstallationToken:
         self.attempts += 1
@@ -67,7 +69,13 @@ class Rest:
             raise self.problem
         self.minted_at.append(self._clock.monotonic())
         expires_at = self._clock.now() + timedelta(seconds=self.life_seconds)
+        self.live.add(f"ghs_{len(self.minted_at)}")
         return InstallationToken(Secret(f"ghs_{len(self.minted_at)}"), expires_at, self.permissions)
+
+    async def revoke_token(self, token: Secret) -> None:
+        if self.revocation_problem is not None:
+            raise self.revocation_problem
+        self.live.remove(token.reveal())
 
 
 class SkippingClock(ManualClock):
@@ -106,13 +114,14 @@ def write(folder: Path, **fields: str) -> None:
 def running(folder: Path, body: Callable[[World], Any]) -> None:
     async def main() -> None:
         world = World(folder)
-        task = asyncio.create_task(world.tokens.run())
+        tasks = [asyncio.create_task(world.tokens.run()), asyncio.create_task(world.tokens.watch_edits())]
         try:
             await settle()
             await body(world)
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     run(main())
 
@@ -195,14 +204,146 @@ def test_a_refused_token_is_replaced_early_but_not_more_often_than_every_half_mi
     running(tmp_path, body)
 
 
-def test_an_edit_of_a_working_credential_is_not_acted_on_before_it_fails(tmp_path: Path) -> None:
+def test_an_edit_that_works_is_told_and_not_acted_on_before_the_loaded_one_is_refused(tmp_path: Path) -> None:
     async def body(world: World) -> None:
         write(tmp_path, installationId="99")
+        await world.clock.advance(61)
+        assert world.tokens.verdict.reason is Reason.SECRET_EDITED
+        assert world.tokens.verdict.condition.status is ConditionStatus.FALSE
+        assert "next restart" in world.tokens.verdict.message
+        assert world.rest.live == {"ghs_1"}
+        assert (world.tokens.status or {})["installationId"] == "34"
         await world.clock.advance(3400)
-        assert world.rest.installations == [34, 34]
+        assert world.rest.installations == [34, 99, 34]
         world.rest.problem = NotFound("gone", status=404)
         await world.clock.advance(3400)
-        assert set(world.rest.installations[3:]) == {99}
+        assert set(world.rest.installations[4:]) == {99}
+        world.rest.problem = None
+        await world.clock.advance(60)
+        assert world.tokens.verdict.reason is Reason.CREDENTIAL_AVAILABLE
+
+    write(tmp_path)
+    running(tmp_path, body)
+
+
+def test_an_edit_is_tried_once_and_editing_back_heals(tmp_path: Path) -> None:
+    async def body(world: World) -> None:
+        world.rest.problem = Unauthorized("no", status=401)
+        write(tmp_path, appId="13")
+        await world.clock.advance(600)
+        assert world.rest.attempts == 2
+        assert world.tokens.verdict.reason is Reason.EDITED_SECRET_UNUSABLE
+        assert world.tokens.verdict.condition.status is ConditionStatus.TRUE
+        assert "privateKey" in world.tokens.verdict.message
+        assert "what it read before" in world.tokens.verdict.message
+        write(tmp_path)
+        await world.clock.advance(60)
+        assert world.tokens.verdict.is_available
+        assert world.tokens.verdict.reason is Reason.CREDENTIAL_AVAILABLE
+        assert world.rest.attempts == 2
+        assert world.changes == 3
+
+    write(tmp_path)
+    running(tmp_path, body)
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"appId": ""}, "appId"),
+        ({"installationId": "x"}, "installationId"),
+        ({"privateKey": "x"}, "privateKey"),
+        (None, "deleted"),
+    ],
+)
+def test_an_edit_that_cannot_be_read_is_named_without_asking_github(
+    tmp_path: Path, fields: dict[str, str] | None, named: str
+) -> None:
+    async def body(world: World) -> None:
+        if fields is None:
+            for name in ("appId", "installationId", "privateKey"):
+                (tmp_path / name).unlink()
+        else:
+            write(tmp_path, **fields)
+        await world.clock.advance(60)
+        assert world.tokens.verdict.reason is Reason.EDITED_SECRET_UNUSABLE
+        assert named in world.tokens.verdict.message
+        assert world.rest.attempts == 1
+        assert world.tokens.peek() is not None
+
+    write(tmp_path)
+    running(tmp_path, body)
+
+
+def test_an_outage_neither_judges_an_edit_nor_keeps_it_from_being_tried(tmp_path: Path) -> None:
+    async def body(world: World) -> None:
+        write(tmp_path, installationId="99")
+        world.rest.problem = ServerError("down", status=503)
+        await world.clock.advance(130)
+        assert world.tokens.verdict.reason is Reason.CREDENTIAL_AVAILABLE
+        world.rest.problem = None
+        await world.clock.advance(60)
+        assert world.tokens.verdict.reason is Reason.SECRET_EDITED
+
+    write(tmp_path)
+    running(tmp_path, body)
+
+
+def test_an_edit_that_may_register_no_runners_is_unusable(tmp_path: Path) -> None:
+    async def body(world: World) -> None:
+        world.rest.permissions = {"metadata": "read"}
+        write(tmp_path, installationId="99")
+        await world.clock.advance(60)
+        assert world.tokens.verdict.reason is Reason.EDITED_SECRET_UNUSABLE
+        assert "administration" in world.tokens.verdict.message
+        assert world.rest.live == {"ghs_1"}
+
+    write(tmp_path)
+    running(tmp_path, body)
+
+
+def test_the_token_of_a_trial_is_revoked_as_soon_as_github_lets_it(tmp_path: Path) -> None:
+    async def body(world: World) -> None:
+        world.rest.revocation_problem = ServerError("down", status=503)
+        write(tmp_path, installationId="99")
+        await world.clock.advance(120)
+        assert world.rest.live == {"ghs_1", "ghs_2"}
+        assert world.tokens.verdict.reason is Reason.SECRET_EDITED
+        world.rest.revocation_problem = None
+        await world.clock.advance(60)
+        assert world.rest.live == {"ghs_1"}
+
+    write(tmp_path)
+    running(tmp_path, body)
+
+
+def test_an_agent_that_ends_tries_no_edit_and_leaves_no_token(tmp_path: Path) -> None:
+    async def body(world: World) -> None:
+        world.rest.revocation_problem = ServerError("down", status=503)
+        write(tmp_path, installationId="99")
+        await world.clock.advance(60)
+        world.rest.revocation_problem = None
+        await world.tokens.revoke()
+        write(tmp_path, installationId="98")
+        await world.clock.advance(120)
+        assert world.rest.live == set()
+        assert world.rest.installations == [34, 99]
+
+    write(tmp_path)
+    running(tmp_path, body)
+
+
+def test_a_deleted_secret_leaves_the_loaded_credential_in_use_through_an_outage(tmp_path: Path) -> None:
+    async def body(world: World) -> None:
+        for name in ("appId", "installationId", "privateKey"):
+            (tmp_path / name).unlink()
+        world.rest.problem = ServerError("down", status=503)
+        await world.clock.advance(3700)
+        assert world.tokens.verdict.reason is Reason.GITHUB_UNREACHABLE
+        world.rest.problem = None
+        await world.clock.advance(61)
+        assert world.tokens.peek() is not None
+        assert world.tokens.verdict.reason is Reason.EDITED_SECRET_UNUSABLE
 
     write(tmp_path)
     running(tmp_path, body)

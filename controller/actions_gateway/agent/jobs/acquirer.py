@@ -78,6 +78,8 @@ class AcquirerState:
     """Jobs that were delivered and are not claimed."""
     problem: str = ""
     """Why sessions cannot be opened at present; empty when they can."""
+    limited_since: float | None = None
+    """From when on GitHub has limited the requests without a good answer (monotonic clock); None while it answers."""
 
     @property
     def active(self) -> int:

@@ -63,6 +63,11 @@ class Job:
         self._labels = basics.labels_of(group.name)
         self._log = log.bind(runner_group=group.name, pod=self.worker.name, request_id=claimed.request_id)
 
+    @property
+    def runner_name(self) -> str:
+        """The registration that took the job."""
+        return self._claimed.runner_name
+
     def pod_changed(self, view: PodView) -> None:
         """The watch has something new about the pod of this job's name."""
         if view.uid == self.worker.uid:

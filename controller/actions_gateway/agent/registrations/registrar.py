@@ -1,23 +1,32 @@
-"""Making and removing single-use runner registrations.
+"""Making and removing single-use runner registrations, and knowing which of them exist.
 
 Every name is unique, so no registration waits for the deletion of another one. Nothing is stored: what a killed agent
 leaves behind is offline, harmless and removed by GitHub after a day.
+
+A registration is known from before its request until its removal or its job's end, so that "none is left" is never said
+too early. One that could not be removed, or whose answer was lost, is owed: `run` removes it when GitHub allows.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import structlog
 
 from actions_gateway.agent.basics import Basics
+from actions_gateway.agent.signals import Signal
 from actions_gateway.agent.tokens.installation import InstallationTokens
 from actions_gateway.api.names import runner_name
 from actions_gateway.github.errors import (
+    AnswerTimeout,
+    ConnectionBroken,
     Forbidden,
     GitHubError,
+    MalformedAnswer,
     NotFound,
     RegistrationUnusable,
     RunnerBusy,
+    ServerError,
     Unauthorized,
 )
 from actions_gateway.github.rest import GitHubRest
@@ -26,6 +35,17 @@ from actions_gateway.github.secrets import Secret
 
 log = structlog.get_logger(__name__)
 
+_MAY_EXIST = (AnswerTimeout, ConnectionBroken, MalformedAnswer, ServerError)
+"""Answers to a registration after which the record may exist all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Holder:
+    """Whose registration it is."""
+
+    group: str
+    group_uid: str
+
 
 class Registrar:
     """Registers runners for the groups of one agent, a few at a time."""
@@ -33,37 +53,146 @@ class Registrar:
     def __init__(self, rest: GitHubRest, tokens: InstallationTokens, basics: Basics) -> None:
         self._rest = rest
         self._tokens = tokens
+        self._clock = basics.clock
         self._rng = basics.rng
+        self._tunables = basics.tunables
         self._gate = asyncio.Semaphore(basics.tunables.registrations_at_once)
+        self._known: dict[str, _Holder] = {}
+        """By the runner's name."""
+        self._owed: dict[str, int | None] = {}
+        """The runners to be removed, by name, with the record's id as far as it is known."""
+        self._changed = Signal()
+        self._listeners: list[Callable[[str], None]] = []
+
+    def listen(self, listener: Callable[[str], None]) -> None:
+        """`listener` hears the group's name when its registrations became more or fewer."""
+        self._listeners.append(listener)
+
+    def count(self, group_uid: str) -> int:
+        """How many registrations of the group have not ended, as far as this agent knows."""
+        return sum(holder.group_uid == group_uid for holder in self._known.values())
+
+    # -- one registration ------------------------------------------------------------------------------------------
 
     async def register(self, group: str, group_uid: str, labels: Sequence[str], token: Secret) -> Registration:
         """A new runner; raises GitHubError."""
         name = runner_name(group, group_uid, f"{self._rng.getrandbits(32):08x}")
-        async with self._gate:
-            try:
+        self._know(name, _Holder(group, group_uid))
+        try:
+            async with self._gate:
                 registration = await self._rest.generate_jit_config(token, name, labels)
-            except Unauthorized:
-                self._tokens.reject(token)
-                raise
-            except (Forbidden, NotFound) as problem:
-                self._tokens.registration_refused(problem)
-                raise
-            except RegistrationUnusable as problem:
-                if problem.runner_id is not None:
-                    await self._delete(problem.runner_id, token)
-                raise
+        except Unauthorized:
+            self._tokens.reject(token)
+            self.ended(name)
+            raise
+        except (Forbidden, NotFound) as problem:
+            self._tokens.registration_refused(problem)
+            self.ended(name)
+            raise
+        except RegistrationUnusable as problem:
+            await self._remove(name, problem.runner_id)
+            raise
+        except (*_MAY_EXIST, asyncio.CancelledError):
+            self._owe(name, None)
+            raise
+        except GitHubError:
+            self.ended(name)
+            raise
         self._tokens.registration_accepted()
         return registration
 
     async def remove(self, registration: Registration) -> None:
-        """Removes an unused runner, best effort."""
-        if (token := self._tokens.peek()) is not None:
-            await self._delete(registration.runner_id, token)
+        """Removes an unused runner, now or, when GitHub does not let it, later."""
+        await self._remove(registration.name, registration.runner_id)
 
-    async def _delete(self, runner_id: int, token: Secret) -> None:
+    async def _remove(self, name: str, runner_id: int | None) -> None:
+        # Owed first: a removal that is cut short is made up for, too.
+        self._owe(name, runner_id)
+        if runner_id is not None and (token := self._tokens.peek()) is not None:
+            await self._delete(name, runner_id, token)
+
+    def ended(self, name: str) -> None:
+        """The runner has had its job, for which GitHub removes it, or there never was one."""
+        self._owed.pop(name, None)
+        if (holder := self._known.pop(name, None)) is not None:
+            self._tell(holder)
+
+    def _know(self, name: str, holder: _Holder) -> None:
+        self._known[name] = holder
+        self._tell(holder)
+
+    def _owe(self, name: str, runner_id: int | None) -> None:
+        self._owed[name] = runner_id
+        self._changed.notify()
+
+    def _tell(self, holder: _Holder) -> None:
+        for listener in self._listeners:
+            listener(holder.group)
+
+    async def _delete(self, name: str, runner_id: int, token: Secret) -> GitHubError | None:
+        """What kept the runner from being removed."""
         try:
             await self._rest.delete_runner(token, runner_id)
-        except RunnerBusy:
-            log.info("runner not removed: its job has not concluded", runner_id=runner_id)
+        except RunnerBusy as problem:
+            log.info("runner not removed: its job has not concluded", runner=name)
+            return problem
         except GitHubError as problem:
-            log.info("runner not removed", runner_id=runner_id, problem=str(problem))
+            log.info("runner not removed", runner=name, problem=str(problem))
+            if isinstance(problem, Unauthorized):
+                self._tokens.reject(token)
+            return problem
+        self.ended(name)
+        return None
+
+    # -- what is owed ----------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Removes what is owed, with back-off, until cancelled."""
+        failures, asked = 0, None
+        while True:
+            changed = self._changed.next
+            if not self._owed:
+                failures, asked = 0, None
+                await changed.wait()
+            backoff = self._tunables.removal_backoff
+            await self._clock.sleep(backoff.delay_seconds(failures + 1, self._rng, asked_seconds=asked))
+            problem = await self._pay()
+            failures = failures + 1 if problem is not None else 0
+            asked = problem.retry_after_seconds if problem is not None else None
+
+    async def settle(self) -> None:
+        """Removes what is owed before the agent ends; gives up without a token, since nothing can be removed then."""
+        while self._owed and self._tokens.peek() is not None:
+            if await self._pay() is not None:
+                await self._clock.sleep(self._tunables.removal_backoff.base_seconds)
+
+    async def _pay(self) -> GitHubError | None:
+        """One try at everything that is owed; the last thing that went wrong, if any did."""
+        token = await self._tokens.get()
+        try:
+            await self._identify(token)
+        except GitHubError as problem:
+            log.info("runners not listed", problem=str(problem))
+            return problem
+        busy: GitHubError | None = None
+        for name, runner_id in list(self._owed.items()):
+            if runner_id is None:
+                continue
+            refusal = await self._delete(name, runner_id, token)
+            if refusal is not None and not isinstance(refusal, RunnerBusy):
+                return refusal
+            busy = refusal or busy
+        return busy
+
+    async def _identify(self, token: Secret) -> None:
+        """Finds the records whose registration was not answered; what GitHub does not list was never made."""
+        unidentified = [name for name, runner_id in self._owed.items() if runner_id is None]
+        if not unidentified:
+            return
+        wanted = unidentified[0] if len(unidentified) == 1 else ""
+        found = {runner.name: runner.id for runner in await self._rest.list_runners(token, name=wanted)}
+        for name in unidentified:
+            if name in found:
+                self._owed[name] = found[name]
+            else:
+                self.ended(name)

@@ -19,6 +19,9 @@ class GroupFacts:
     busy_sessions: int
     active_jobs: int
     pending_jobs: int
+    registrations: int
+    is_rate_limited: bool
+    """For so long that it is no passing matter."""
     session_problem: str
     verdict: Verdict
     credential: dict[str, Any] | None
@@ -57,16 +60,29 @@ def decide_degraded(facts: GroupFacts) -> Condition:
     return Condition(ConditionType.DEGRADED, ConditionStatus.TRUE, Reason.WORKERS_REFUSED, text)
 
 
+def decide_rate_limited(facts: GroupFacts) -> Condition:
+    """The condition RateLimited; its text is the same throughout, so that it is written on change only."""
+    if facts.is_rate_limited:
+        text = (
+            "GitHub has limited the group's requests for ten minutes without a good answer; they go on at the pace that"
+            " GitHub asks for. Fewer listeners, or a GitHub App of its own, relieve the installation's budget."
+        )
+        return Condition(ConditionType.RATE_LIMITED, ConditionStatus.TRUE, Reason.SUSTAINED_RATE_LIMIT, text)
+    text = "GitHub does not limit the group's requests for long."
+    return Condition(ConditionType.RATE_LIMITED, ConditionStatus.FALSE, Reason.WITHIN_RATE_LIMIT, text)
+
+
 def decide_status(manifest: dict[str, Any], facts: GroupFacts, *, now: datetime) -> dict[str, Any] | None:
     """The merge patch for the status subresource, None when the object says it all already."""
     current = manifest.get("status") or {}
     generation = int(manifest["metadata"].get("generation") or 0)
-    decided = (decide_ready(facts), facts.verdict.condition, decide_degraded(facts))
+    decided = (decide_ready(facts), facts.verdict.condition, decide_degraded(facts), decide_rate_limited(facts))
     wanted: dict[str, Any] = {
         "conditions": set_conditions(current.get("conditions") or [], decided, generation=generation, now=now),
         "activeSessions": facts.active_sessions,
         "activeJobs": facts.active_jobs,
         "pendingJobs": facts.pending_jobs,
+        "registrations": facts.registrations,
         "observedGeneration": generation,
     }
     changed = {key: value for key, value in wanted.items() if current.get(key) != value}

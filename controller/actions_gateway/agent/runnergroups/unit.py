@@ -46,6 +46,7 @@ class GroupUnit:
         self.spec_problem = ""
         self._spec: RunnerGroupSpec | None = None
         self._services = services
+        self._registrar = parts.registrar
         self._tasks = tasks
         self._on_change = on_change
         self._jobs: dict[str, Job] = {}
@@ -103,6 +104,7 @@ class GroupUnit:
             await job.run()
         finally:
             self._jobs.pop(job.worker.name, None)
+            self._registrar.ended(job.runner_name)
             self.changed()
             if not self._jobs:
                 self._is_idle.set()
@@ -139,6 +141,11 @@ class GroupUnit:
         """Jobs delivered or claimed that do not run yet."""
         unstarted = sum(not job.is_running and not job.has_ended for job in self._jobs.values())
         return self._acquirer.state.pending_jobs + unstarted
+
+    @property
+    def registrations(self) -> int:
+        """Runners at GitHub that have not ended: known ones, and those of an earlier agent's jobs."""
+        return self._registrar.count(self.uid) + len(self._inherited())
 
     def changed(self) -> None:
         """Something about the group moved: its places, its gauges and its status follow."""

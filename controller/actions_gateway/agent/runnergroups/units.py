@@ -60,6 +60,7 @@ class GroupUnits:
         basics.metrics.open(controller=CONTROLLER)
         basics.metrics.open(controller=CONTROLLER, resource=RUNNERGROUPS.plural)
         services.pods.listen(self._pod_changed)
+        parts.registrar.listen(self._touch)
 
     # -- objects -------------------------------------------------------------------------------------------------
 
@@ -163,10 +164,19 @@ class GroupUnits:
                 await self._write(unit, patch)
             unit.is_reported = facts.verdict.is_known
         self._measure(started)
-        return None
+        return None if unit is None else self._until_sustained(unit)
+
+    def _limited_seconds(self, unit: GroupUnit) -> float | None:
+        since = unit.acquirer.limited_since
+        return None if since is None else self._clock.monotonic() - since
+
+    def _until_sustained(self, unit: GroupUnit) -> float | None:
+        """When a limit that lasts until then is to be told: time alone changes the status."""
+        limited, sustained = self._limited_seconds(unit), self._basics.tunables.sustained_limit_seconds
+        return sustained - limited if limited is not None and limited < sustained else None
 
     def _facts(self, unit: GroupUnit) -> GroupFacts:
-        acquirer, tokens = unit.acquirer, self._parts.tokens
+        acquirer, tokens, limited = unit.acquirer, self._parts.tokens, self._limited_seconds(unit)
         return GroupFacts(
             is_suspended=unit.settings.suspended,
             spec_problem=unit.spec_problem,
@@ -174,6 +184,8 @@ class GroupUnits:
             busy_sessions=acquirer.busy,
             active_jobs=unit.active_jobs,
             pending_jobs=unit.pending_jobs,
+            registrations=unit.registrations,
+            is_rate_limited=limited is not None and limited >= self._basics.tunables.sustained_limit_seconds,
             session_problem=acquirer.problem,
             verdict=tokens.verdict,
             credential=tokens.status,

@@ -11,8 +11,10 @@ import structlog
 
 from actions_gateway.agent.sessions.connection import Connection, RegistrationSpent
 from actions_gateway.agent.sessions.parts import SessionParts
+from actions_gateway.agent.sessions.throttling import Throttle
 from actions_gateway.github.broker import RunnerStatus
 from actions_gateway.github.errors import (
+    ConnectionBroken,
     EmptyAnswer,
     Forbidden,
     GitHubError,
@@ -21,6 +23,7 @@ from actions_gateway.github.errors import (
     RegistrationLost,
     SessionExpired,
     Unauthorized,
+    Unreachable,
     VersionTooOld,
 )
 from actions_gateway.github.messages import Message, Unanswered
@@ -32,6 +35,9 @@ _FIRST_ERRORS = 5
 _FIRST_PAUSE_SECONDS = (15.0, 30.0)
 _LATER_PAUSE_SECONDS = (30.0, 60.0)
 _STALE_PAUSE_SECONDS = 1.0
+_RECONNECT_SECONDS = (1.0, 2.0, 4.0)
+"""At most, after a good poll's connection broke: a proxy went away with all its tunnels, and another one answers within
+moments. Spread, since so many come at once; what is still unreachable afterwards is down."""
 _LONGEST_RATE_LIMIT_SECONDS = 300.0
 
 DEAD_SESSION = (Unauthorized, Forbidden, NotFound, SessionExpired)
@@ -41,15 +47,18 @@ DEAD_SESSION = (Unauthorized, Forbidden, NotFound, SessionExpired)
 class Poller:
     """The polls of one connection."""
 
-    def __init__(self, connection: Connection, group: str, parts: SessionParts) -> None:
+    def __init__(self, connection: Connection, group: str, parts: SessionParts, throttle: Throttle) -> None:
         self._connection = connection
         self._parts = parts
+        self._throttle = throttle
         basics = self._basics = parts.basics
         self._tunables = basics.tunables
         self._labels = basics.labels_of(group)
         self._log = log.bind(runner_group=group, runner=connection.registration.name)
         self._next_at = 0.0
         self._errors = 0
+        self._reconnects = 0
+        """Quick ones since the last good poll."""
         self._empty_answers = 0
         self._is_healed = False
         """The session was renewed since the last good poll."""
@@ -84,7 +93,8 @@ class Poller:
             # As harmless as an empty answer, but no sign of life.
             self._count_error("timeout")
             return None
-        self._errors, self._empty_answers, self._is_healed = 0, 0, False
+        self._errors, self._reconnects, self._empty_answers, self._is_healed = 0, 0, 0, False
+        self._throttle.answered()
         self._basics.metrics.set(LAST_POLL_TIMESTAMP, self._basics.clock.now().timestamp(), **self._labels)
         return message
 
@@ -109,7 +119,12 @@ class Poller:
         now = self._basics.clock.monotonic()
         if isinstance(problem, RateLimited):
             self._count_error("rate_limited")
+            self._throttle.limited()
             pause = min(problem.wait_seconds, _LONGEST_RATE_LIMIT_SECONDS)
+        elif self._may_reconnect(problem):
+            self._count_error("other")
+            pause = self._basics.rng.uniform(0, _RECONNECT_SECONDS[self._reconnects])
+            self._reconnects += 1
         else:
             self._errors += 1
             self._count_error("other")
@@ -117,6 +132,12 @@ class Poller:
             pause = self._basics.rng.uniform(*tier)
         self._next_at = now + pause
         self._log.warning("poll failed", problem=str(problem), retry_in_seconds=round(pause, 1))
+
+    def _may_reconnect(self, problem: GitHubError) -> bool:
+        """Whether another way to GitHub may be open at once: a connection broke, and few new ones were tried since."""
+        is_first = self._reconnects == 0 and self._errors == 0 and isinstance(problem, ConnectionBroken)
+        is_next = 0 < self._reconnects < len(_RECONNECT_SECONDS) and isinstance(problem, Unreachable)
+        return is_first or is_next
 
     def _count_error(self, reason: str) -> None:
         self._basics.metrics.inc(MESSAGE_POLL_ERRORS, namespace=self._basics.namespace, reason=reason)

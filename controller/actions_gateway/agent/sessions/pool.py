@@ -17,7 +17,9 @@ from actions_gateway.agent.sessions.deliveries import Deliveries
 from actions_gateway.agent.sessions.parts import SessionParts
 from actions_gateway.agent.sessions.session import End, RunnerSession, SessionState
 from actions_gateway.agent.sessions.sizing import Growth, wanted_sessions
+from actions_gateway.agent.sessions.throttling import Throttle
 from actions_gateway.agent.signals import Signal, first_of
+from actions_gateway.github.errors import RateLimited
 from actions_gateway.metrics.catalog import ACTIVE_SESSIONS, AGENT_RECYCLE_ERRORS, AGENT_RECYCLES, LISTENER_SLOTS
 
 log = structlog.get_logger(__name__)
@@ -60,6 +62,7 @@ class SessionPool:
         self._deliveries = Deliveries(memory_seconds=basics.tunables.delivery_memory_seconds)
         self._sessions: list[RunnerSession] = []
         """Oldest first."""
+        self._throttle = Throttle(self._clock, on_change=on_change)
         self._growth = Growth()
         self._failures = 0
         self._not_before = 0.0
@@ -83,6 +86,7 @@ class SessionPool:
             busy=states[SessionState.CLAIMING] + states[SessionState.BUSY],
             pending_jobs=self._deliveries.count(self._clock.monotonic()),
             problem=self._problem,
+            limited_since=self._throttle.limited_since,
         )
 
     async def run(self) -> None:
@@ -116,6 +120,7 @@ class SessionPool:
     def opened(self) -> None:
         """A session could be opened; if it takes the place of a broken one, that one is replaced."""
         self._problem = ""
+        self._throttle.answered()
         if self._owed:
             self._basics.metrics.inc(AGENT_RECYCLES, 1, **self._labels, trigger=self._owed.pop(0))
 
@@ -171,7 +176,7 @@ class SessionPool:
         return 0 if is_trying else min(1, wanted - len(waiting))
 
     def _start(self, tasks: asyncio.TaskGroup) -> None:
-        session = RunnerSession(self, self._group, self._admission, self._deliveries, self._parts)
+        session = RunnerSession(self, self._group, self._admission, self._deliveries, self._parts, self._throttle)
         self._sessions.append(session)
         tasks.create_task(self._run(session), name=f"session {self._group.name}")
 
@@ -210,6 +215,8 @@ class SessionPool:
         self._problem = str(session.problem) if session.problem else "a session ended unexpectedly"
         pause = self._basics.tunables.start_backoff.delay_seconds(self._failures, self._basics.rng)
         asked = session.problem.retry_after_seconds if session.problem else None
+        if isinstance(session.problem, RateLimited):
+            self._throttle.limited()
         self._not_before = self._clock.monotonic() + max(pause, asked or 0.0)
 
     def _report(self) -> None:

@@ -23,6 +23,7 @@ from actions_gateway.agent.sessions.deliveries import Deliveries, Waiting
 from actions_gateway.agent.sessions.holding import Hold, after_poll
 from actions_gateway.agent.sessions.parts import SessionParts
 from actions_gateway.agent.sessions.polling import DEAD_SESSION, Conversation, Poller
+from actions_gateway.agent.sessions.throttling import Throttle
 from actions_gateway.agent.signals import first_of, within
 from actions_gateway.github.broker import RunnerStatus
 from actions_gateway.github.errors import GitHubError, RegistrationLost
@@ -96,8 +97,10 @@ class RunnerSession:
         admission: Admission,
         deliveries: Deliveries,
         parts: SessionParts,
+        throttle: Throttle,
     ) -> None:
         self._owner = owner
+        self._throttle = throttle
         self._group = group
         self._admission = admission
         self._deliveries = deliveries
@@ -146,6 +149,9 @@ class RunnerSession:
 
     async def _live(self) -> End:
         token = await self._unless_closing(self._parts.tokens.get())
+        if not self._admission.is_open:
+            # From the moment a group is closed no registration begins, so that its status may say that none is left.
+            raise Closing
         # Not cut short: a registration whose answer is not awaited would be left behind.
         registration = await self._parts.registrar.register(self._group.name, self._group.uid, self.labels, token)
         self._registration = registration
@@ -158,7 +164,7 @@ class RunnerSession:
             return End.REJECTED
         self._to(SessionState.LISTENING)
         self._owner.opened()
-        self._conversation = Conversation(Poller(connection, self._group.name, self._parts))
+        self._conversation = Conversation(Poller(connection, self._group.name, self._parts, self._throttle))
         return await self._listen(self._conversation, Claimer(connection, self._group, self._parts))
 
     async def _clean_up(self) -> None:

@@ -1,7 +1,8 @@
 """The App's installation token: minted by one task, ahead of its end; the old one serves until then.
 
-The credential's files are read at the start and again after every failure, so that a Secret that appears or is put
-right heals by itself, while an edit of a working one is not acted on before its next failure or the next start.
+The credential's files are read at the start and again after every refusal, so that a Secret that appears or is put
+right heals by itself. An edit of a working one is tried and told (`edits`), and not acted on before GitHub refuses the
+loaded one or the agent starts anew; a credential that has worked stays loaded whatever becomes of its Secret.
 """
 
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import structlog
 
 from actions_gateway.agent.basics import Basics
 from actions_gateway.agent.signals import Signal, first_of
+from actions_gateway.agent.tokens.edits import SAYS_NOTHING, SecretEdits
 from actions_gateway.agent.tokens.verdict import (
     AVAILABLE,
     UNKNOWN,
@@ -23,7 +25,7 @@ from actions_gateway.agent.tokens.verdict import (
 )
 from actions_gateway.api.conditions import Reason
 from actions_gateway.api.fields import CredentialStatus
-from actions_gateway.github.app import AppCredentials, CredentialInvalid, load_credentials
+from actions_gateway.github.app import AppCredentials, CredentialInvalid, digest_of, parse_fields, read_fields
 from actions_gateway.github.errors import GitHubError
 from actions_gateway.github.rest import GitHubRest
 from actions_gateway.github.restmodels import InstallationToken
@@ -58,7 +60,13 @@ class InstallationTokens:
         self._clock = basics.clock
         self._tunables = basics.tunables
         self._on_change = on_change
+        self._edits = SecretEdits(rest, scope, folder, basics.clock)
         self._credentials: AppCredentials | None = None
+        self._loaded = b""
+        """Digest of the files that they were read from."""
+        self._has_worked = False
+        self._is_refused = False
+        """GitHub minted no token for them the last time, for a reason of their own."""
         self._minted: InstallationToken | None = None
         self._minted_at = 0.0
         self._is_rejected = False
@@ -67,7 +75,12 @@ class InstallationTokens:
         self._registration_problem: Verdict | None = None
         self._failures = 0
         self._changed = Signal()
-        self.verdict = UNKNOWN
+        self._judged = UNKNOWN
+
+    @property
+    def verdict(self) -> Verdict:
+        """On the credential in use; where that is fine, on an edit of its Secret."""
+        return (self._edits.verdict or self._judged) if self._judged.is_available else self._judged
 
     async def get(self) -> Secret:
         """A token that is valid now; waits for as long as there is none."""
@@ -122,7 +135,8 @@ class InstallationTokens:
         ).model_dump(by_alias=True, exclude_none=True)
 
     async def revoke(self) -> None:
-        """Ends the current token before its time."""
+        """Ends the current token before its time, and those of trials."""
+        await self._edits.close()
         if (token := self.peek()) is None:
             return
         self._minted = None
@@ -130,6 +144,15 @@ class InstallationTokens:
             await self._rest.revoke_token(token)
         except GitHubError as problem:
             log.info("installation token not revoked", problem=str(problem))
+
+    async def watch_edits(self) -> None:
+        """Looks after the files of a working credential until cancelled."""
+        while True:
+            await self._clock.sleep(self._tunables.secret_look_seconds)
+            if self._credentials is not None and not self._failures:
+                before = self.verdict
+                await self._edits.look(self._loaded)
+                self._tell(before)
 
     async def run(self) -> None:
         """Mints until cancelled."""
@@ -149,26 +172,39 @@ class InstallationTokens:
 
     async def _refresh(self) -> float:
         """One attempt; the seconds until the next one."""
-        if self._credentials is None or self._failures:
-            try:
-                self._credentials = load_credentials(self._folder)
-            except CredentialInvalid as problem:
-                self._credentials = None
-                self._failed(from_files(problem, self._folder))
-                # The files are cheap to look at, and people wait for the effect of what they have just created.
-                return self._tunables.token_backoff.base_seconds
+        unusable = self._read() if self._credentials is None or self._is_refused else None
+        if self._credentials is None:
+            self._failed(unusable or UNKNOWN)
+            # The files are cheap to look at, and people wait for the effect of what they have just created.
+            return self._tunables.token_backoff.base_seconds
         try:
             minted = await self._rest.mint_token(self._credentials)
         except GitHubError as problem:
-            self._failed(from_refusal(problem, self._credentials.app_id, self._credentials.installation_id))
+            self._is_refused = not isinstance(problem, SAYS_NOTHING)
+            refusal = from_refusal(problem, self._credentials.app_id, self._credentials.installation_id)
+            # What was refused before and cannot be read anew is put right in the Secret.
+            self._failed((unusable if self._is_refused else None) or refusal)
             pause = self._tunables.token_backoff.delay_seconds(self._failures, self._basics.rng)
             return max(pause, problem.retry_after_seconds or 0.0)
         self._take(minted)
         return self._refresh_in_seconds(minted)
 
+    def _read(self) -> Verdict | None:
+        """Loads the files' present content; why it cannot be used, if so. What has worked is kept then."""
+        fields = read_fields(self._folder)
+        try:
+            self._credentials, self._loaded = parse_fields(fields), digest_of(fields)
+        except CredentialInvalid as problem:
+            if not self._has_worked:
+                self._credentials = None
+            return from_files(problem, self._folder)
+        self._edits.verdict = None
+        return None
+
     def _take(self, minted: InstallationToken) -> None:
         self._minted, self._minted_at = minted, self._clock.monotonic()
         self._is_rejected, self._is_outdated, self._failures = False, False, 0
+        self._has_worked, self._is_refused = True, False
         metrics, namespace = self._basics.metrics, self._basics.namespace
         metrics.inc(TOKEN_REFRESHES, namespace=namespace)
         metrics.set(TOKEN_CONSECUTIVE_REFRESH_FAILURES, 0, namespace=namespace)
@@ -195,6 +231,10 @@ class InstallationTokens:
             self._judge(verdict)
 
     def _judge(self, verdict: Verdict) -> None:
-        if verdict != self.verdict:
-            self.verdict = verdict
+        before = self.verdict
+        self._judged = verdict
+        self._tell(before)
+
+    def _tell(self, before: Verdict) -> None:
+        if self.verdict != before:
             self._on_change()

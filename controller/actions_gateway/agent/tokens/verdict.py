@@ -10,6 +10,7 @@ from actions_gateway.github.app import (
     PRIVATE_KEY_FILE,
     CredentialInvalid,
     CredentialProblem,
+    FieldBytes,
 )
 from actions_gateway.github.errors import Forbidden, GitHubError, NotFound, Suspended, Unauthorized
 from actions_gateway.github.restmodels import InstallationToken
@@ -21,8 +22,10 @@ _STATUS = {
     Reason.CREDENTIAL_AVAILABLE: ConditionStatus.FALSE,
     Reason.CREDENTIAL_UNKNOWN: ConditionStatus.UNKNOWN,
     Reason.GITHUB_UNREACHABLE: ConditionStatus.UNKNOWN,
+    Reason.SECRET_EDITED: ConditionStatus.FALSE,
 }
 """Of the condition; every other reason is a problem, for which it is True."""
+_USABLE = (Reason.CREDENTIAL_AVAILABLE, Reason.SECRET_EDITED, Reason.EDITED_SECRET_UNUSABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +37,8 @@ class Verdict:
 
     @property
     def is_available(self) -> bool:
-        """Whether GitHub accepted the credential."""
-        return self.reason is Reason.CREDENTIAL_AVAILABLE
+        """Whether GitHub accepts the credential in use, whatever became of its Secret since."""
+        return self.reason in _USABLE
 
     @property
     def is_known(self) -> bool:
@@ -108,6 +111,33 @@ def from_token(minted: InstallationToken, scope: GitHubScope) -> Verdict:
             f"Registering runners needs the App permission {needed}: write; the installation grants {granted}.",
         )
     return AVAILABLE
+
+
+_WORKS_ON = "The agent works on with what it read before"
+
+
+def edit_works(trial: Verdict) -> Verdict:
+    """The Secret was edited in place and minted a token; `trial` says what that token permits."""
+    if not trial.is_available:
+        text = f"The App's Secret was edited in place. {trial.message} {_WORKS_ON}."
+        return Verdict(Reason.EDITED_SECRET_UNUSABLE, text)
+    text = f"The App's Secret was edited in place, and the edit works. {_WORKS_ON}; its next restart takes the edit."
+    return Verdict(Reason.SECRET_EDITED, text)
+
+
+def edit_unusable(problem: CredentialInvalid, fields: FieldBytes) -> Verdict:
+    """What the Secret holds now cannot be used, or it is gone."""
+    if all(isinstance(content, FileNotFoundError) for content in fields.values()):
+        text = f"The App's Secret was deleted or emptied. {_WORKS_ON}; create it with the keys {', '.join(_FIELDS)}."
+    else:
+        text = f"The App's Secret was edited in place: {problem.message.rstrip('.')}. {_WORKS_ON}."
+    return Verdict(Reason.EDITED_SECRET_UNUSABLE, text)
+
+
+def edit_refused(problem: GitHubError, app_id: str, installation_id: int) -> Verdict:
+    """GitHub mints no token for what the Secret holds now."""
+    said = from_refusal(problem, app_id, installation_id).message
+    return Verdict(Reason.EDITED_SECRET_UNUSABLE, f"The App's Secret was edited in place. {said} {_WORKS_ON}.")
 
 
 def _sentence(text: str) -> str:
