@@ -1,0 +1,75 @@
+"""The two questions that every CONNECT is asked: may this name be reached, and may the address that it resolved to.
+
+Both are lists of what is allowed: what no policy names is refused with 403 and counted.
+"""
+
+import ipaddress
+from typing import Any
+
+from actions_gateway.api.egress import PRIVATE_IPV4, PRIVATE_IPV6, EgressException
+from actions_gateway.api.gateway import ActionsGatewaySpec
+from actions_gateway.proxy.hosts import HTTPS_PORT, allowed_hosts, authority_pattern, exception_pattern
+from actions_gateway.proxy.listeners import extension
+
+Permission = dict[str, Any]
+
+ANY_ADDRESS = ("0.0.0.0/0", "::/0")
+
+
+def name_filter(spec: ActionsGatewaySpec, exceptions: tuple[EgressException, ...]) -> dict[str, Any]:
+    """Admits CONNECT to the names of the allow-list; everything else that HTTP offers is refused with them."""
+    patterns = [authority_pattern(host, HTTPS_PORT) for host in allowed_hosts(spec)]
+    patterns += [exception_pattern(exception) for exception in exceptions]
+    names = _any(*(_authority(pattern) for pattern in dict.fromkeys(patterns)))
+    return _filter("filters.http.rbac", {"names": _all(_header(":method", {"exact": "CONNECT"}), names)})
+
+
+def address_filter(exceptions: tuple[EgressException, ...]) -> dict[str, Any]:
+    """Admits public addresses on 443, and an exception's own addresses and port under its own name.
+
+    To be asked of the endpoint that is selected, as a filter of the router's upstream side.
+    """
+    seen = _any(*(_upstream(cidr, HTTPS_PORT) for cidr in ANY_ADDRESS))
+    private = _any(*(_upstream(cidr) for cidr in (*PRIVATE_IPV4, *PRIVATE_IPV6)))
+    policies = {"public": _all(seen, {"not_rule": private})}
+    for exception in exceptions:
+        address = _upstream(exception.cidr, exception.port)
+        policies[str(exception)] = _all(_authority(exception_pattern(exception)), address)
+    return _filter("filters.http.upstream_rbac", policies)
+
+
+def _filter(name: str, policies: dict[str, Permission]) -> dict[str, Any]:
+    rules = {
+        "action": "ALLOW",
+        "policies": {key: {"permissions": [rule], "principals": [{"any": True}]} for key, rule in policies.items()},
+    }
+    return extension(name, "extensions.filters.http.rbac.v3.RBAC", rules=rules)
+
+
+def _all(*rules: Permission) -> Permission:
+    return {"and_rules": {"rules": list(rules)}}
+
+
+def _any(*rules: Permission) -> Permission:
+    return {"or_rules": {"rules": list(rules)}}
+
+
+def _header(name: str, string_match: dict[str, Any]) -> Permission:
+    return {"header": {"name": name, "string_match": string_match}}
+
+
+def _authority(pattern: str) -> Permission:
+    return _header(":authority", {"safe_regex": {"regex": pattern}})
+
+
+def _upstream(cidr: str, port: int | None = None) -> Permission:
+    network = ipaddress.ip_network(cidr)
+    fields: dict[str, Any] = {
+        "upstream_ip": {"address_prefix": str(network.network_address), "prefix_len": network.prefixlen}
+    }
+    if port is not None:
+        fields["upstream_port_range"] = {"start": port, "end": port}
+    matcher = extension(
+        "rbac.matchers.upstream_ip_port", "extensions.rbac.matchers.upstream_ip_port.v3.UpstreamIpPortMatcher", **fields
+    )
+    return {"matcher": matcher}
