@@ -61,6 +61,9 @@ def build_agent_role() -> Manifest:
             rule("", ["secrets"], ["get", "patch", "delete"], names=slots),
             rule(API_GROUP, ["runnergroups"], ["list", "watch"]),
             rule(API_GROUP, ["runnergroups/status"], ["patch"]),
+            # Without it, admission may refuse an owner reference that blocks the owner's deletion; there is no such
+            # resource, so it allows nothing else.
+            rule(API_GROUP, ["runnergroups/finalizers"], ["update"]),
             _event_rule(),
         ],
     )

@@ -10,3 +10,5 @@ ANSWERED_WITHOUT_A_REQUEST = {
     ("update", "actions-gateway.github.com", "actionsgateways/finalizers"),
 }
 """Rights that no audit event tells of; `test_hidden_rights` proves each of them."""
+ANSWERED_TO_AGENTS = ("update", "actions-gateway.github.com", "runnergroups/finalizers")
+"""The agent's one such right, for the owner reference of what a job consists of."""

@@ -4,17 +4,18 @@ from typing import Any
 
 import pytest
 
-from actions_gateway.api.names import API_GROUP, OVERRIDE_VERB
+from actions_gateway.agent.jobs.pod import owner_reference
+from actions_gateway.api.names import API_GROUP, OVERRIDE_VERB, job_slot_name
 from actions_gateway.installation.metadata import cluster_role, rule
-from actions_gateway.installation.rights import MANAGER_CHILDREN, build_manager_role
+from actions_gateway.installation.rights import MANAGER_CHILDREN, build_agent_role, build_manager_role
 from actions_gateway.kube.client import KubeClient, Manifest
 from actions_gateway.kube.errors import Forbidden
-from actions_gateway.kube.resources import CLUSTERROLES, NAMESPACES, RUNNERGROUPS, resource_of
+from actions_gateway.kube.resources import CLUSTERROLES, NAMESPACES, RUNNERGROUPS, SECRETS, resource_of
 from gateway_sandbox.controlplane.server import ControlPlane
 from support.aio import run
 from support.installed import Callers, callers, children_in, gateway_in, user_subject
 
-from .hidden import ANSWERED_WITHOUT_A_REQUEST
+from .hidden import ANSWERED_TO_AGENTS, ANSWERED_WITHOUT_A_REQUEST
 
 Rules = list[dict[str, Any]]
 
@@ -80,6 +81,29 @@ def test_without_it_a_child_cannot_be_made(right: tuple[str, str, str], installe
             said = await attempt(as_, without(rules, right), manifest)
             assert "is forbidden" in said
             assert REFUSALS.get(verb, f'cannot create resource "{resource}"') in said
+
+    run(main())
+
+
+@pytest.mark.parametrize("is_held", [True, False], ids=["with", "without"])
+def test_without_it_an_agent_makes_nothing_that_its_group_waits_for(is_held: bool, installed: ControlPlane) -> None:
+    rules = build_agent_role()["rules"]
+    held = rules if is_held else without(rules, ANSWERED_TO_AGENTS)
+    slot = {"metadata": {"name": job_slot_name(1), "ownerReferences": [owner_reference("ci-cpu", "uid")]}}
+
+    async def main() -> None:
+        async with callers(installed) as as_, as_.namespace() as namespace:
+            name = f"agent-{namespace}"
+            await as_.admin.apply(CLUSTERROLES, cluster_role(name, held), field_manager="test")
+            async with as_.user(name) as user, as_.bound_everywhere(name, user_subject(name)):
+                await as_.until_allowed(user, "create", SECRETS, namespace)
+                try:
+                    await user.create(SECRETS, slot, namespace=namespace, dry_run=True)
+                    said = ""
+                except Forbidden as problem:
+                    said = problem.message
+            await as_.admin.delete(CLUSTERROLES, name)
+            assert (REFUSALS["update"] in said) is not is_held
 
     run(main())
 

@@ -157,6 +157,7 @@ def test_labels_owner_and_annotations_tell_whose_worker_it_is() -> None:
     assert metadata["labels"][labels.COMPONENT] == labels.WORKLOAD
     (owner,) = metadata["ownerReferences"]
     assert (owner["kind"], owner["name"], owner["uid"], owner["controller"]) == ("RunnerGroup", "ci-cpu", "uid-1", True)
+    assert owner["blockOwnerDeletion"], "a group that is deleted in the foreground waits for its workers"
     annotations = metadata["annotations"]
     assert annotations[labels.RUN_ID] == "42"
     assert labels.REPOSITORY not in annotations

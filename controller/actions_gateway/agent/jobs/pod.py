@@ -76,13 +76,17 @@ class WorkerOrder:
 
 
 def owner_reference(group: str, uid: str) -> Manifest:
-    """The RunnerGroup as owner: what a job leaves behind goes with its group."""
+    """The RunnerGroup as owner: what a job leaves behind goes with its group, which waits for it when it is asked to.
+
+    Otherwise a deleted gateway would have no sign that its workers are gone, and take their NetworkPolicy from them.
+    """
     return {
         "apiVersion": RUNNERGROUPS.api_version,
         "kind": RUNNERGROUPS.kind,
         "name": group,
         "uid": uid,
         "controller": True,
+        "blockOwnerDeletion": True,
     }
 
 
