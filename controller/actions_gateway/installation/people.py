@@ -12,6 +12,7 @@ from actions_gateway.api.names import (
     API_GROUP,
     MANAGER,
     ONCALL_ROLE,
+    PROXY,
     TENANT_ROLE,
     VIEWER_ROLE,
 )
@@ -49,7 +50,7 @@ def build_oncall_role() -> Manifest:
             rule(API_GROUP, ["runnergroups"], ["patch"]),
             rule("", ["resourcequotas"], ["patch"]),
             # Of our own names only: a Deployment that one may patch is a pod that one may be.
-            rule("apps", ["deployments"], ["patch"], names=[AGENT, MANAGER]),
+            rule("apps", ["deployments"], ["patch"], names=[AGENT, PROXY, MANAGER]),
         ],
     )
 

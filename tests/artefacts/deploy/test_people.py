@@ -12,10 +12,12 @@ from actions_gateway.api.names import (
     MANAGER,
     MANAGER_NAMESPACE,
     ONCALL_ROLE,
+    PROXY,
     TENANT_ROLE,
     VIEWER_ROLE,
 )
 from actions_gateway.installation.people import people_manifests
+from actions_gateway.installation.rights import MANAGER_CHILDREN
 from support.rights import Right, granted, is_allowed
 
 Rules = list[dict[str, Any]]
@@ -48,6 +50,14 @@ def test_viewers_write_nothing() -> None:
     assert writes(rules_of("ClusterRole", VIEWER_ROLE)) == set()
 
 
+@pytest.mark.parametrize("name", [VIEWER_ROLE, ONCALL_ROLE, TENANT_ROLE])
+def test_everybody_who_looks_at_gateways_sees_all_that_belongs_to_them(name: str) -> None:
+    rules = rules_of("ClusterRole", name)
+    kinds = {*MANAGER_CHILDREN, ("", "pods"), ("", "resourcequotas"), ("apps", "replicasets")}
+    asked = [Right(verb, group, plural, "any") for verb in READS for group, plural in sorted(kinds)]
+    assert [right for right in asked if not is_allowed(right, rules)] == []
+
+
 def test_oncall_people_read_what_viewers_read_and_write_what_an_incident_needs() -> None:
     rules = rules_of("ClusterRole", ONCALL_ROLE)
     assert granted(rules_of("ClusterRole", VIEWER_ROLE)) < granted(rules)
@@ -59,7 +69,9 @@ def test_oncall_people_read_what_viewers_read_and_write_what_an_incident_needs()
     }
 
 
-@pytest.mark.parametrize(("name", "may"), [(AGENT, True), (MANAGER, True), ("coredns", False), ("", False)])
+@pytest.mark.parametrize(
+    ("name", "may"), [(AGENT, True), (PROXY, True), (MANAGER, True), ("coredns", False), ("", False)]
+)
 def test_oncall_people_restart_our_own_deployments_alone(name: str, may: bool) -> None:
     assert is_allowed(Right("patch", "apps", "deployments", name), rules_of("ClusterRole", ONCALL_ROLE)) is may
 

@@ -158,7 +158,7 @@ def test_what_a_gitops_controller_keeps_is_not_removed(installed: World, gw: Gw)
 def test_an_upgrade_goes_on_where_it_was_cut_off(installed: World, gw: Gw) -> None:
     installed.remove(r.DEPLOYMENTS, names.MANAGER, names.MANAGER_NAMESPACE)
     installed.remove(r.CLUSTERROLES, "gw-tenant")
-    answer = gw("install", "--controller-image", OTHER_IMAGE, "--yes")
+    answer = gw(*INSTALL, "--controller-image", OTHER_IMAGE)
     assert answer.code == 0, answer
     assert "created   ClusterRole gw-tenant" in answer.err
     assert f"created   Deployment {names.MANAGER}" in answer.err

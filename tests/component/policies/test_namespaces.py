@@ -50,8 +50,8 @@ def as_manager(
 
 
 def test_the_manager_marks_a_namespace_and_sets_its_pod_security_labels(installed: ControlPlane) -> None:
-    levels = {f"{labels.POD_SECURITY}{mode}": "restricted" for mode in ("enforce", "warn", "audit")}
-    versions = {f"{key}-version": "latest" for key in levels}
+    levels = {f"{labels.POD_SECURITY}{mode}": "restricted" for mode in labels.POD_SECURITY_MODES}
+    versions = {f"{key}-version": "v1.36" for key in levels}
 
     async def act(manager: KubeClient, namespace: str, as_: Callers) -> None:
         await apply_labels(manager, namespace, MARKER)
@@ -62,6 +62,21 @@ def test_the_manager_marks_a_namespace_and_sets_its_pod_security_labels(installe
         assert {**MARKER, **versions, ENFORCE: "baseline"}.items() <= found.items()
 
     as_manager(installed, act)
+
+
+def test_the_manager_leaves_what_it_applies_no_more_to_whoever_keeps_it_too(installed: ControlPlane) -> None:
+    """A level that is somebody else's as well stays when the manager lets go of it; its own would go, and may not."""
+
+    async def act(manager: KubeClient, namespace: str, as_: Callers) -> None:
+        await apply_labels(manager, namespace, {**MARKER, ENFORCE: "restricted"})
+        await apply_labels(manager, namespace, MARKER)
+        found = (await as_.admin.get(NAMESPACES, namespace))["metadata"]["labels"]
+        assert (found[ENFORCE], found[labels.TENANT]) == ("restricted", "true")
+        warn = f"{labels.POD_SECURITY}warn"
+        await apply_labels(manager, namespace, {**MARKER, warn: "baseline"})
+        assert "takes no Pod Security label away" in await refusal(apply_labels(manager, namespace, MARKER))
+
+    as_manager(installed, act, enforce="restricted")
 
 
 NOT_THE_MANAGERS: dict[str, tuple[dict[str, str], Metadata, str]] = {
