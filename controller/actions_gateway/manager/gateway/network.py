@@ -1,38 +1,61 @@
-"""NetworkPolicies of a tenant: nothing comes in but scrapes, nothing goes out but DNS, HTTPS and the API server.
+"""NetworkPolicies of a tenant: jobs reach DNS and the tenant's proxies alone, and the proxies reach public addresses.
 
-Agent and workers are both workload. They reach public addresses on 443 directly, and on the port that `gitHubURL`
-names; an egress proxy in the tenant's namespace narrows this to named hosts once it exists.
+Agent and workers are both workload. The agent reaches the API server beside that. Policies add up, so that a gateway
+that is contained has all of them without any rule.
 """
 
-from urllib.parse import urlsplit
-
 from actions_gateway.api import labels
+from actions_gateway.api.egress import PRIVATE_IPV4, PRIVATE_IPV6, EgressException
 from actions_gateway.api.gateway import ActionsGatewaySpec
-from actions_gateway.api.names import AGENT, WORKLOAD_POLICY
+from actions_gateway.api.names import AGENT, PROXY, WORKLOAD_POLICY
 from actions_gateway.kube.client import Manifest
 from actions_gateway.kube.resources import NETWORKPOLICIES
 from actions_gateway.manager.gateway.ownership import build_child
-from actions_gateway.manifests.netpolicy import from_monitoring, policy_spec, tcp, to_api_server, to_dns
+from actions_gateway.manifests.netpolicy import Rule, from_monitoring, policy_spec, tcp, to_api_server, to_dns
+from actions_gateway.proxy.hosts import HTTPS_PORT
+from actions_gateway.proxy.listeners import PROXY_PORT, STATS_PORT
 
-HTTPS_PORT = 443
-PRIVATE_IPV4 = ("10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16")
-"""RFC 1918, shared address space (RFC 6598), loopback, and link-local with the clouds' metadata services (RFC 3927)."""
-PRIVATE_IPV6 = ("::1/128", "fc00::/7", "fe80::/10")
+_IPV4_MAPPED = "::ffff:"
+"""Never on a wire, and Kubernetes takes them for IPv4, which is no part of an IPv6 range."""
 
 
-def build_workload_policy(gateway: Manifest, spec: ActionsGatewaySpec) -> Manifest:
-    """What agent and workers may do: DNS, and HTTPS to anything but private and link-local ranges; no ingress."""
-    ports = sorted({HTTPS_PORT, urlsplit(spec.git_hub_url).port or HTTPS_PORT})
+def build_network_policies(
+    gateway: Manifest, spec: ActionsGatewaySpec, exceptions: tuple[EgressException, ...], *, is_contained: bool
+) -> list[Manifest]:
+    """What proxies, workload and the agent among it may do; nothing at all when contained."""
+    policies = (
+        (PROXY, {labels.APP: PROXY}, _into_proxies(), _out_of_proxies(spec, exceptions)),
+        (WORKLOAD_POLICY, {labels.COMPONENT: labels.WORKLOAD}, [], [to_dns(), _to_proxies()]),
+        (AGENT, {labels.APP: AGENT}, [from_monitoring()], [to_api_server()]),
+    )
+    return [
+        build_child(
+            gateway,
+            NETWORKPOLICIES,
+            name,
+            spec=policy_spec(selector, ingress=[] if is_contained else ingress, egress=[] if is_contained else egress),
+        )
+        for name, selector, ingress, egress in policies
+    ]
+
+
+def _into_proxies() -> list[Rule]:
+    workload = {"podSelector": {"matchLabels": {labels.COMPONENT: labels.WORKLOAD}}}
+    return [{"from": [workload], "ports": [tcp(PROXY_PORT)]}, from_monitoring(STATS_PORT)]
+
+
+def _to_proxies() -> Rule:
+    return {"to": [{"podSelector": {"matchLabels": {labels.APP: PROXY}}}], "ports": [tcp(PROXY_PORT)]}
+
+
+def _out_of_proxies(spec: ActionsGatewaySpec, exceptions: tuple[EgressException, ...]) -> list[Rule]:
+    """DNS, HTTPS to public addresses unless the platform has a policy of its own for that, and each exception."""
+    ipv6 = [cidr for cidr in PRIVATE_IPV6 if not cidr.startswith(_IPV4_MAPPED)]
     public = [
         {"ipBlock": {"cidr": "0.0.0.0/0", "except": list(PRIVATE_IPV4)}},
-        {"ipBlock": {"cidr": "::/0", "except": list(PRIVATE_IPV6)}},
+        {"ipBlock": {"cidr": "::/0", "except": ipv6}},
     ]
-    rules = [to_dns(), {"to": public, "ports": [tcp(port) for port in ports]}]
-    selector = {labels.COMPONENT: labels.WORKLOAD}
-    return build_child(gateway, NETWORKPOLICIES, WORKLOAD_POLICY, spec=policy_spec(selector, ingress=[], egress=rules))
-
-
-def build_agent_policy(gateway: Manifest) -> Manifest:
-    """What the agent may do beyond that: reach the API server, and be scraped from namespaces that watch."""
-    spec = policy_spec({labels.APP: AGENT}, ingress=[from_monitoring()], egress=[to_api_server()])
-    return build_child(gateway, NETWORKPOLICIES, AGENT, spec=spec)
+    https = [{"to": public, "ports": [tcp(HTTPS_PORT)]}] if spec.proxy.managed_network_policy else []
+    targets = sorted({(exception.cidr, exception.port) for exception in exceptions})
+    excepted = [{"to": [{"ipBlock": {"cidr": cidr}}], "ports": [tcp(port)]} for cidr, port in targets]
+    return [to_dns(), *https, *excepted]
