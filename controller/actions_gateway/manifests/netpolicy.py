@@ -25,10 +25,10 @@ def policy_spec(selector: dict[str, str], *, ingress: list[Rule], egress: list[R
     }
 
 
-def from_monitoring() -> Rule:
+def from_monitoring(port: int = METRICS_PORT) -> Rule:
     """Scrapes from namespaces that the platform labelled for it."""
     peer = {"namespaceSelector": {"matchLabels": {labels.METRICS_NAMESPACE: labels.METRICS_ENABLED}}}
-    return {"from": [peer], "ports": [tcp(METRICS_PORT)]}
+    return {"from": [peer], "ports": [tcp(port)]}
 
 
 def to_dns() -> Rule:

@@ -3,24 +3,21 @@
 Strategy Recreate, since two agents only cost GitHub budget. No in-memory state has to outlive the pod.
 """
 
-from typing import Any
-
 from actions_gateway.api import labels
-from actions_gateway.api.fields import ResourceRequirements
 from actions_gateway.api.gateway import ActionsGatewaySpec, CaBundleRef
 from actions_gateway.api.names import AGENT, AGENT_CONTAINER, GITHUB_APP_KEYS, WORKER
-from actions_gateway.api.quantities import parse_quantity
 from actions_gateway.kube.client import Manifest
 from actions_gateway.kube.resources import DEPLOYMENTS
 from actions_gateway.manager.gateway.ownership import build_child, child_labels
+from actions_gateway.manager.gateway.pod_resources import ResourceDefaults, merged_resources
+from actions_gateway.manager.gateway.proxy_service import no_proxy, proxy_url
 from actions_gateway.manifests import podspec
 
 GITHUB_APP_PATH = "/etc/actions-gateway/github-app"
 CA_FOLDER = "/etc/actions-gateway/ca"
 CA_FILE = "ca.crt"
 
-DEFAULT_REQUESTS = {"cpu": "50m", "memory": "128Mi"}
-DEFAULT_LIMITS = {"cpu": "500m", "memory": "512Mi"}
+DEFAULTS = ResourceDefaults(requests={"cpu": "50m", "memory": "128Mi"}, limits={"cpu": "500m", "memory": "512Mi"})
 
 _READABLE_BY_GROUP = 0o440
 """The files belong to root; the agent reads them through the pod's fsGroup."""
@@ -31,9 +28,9 @@ _NODE_LOSS_TOLERATION_SECONDS = 30
 
 
 def build_agent_deployment(
-    gateway: Manifest, spec: ActionsGatewaySpec, *, controller_image: str, worker_image: str
+    gateway: Manifest, spec: ActionsGatewaySpec, *, controller_image: str, worker_image: str, is_contained: bool
 ) -> Manifest:
-    """The desired Deployment; raises ValueError for a resource quantity that is none."""
+    """The desired Deployment, without a pod when contained; raises ValueError for resources that cannot be used."""
     template = {
         "metadata": {
             "labels": {**child_labels(gateway, AGENT), labels.APP: AGENT, labels.COMPONENT: labels.WORKLOAD},
@@ -42,28 +39,13 @@ def build_agent_deployment(
         "spec": _pod_spec(gateway, spec, controller_image, worker_image),
     }
     deployment = {
-        "replicas": 1,
+        "replicas": 0 if is_contained else 1,
         "revisionHistoryLimit": 3,
         "strategy": {"type": "Recreate"},
         "selector": {"matchLabels": {labels.APP: AGENT}},
         "template": template,
     }
     return build_child(gateway, DEPLOYMENTS, AGENT, spec=deployment)
-
-
-def merged_resources(given: ResourceRequirements | None) -> dict[str, dict[str, Any]]:
-    """The defaults with the tenant's values over them, key by key; a default yields to a given value it contradicts."""
-    given_requests = (given.requests if given else None) or {}
-    given_limits = (given.limits if given else None) or {}
-    requests: dict[str, Any] = {**DEFAULT_REQUESTS, **given_requests}
-    limits: dict[str, Any] = {**DEFAULT_LIMITS, **given_limits}
-    for name in requests.keys() & limits.keys():
-        if parse_quantity(requests[name]) > parse_quantity(limits[name]):
-            if name not in given_limits:
-                limits[name] = requests[name]
-            elif name not in given_requests:
-                requests[name] = limits[name]
-    return {"requests": requests, "limits": limits}
 
 
 def _pod_spec(gateway: Manifest, spec: ActionsGatewaySpec, controller_image: str, worker_image: str) -> Manifest:
@@ -90,7 +72,7 @@ def _pod_spec(gateway: Manifest, spec: ActionsGatewaySpec, controller_image: str
                 "env": _environment(gateway, spec, controller_image, worker_image),
                 "ports": podspec.ports(),
                 **podspec.probes(),
-                "resources": merged_resources(spec.agent.resources),
+                "resources": merged_resources(DEFAULTS, spec.agent.resources, field="spec.agent.resources"),
                 "securityContext": podspec.container_security(),
                 "volumeMounts": _mounts(spec.ca_bundle_ref),
             }
@@ -108,6 +90,8 @@ def _environment(
         "GATEWAY_NAME": gateway["metadata"]["name"],
         "GITHUB_URL": spec.git_hub_url,
         "GITHUB_APP_PATH": GITHUB_APP_PATH,
+        "GITHUB_PROXY": proxy_url(gateway),
+        "WORKER_NO_PROXY": no_proxy(spec),
         "WORKER_SERVICE_ACCOUNT": WORKER,
         "WRAPPER_IMAGE": controller_image,
         "WORKER_IMAGE": worker_image,

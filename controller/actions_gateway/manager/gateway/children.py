@@ -4,10 +4,13 @@ from actions_gateway.api.gateway import ActionsGatewaySpec
 from actions_gateway.kube.client import Manifest
 from actions_gateway.kube.resources import (
     DEPLOYMENTS,
+    HPAS,
     NETWORKPOLICIES,
+    PDBS,
     ROLEBINDINGS,
     RUNNERGROUPS,
     SERVICEACCOUNTS,
+    SERVICES,
     Resource,
 )
 from actions_gateway.manager.gateway.access import (
@@ -16,11 +19,27 @@ from actions_gateway.manager.gateway.access import (
 )
 from actions_gateway.manager.gateway.agent_deployment import build_agent_deployment
 from actions_gateway.manager.gateway.groups import build_runner_groups
-from actions_gateway.manager.gateway.network import build_agent_policy, build_workload_policy
+from actions_gateway.manager.gateway.network import build_network_policies
 from actions_gateway.manager.gateway.ownership import sealed
+from actions_gateway.manager.gateway.proxy_deployment import build_proxy_deployment
+from actions_gateway.manager.gateway.proxy_service import (
+    build_autoscaler,
+    build_disruption_budget,
+    build_proxy_service,
+)
+from actions_gateway.manager.gateway.verdict.lifecycle import is_contained
 from actions_gateway.settings import ManagerSettings
 
-CHILD_KINDS: tuple[Resource, ...] = (SERVICEACCOUNTS, ROLEBINDINGS, NETWORKPOLICIES, DEPLOYMENTS, RUNNERGROUPS)
+CHILD_KINDS: tuple[Resource, ...] = (
+    SERVICEACCOUNTS,
+    ROLEBINDINGS,
+    NETWORKPOLICIES,
+    SERVICES,
+    PDBS,
+    HPAS,
+    DEPLOYMENTS,
+    RUNNERGROUPS,
+)
 
 
 def build_children(
@@ -30,14 +49,26 @@ def build_children(
 
     What limits a pod (accounts, rights, NetworkPolicies) stands before anything that makes one.
     """
+    contained = is_contained(gateway)
     limits = [
         *build_service_accounts(gateway),
         build_role_binding(gateway),
-        build_workload_policy(gateway, spec),
-        build_agent_policy(gateway),
+        *build_network_policies(gateway, spec, settings.proxy_exceptions, is_contained=contained),
     ]
-    agent = build_agent_deployment(
-        gateway, spec, controller_image=settings.controller_image, worker_image=settings.worker_image
+    proxy = build_proxy_deployment(
+        gateway,
+        spec,
+        image=settings.proxy_image,
+        exceptions=settings.proxy_exceptions,
+        drain_seconds=settings.proxy_drain_seconds,
     )
-    pod_makers = [agent, *build_runner_groups(gateway, spec)]
+    agent = build_agent_deployment(
+        gateway,
+        spec,
+        controller_image=settings.controller_image,
+        worker_image=settings.worker_image,
+        is_contained=contained,
+    )
+    surroundings = [build_proxy_service(gateway), build_disruption_budget(gateway), build_autoscaler(gateway, spec)]
+    pod_makers = [*surroundings, proxy, agent, *build_runner_groups(gateway, spec)]
     return tuple(tuple(sealed(manifest) for manifest in stage) for stage in (limits, pod_makers))

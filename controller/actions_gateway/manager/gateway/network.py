@@ -23,7 +23,7 @@ def build_network_policies(
     gateway: Manifest, spec: ActionsGatewaySpec, exceptions: tuple[EgressException, ...], *, is_contained: bool
 ) -> list[Manifest]:
     """What proxies, workload and the agent among it may do; nothing at all when contained."""
-    policies = (
+    policies: tuple[tuple[str, dict[str, str], list[Rule], list[Rule]], ...] = (
         (PROXY, {labels.APP: PROXY}, _into_proxies(), _out_of_proxies(spec, exceptions)),
         (WORKLOAD_POLICY, {labels.COMPONENT: labels.WORKLOAD}, [], [to_dns(), _to_proxies()]),
         (AGENT, {labels.APP: AGENT}, [from_monitoring()], [to_api_server()]),
