@@ -4,10 +4,8 @@ from typing import Any
 
 from actions_gateway.api import labels
 from actions_gateway.api.names import AGENT, PROXY
-from actions_gateway.kube.resources import DEPLOYMENTS
 from actions_gateway.manager.gateway.children import build_children
 from actions_gateway.manager.gateway.decide import parse_gateway
-from actions_gateway.manager.gateway.ownership import build_child
 from actions_gateway.manager.gateway.snapshot import Snapshot
 from actions_gateway.settings import ManagerSettings
 
@@ -96,8 +94,7 @@ def with_proxy(
 ) -> dict[tuple[str, str], Manifest]:
     """The children with `ready` proxies; `status` adds to their Deployment's status."""
     key = ("Deployment", PROXY)
-    deployment = children.get(key) or stored(build_child(gateway(), DEPLOYMENTS, PROXY))
-    return {**children, key: {**deployment, "status": {"observedGeneration": 1, "readyReplicas": ready} | status}}
+    return {**children, key: {**children[key], "status": {"observedGeneration": 1, "readyReplicas": ready} | status}}
 
 
 def pod(app: str, *, name: str = "", since: str = CREATED, **status: Any) -> Manifest:

@@ -9,7 +9,7 @@ from typing import Any
 
 import aiohttp
 
-from actions_gateway.api.names import AGENT
+from actions_gateway.api.names import AGENT, PROXY
 from actions_gateway.engine.clock import Clock, SystemClock
 from actions_gateway.installation.manifests import crd_manifests
 from actions_gateway.kube.client import KubeClient
@@ -176,6 +176,16 @@ class Rig:
         }
         await self.patch(DEPLOYMENTS, AGENT, {"status": status}, subresource="status")
 
+    async def start_proxies(self, *, ready: int = 2, **status: Any) -> None:
+        """Plays the Deployment controller and kubelets: as many proxies are ready."""
+        deployment = await self.until(DEPLOYMENTS, PROXY, lambda _: True)
+        counted = {
+            "observedGeneration": deployment["metadata"]["generation"],
+            "replicas": ready,
+            "readyReplicas": ready,
+        }
+        await self.patch(DEPLOYMENTS, PROXY, {"status": counted | status}, subresource="status")
+
     async def report(self, group: str = "ci-cpu", **status: Any) -> None:
         """Plays the agent: what it says of one group, all well by default."""
         status.setdefault("conditions", group_conditions())
@@ -185,6 +195,7 @@ class Rig:
         """A gateway `ci` in `team-a` that has become Ready."""
         await self.namespace("team-a")
         await self.create(gateway(**changes))
+        await self.start_proxies()
         await self.start_agent()
         for entry in gateway(**changes)["spec"]["runnerGroups"]:
             await self.until(RUNNERGROUPS, f"ci-{entry['name']}", lambda _: True)

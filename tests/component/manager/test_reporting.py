@@ -39,6 +39,8 @@ def test_a_gateway_becomes_ready_step_by_step_and_each_step_is_named() -> None:
             await rig.create(gateway())
             await rig.until_condition("ci", "Ready", "False", "AGCNotReady")
             await rig.start_agent()
+            await rig.until_condition("ci", "Ready", "False", "ProxyNotReady")
+            await rig.start_proxies(ready=1)
             await rig.until_condition("ci", "Ready", "False", "CredentialNotYetChecked")
             await rig.report(conditions=group_conditions(ready=False), activeSessions=0)
             await rig.until_condition("ci", "Ready", "False", "NoActiveSessions")

@@ -157,7 +157,8 @@ def test_a_gateway_that_claims_nothing_by_intention_is_ready_and_says_so(changes
 
 def test_a_gateway_without_groups_is_ready_and_says_what_to_add() -> None:
     owner = make.gateway(runnerGroups=[])
-    condition = ready(make.snapshot(owner, children=make.with_agent(make.children_of(owner))))
+    children = make.with_proxy(make.with_agent(make.children_of(owner)))
+    condition = ready(make.snapshot(owner, children=children))
     assert condition.status is ConditionStatus.TRUE
     assert "spec.runnerGroups" in condition.message
 

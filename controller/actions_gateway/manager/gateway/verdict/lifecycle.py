@@ -2,9 +2,8 @@
 
 from actions_gateway.api import labels
 from actions_gateway.api.conditions import Condition, ConditionStatus, ConditionType, Reason
-from actions_gateway.api.gateway import ActionsGatewaySpec
 from actions_gateway.kube.client import Manifest
-from actions_gateway.manager.gateway.snapshot import Failure, Snapshot
+from actions_gateway.manager.gateway.snapshot import Failure
 
 
 def is_contained(gateway: Manifest) -> bool:
@@ -17,15 +16,15 @@ def deleting_condition(reason: Reason, message: str) -> Condition:
     return Condition(ConditionType.DELETING, ConditionStatus.TRUE, reason, message)
 
 
-def paused_condition(snapshot: Snapshot, spec: ActionsGatewaySpec | None) -> Condition:
-    """Paused: by containment, which outweighs everything, or by the spec (None when it cannot be read)."""
-    if is_contained(snapshot.gateway):
+def paused_condition(gateway: Manifest) -> Condition:
+    """Paused: by containment, which outweighs everything, or by the spec."""
+    if is_contained(gateway):
         text = f"The annotation {labels.CONTAINED} is set: no agent runs and no traffic passes until it is removed."
         return Condition(ConditionType.PAUSED, ConditionStatus.TRUE, Reason.CONTAINED, text)
-    if spec is not None and spec.paused:
+    if (gateway.get("spec") or {}).get("paused"):
         text = "spec.paused is true: no job is claimed; running jobs go on to their end."
         return Condition(ConditionType.PAUSED, ConditionStatus.TRUE, Reason.PAUSED_BY_SPEC, text)
-    return Condition(ConditionType.PAUSED, ConditionStatus.FALSE, Reason.NOT_PAUSED, "Jobs are claimed.")
+    return Condition(ConditionType.PAUSED, ConditionStatus.FALSE, Reason.NOT_PAUSED, "Nobody asked for a pause.")
 
 
 def degraded_condition(failures: tuple[Failure, ...]) -> Condition:
