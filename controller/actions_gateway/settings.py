@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from actions_gateway.api.egress import EgressException, parse_egress_exceptions
 from actions_gateway.api.images import PROXY_IMAGE
@@ -57,6 +58,14 @@ def _seconds(text: str) -> int:
     if not 0 <= seconds <= 3600:
         raise ValueError(f"{seconds} s is not between 0 and an hour")
     return seconds
+
+
+def _proxy(text: str) -> str:
+    url = urlsplit(text)
+    if url.scheme != "http" or not url.hostname or url.port is None or url.username is not None or url.path.strip("/"):
+        # Not quoted: it may hold a password.
+        raise ValueError("it must be http://HOST:PORT, without a user")
+    return text.rstrip("/")
 
 
 def _log_level(text: str) -> str:
@@ -150,7 +159,7 @@ class AgentSettings:
             bind_address=read(environment, "BIND_ADDRESS", str, ALL_ADDRESSES),
             health_port=read(environment, "HEALTH_PORT", _port, 8081),
             metrics_port=read(environment, "METRICS_PORT", _port, 8080),
-            github_proxy=environment.get("GITHUB_PROXY") or None,
+            github_proxy=read(environment, "GITHUB_PROXY", _proxy, "") or None,
             worker_no_proxy=read(environment, "WORKER_NO_PROXY", str, ""),
             ca_bundle_path=Path(ca_path) if ca_path else None,
             ca_bundle_configmap=environment.get("CA_BUNDLE_CONFIGMAP") or None,

@@ -1,6 +1,7 @@
 """What an open long poll costs the agent's HTTP client: memory per poll, CPU per answered request.
 
-The floor is the bare transport (aiohttp on uvloop over TLS, no client of ours), measured in a process of its own.
+The floor is the bare transport (aiohttp on uvloop over TLS, no client of ours), measured in a process of its own; the
+last row is our client through a CONNECT proxy, a process of its own, too.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from pathlib import Path
 
 POLLS = 1000
 HOLD_SECONDS = 4.0
+_FLOOR = "bare transport (floor)"
 
 
 def measure() -> None:
@@ -25,18 +27,21 @@ def measure() -> None:
         server = context.Process(target=_serve, args=(theirs, folder), daemon=True)
         server.start()
         url = ours.recv()
+        relay = context.Process(target=_relay, args=(theirs,), daemon=True)
+        relay.start()
+        proxy = ours.recv()
         results = {}
-        for name in ("bare transport (floor)", "GitHubHttp"):
+        for name, through in ((_FLOOR, None), ("GitHubHttp", ""), ("GitHubHttp through a proxy", proxy)):
             receiver, sender = context.Pipe(duplex=False)
-            client = context.Process(target=_open_polls, args=(sender, url, folder, name == "GitHubHttp"))
+            client = context.Process(target=_open_polls, args=(sender, url, folder, through))
             client.start()
             results[name] = receiver.recv()
             client.join()
-        server.terminate()
+        for process in (server, relay):
+            process.terminate()
     for name, (kibibytes, milliseconds, peak) in results.items():
         print(f"{name:26} {kibibytes:6.1f} KiB per poll   {milliseconds:.2f} ms CPU per request   {peak} open at once")
-    floor, measured = (results[name][0] for name in ("bare transport (floor)", "GitHubHttp"))
-    print(f"{'above the floor':26} {measured - floor:6.1f} KiB per poll")
+    print(f"{'above the floor':26} {results['GitHubHttp'][0] - results[_FLOOR][0]:6.1f} KiB per poll")
 
 
 def _serve(pipe: Connection, folder: str) -> None:
@@ -64,19 +69,33 @@ def _serve(pipe: Connection, folder: str) -> None:
     uvloop.run(run())
 
 
-def _open_polls(pipe: Connection, url: str, folder: str, is_ours: bool) -> None:
+def _relay(pipe: Connection) -> None:
     import uvloop
 
-    body = _ours(url, folder) if is_ours else _bare(url, folder)
+    from support.connect_proxy import connect_proxy
+
+    async def run() -> None:
+        async with connect_proxy() as proxy:
+            pipe.send(proxy.url)
+            await asyncio.Event().wait()
+
+    uvloop.run(run())
+
+
+def _open_polls(pipe: Connection, url: str, folder: str, proxy: str | None) -> None:
+    """`proxy` is None for the bare transport, empty for our client without one."""
+    import uvloop
+
+    body = _bare(url, folder) if proxy is None else _ours(url, folder, proxy)
     pipe.send(uvloop.run(body))
     sys.exit(0)
 
 
-async def _ours(url: str, folder: str) -> tuple[float, float, int]:
+async def _ours(url: str, folder: str, proxy: str) -> tuple[float, float, int]:
     from actions_gateway.engine.clock import SystemClock
     from actions_gateway.github.http import Api, Deadline, GitHubHttp
 
-    async with GitHubHttp(SystemClock(), ca_bundle=Path(folder) / "ca.crt") as http:
+    async with GitHubHttp(SystemClock(), ca_bundle=Path(folder) / "ca.crt", proxy=proxy or None) as http:
         deadline = Deadline(total_seconds=90.0, read_seconds=60.0, connect_seconds=30.0)
 
         async def poll() -> None:

@@ -145,7 +145,9 @@ class Rig:
                 path.write_text(value)
 
     @asynccontextmanager
-    async def agent(self, tunables: Tunables = FAST) -> AsyncIterator["RunningAgent"]:
+    async def agent(
+        self, tunables: Tunables = FAST, *, github_proxy: str | None = None
+    ) -> AsyncIterator["RunningAgent"]:
         """An agent at work; it is stopped as SIGTERM stops it."""
         metrics = Metrics(Component.AGENT, "test")
         settings = AgentSettings(
@@ -155,6 +157,7 @@ class Rig:
             github_app_path=self.app_folder,
             wrapper_image="controller:test",
             ca_bundle_path=self._ca,
+            github_proxy=github_proxy,
         )
         async with self._open_agent() as client:
             agent = Agent(

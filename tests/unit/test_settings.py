@@ -20,6 +20,9 @@ def test_an_agents_environment_is_read() -> None:
     assert (settings.namespace, settings.metrics_port, settings.health_port) == ("team-a", 9000, 8081)
     assert settings.ca_bundle_path == Path("/etc/ca.crt")
     assert settings.bind_address == "0.0.0.0"
+    assert settings.github_proxy is None
+    proxied = AgentSettings.from_environment({**AGENT, "GITHUB_PROXY": "http://proxy.team-a.svc:8080/"})
+    assert proxied.github_proxy == "http://proxy.team-a.svc:8080"
 
 
 @pytest.mark.parametrize("name", sorted(AGENT))
@@ -32,6 +35,15 @@ def test_a_missing_variable_is_named(name: str) -> None:
 def test_an_unusable_variable_is_named(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):
         AgentSettings.from_environment({**AGENT, name: value})
+
+
+@pytest.mark.parametrize(
+    "value", ["proxy:8080", "https://proxy:8080", "http://proxy", "http://user:planted@proxy:1", "http://proxy:1/path"]
+)
+def test_only_a_plain_address_names_the_egress_proxy(value: str) -> None:
+    with pytest.raises(SettingsError, match="GITHUB_PROXY") as caught:
+        AgentSettings.from_environment({**AGENT, "GITHUB_PROXY": value})
+    assert "planted" not in str(caught.value)
 
 
 def test_the_manager_serves_any_namespace_unless_told_otherwise() -> None:

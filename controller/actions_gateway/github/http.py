@@ -149,7 +149,7 @@ class GitHubHttp:
         except TimeoutError:
             return AnswerTimeout(f"{host} did not answer within {limits.total_seconds:g} s")
         except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, aiohttp.ClientError, OSError) as problem:
-            return connection_error(problem, host, proxy=_shown(self._proxy))
+            return connection_error(problem, host, proxy=urlsplit(self._proxy or "").netloc)
         if content is None:
             return MalformedAnswer(f"the answer of {host} is larger than {_LARGEST_ANSWER_BYTES} bytes")
         return Answer(response.status_code, response.headers, content, self.clock.now(), host)
@@ -163,11 +163,6 @@ async def _content(response: httpx.Response) -> bytes | None:
         if len(content) > _LARGEST_ANSWER_BYTES:
             return None
     return bytes(content)
-
-
-def _shown(proxy: str | None) -> str:
-    """The proxy as a text may name it: without a user's name and password."""
-    return urlsplit(proxy).netloc.rpartition("@")[2] if proxy else ""
 
 
 def _authorization(token: Secret | None) -> dict[str, str]:

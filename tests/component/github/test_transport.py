@@ -13,13 +13,14 @@ from aiohttp import web
 
 from actions_gateway.engine.clock import SystemClock
 from actions_gateway.github.broker import Broker, RunnerPlatform, Session
-from actions_gateway.github.errors import AnswerTimeout, MalformedAnswer, Unreachable
+from actions_gateway.github.errors import AnswerTimeout, MalformedAnswer, ProxyRefused, Unreachable
 from actions_gateway.github.http import Api, Deadline, GitHubHttp
 from actions_gateway.github.messages import ForceTokenRefresh, Unanswered
 from actions_gateway.github.secrets import Secret
 from actions_gateway.github.transport import CaBundleInvalid, tls_context
 from gateway_sandbox.certificates import SandboxCertificates
 from support.aio import run
+from support.connect_proxy import connect_proxy
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 PLATFORM = RunnerPlatform("2.335.1")
@@ -276,23 +277,6 @@ def test_a_port_that_nobody_listens_on_refuses() -> None:
     run(main())
 
 
-async def tunnel(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: list[bytes]) -> None:
-    """A CONNECT proxy for one connection."""
-    head = await reader.readuntil(b"\r\n\r\n")
-    seen.append(head.split(b"\r\n")[0])
-    host, port = head.split(b" ")[1].split(b":")
-    upstream_reader, upstream_writer = await asyncio.open_connection(host.decode(), int(port))
-    writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-
-    async def copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-        while data := await source.read(65536):
-            target.write(data)
-            await target.drain()
-        target.close()
-
-    await asyncio.gather(copy(reader, upstream_writer), copy(upstream_reader, writer))
-
-
 def test_requests_go_through_the_given_proxy_and_through_no_other(
     authority: SandboxCertificates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -300,21 +284,61 @@ def test_requests_go_through_the_given_proxy_and_through_no_other(
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
 
     async def main() -> None:
-        seen: list[bytes] = []
-
         async def answer(_: web.Request) -> web.Response:
             return web.Response(text="hello")
 
-        async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await tunnel(reader, writer, seen)
-
-        async with serving(authority, answer) as server, raw_server(proxy, None) as port:
-            async with client(authority, proxy=f"http://127.0.0.1:{port}") as http:
+        async with serving(authority, answer) as server, connect_proxy() as proxy:
+            async with client(authority, proxy=proxy.url) as http:
                 assert (await http.send(Api.REST, "GET", server.url)).text == "hello"
-            assert [line.split(b" ")[0] for line in seen] == [b"CONNECT"]
+            assert proxy.tunnels == [server.url.removeprefix("https://")]
             async with client(authority) as http:
                 assert (await http.send(Api.REST, "GET", server.url)).text == "hello"
-            assert len(seen) == 1
+            assert len(proxy.tunnels) == 1
+
+    run(main())
+
+
+def test_a_hundred_and_one_polls_have_tunnels_of_their_own_and_requests_share_one(
+    authority: SandboxCertificates,
+) -> None:
+    async def main() -> None:
+        polls, everyone = 0, asyncio.Event()
+
+        async def hold(request: web.Request) -> web.Response:
+            nonlocal polls
+            if request.path.endswith("/message"):
+                polls += 1
+                if polls == 101:
+                    everyone.set()
+                await everyone.wait()
+            return web.Response(status=202)
+
+        async with (
+            serving(authority, hold) as server,
+            connect_proxy() as proxy,
+            client(authority, proxy=proxy.url) as http,
+        ):
+            for _ in range(3):
+                await http.send(Api.RUN_SERVICE, "POST", server.url)
+            assert len(proxy.tunnels) == 1
+            broker, session = Broker(http, PLATFORM), Session("s", server.url)
+            await asyncio.gather(*(broker.poll(session, TOKEN) for _ in range(101)))
+            assert len(proxy.tunnels) == 101
+
+    run(main())
+
+
+def test_a_proxy_changes_nothing_about_whom_is_trusted(authority: SandboxCertificates) -> None:
+    async def main() -> None:
+        async def never(_: web.Request) -> web.Response:
+            raise AssertionError
+
+        async with serving(authority, never) as server, connect_proxy() as proxy:
+            async with client(None, proxy=proxy.url) as http:
+                with pytest.raises(Unreachable) as caught:
+                    await http.send(Api.REST, "GET", server.url)
+            assert "unable to get local issuer certificate" in str(caught.value)
+            assert not server.requests
 
     run(main())
 
@@ -330,13 +354,28 @@ def test_a_proxy_that_refuses_the_tunnel_is_told_as_such(authority: SandboxCerti
             raw_server(refuse, None) as port,
             client(authority, proxy=f"http://127.0.0.1:{port}") as http,
         ):
-            with pytest.raises(Unreachable) as caught:
+            with pytest.raises(ProxyRefused) as caught:
                 await http.send(Api.REST, "GET", "https://api.example.test/")
-            assert "proxy" in str(caught.value)
+            assert f"the proxy 127.0.0.1:{port} opens no tunnel" in str(caught.value)
             assert "HTTP 403" in str(caught.value)
             assert "planted" not in str(caught.value)
+            assert caught.value.status == 0
 
     run(main())
+
+
+def test_a_proxy_that_never_answers_is_given_up_after_the_connect_deadline(authority: SandboxCertificates) -> None:
+    async def main() -> None:
+        async with connect_proxy() as proxy, client(authority, proxy=proxy.url) as http:
+            proxy.refusal = 0
+            with pytest.raises(Unreachable) as caught:
+                await http.send(
+                    Api.REST, "GET", "https://api.example.test", deadline=Deadline(20, 20, connect_seconds=0.2)
+                )
+            assert "in time" in str(caught.value)
+            assert not isinstance(caught.value, AnswerTimeout)
+
+    run(main(), timeout_seconds=10)
 
 
 def test_closing_with_open_polls_leaves_nothing_behind(authority: SandboxCertificates) -> None:
