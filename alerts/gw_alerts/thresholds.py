@@ -101,6 +101,30 @@ PROVISIONING_SECONDS = Threshold(
     severity=Severity.PAGE,
     source="Confirm the GMC has provisioned resources within ~30 seconds:",
 )
+PROXY_NOT_READY = Threshold(
+    subject="ready proxies of a gateway",
+    comparison="<",
+    value=1,
+    unit="pods",
+    severity=Severity.PAGE,
+    source=OURS + "nothing of the tenant reaches GitHub: sessions and locks end, as without an agent",
+)
+RATE_LIMITED_MINUTES = Threshold(
+    subject="time for which GitHub limits a gateway's requests",
+    comparison=">",
+    value=10,
+    unit="minutes",
+    severity=Severity.PAGE,
+    source="ActionsGateway condition RateLimited=True | duration > 10 minutes | Page | Installation is over API budget",
+)
+DELETION_SECONDS = Threshold(
+    subject="time that the deletion of a gateway takes",
+    comparison=">",
+    value=600,
+    unit="seconds",
+    severity=Severity.TICKET,
+    source=OURS + "the manager ends a deletion after this time whatever remains, so it does not work",
+)
 SESSION_GAP_SECONDS = Threshold(
     subject="time without an open session after one closed",
     comparison=">",

@@ -35,10 +35,26 @@ def agent_available(status: str = "True", reason: Reason = Reason.AGC_READY, mes
     return condition(ConditionType.AGC_AVAILABLE, status, reason, message)
 
 
+def proxy_available(status: str = "True", reason: Reason = Reason.PROXY_READY, message: str = "") -> Manifest:
+    return condition(ConditionType.PROXY_AVAILABLE, status, reason, message)
+
+
 def credential_missing(
     status: str = "False", reason: Reason = Reason.CREDENTIAL_AVAILABLE, message: str = ""
 ) -> Manifest:
     return condition(ConditionType.CREDENTIAL_UNAVAILABLE, status, reason, message)
+
+
+def healthy_conditions() -> list[Manifest]:
+    """What a manager says of a gateway that lacks nothing."""
+    return [
+        ready(),
+        agent_available(),
+        proxy_available(),
+        credential_missing(),
+        condition(ConditionType.RATE_LIMITED, "False", Reason.WITHIN_RATE_LIMIT),
+        condition(ConditionType.RUNNER_GROUPS_DEGRADED, "False", Reason.RUNNER_GROUPS_HEALTHY),
+    ]
 
 
 def gateway(
@@ -72,7 +88,8 @@ def gateway(
             "observedGeneration": 1,
             "activeSessions": sessions,
             "activeJobs": jobs,
-            "conditions": [ready(), agent_available(), credential_missing()] if conditions is None else conditions,
+            "proxyReadyReplicas": 2,
+            "conditions": healthy_conditions() if conditions is None else conditions,
             "credential": {
                 "appId": "1234",
                 "installationId": "5678",

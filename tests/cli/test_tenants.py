@@ -1,9 +1,11 @@
 """Listing and showing tenants and runner groups."""
 
 import json
+from typing import Any
 
 import pytest
 
+from actions_gateway.api import labels
 from actions_gateway.api.conditions import Reason
 from actions_gateway.kube import errors
 
@@ -14,6 +16,7 @@ from .objects import (
     gateway,
     healthy_cluster,
     namespace,
+    proxy_available,
     ready,
     runner_group,
     worker_pod,
@@ -142,3 +145,26 @@ def test_a_missing_right_is_named(two_tenants: Gw) -> None:
     answer = two_tenants("tenant", "list")
     assert answer.code == 3
     assert 'User "eve" cannot list resource "actionsgateways"' in answer.err
+
+
+@pytest.mark.parametrize(
+    ("metadata", "shown"),
+    [
+        ({"annotations": {labels.CONTAINED: "INC-1"}}, "contained"),
+        ({"annotations": {labels.CONTAINED: ""}, "deletionTimestamp": "2026-01-05T08:59:00Z"}, "deleting"),
+    ],
+)
+def test_what_somebody_asked_for_stands_beside_ready(gw: Gw, metadata: dict[str, Any], shown: str) -> None:
+    manifest = gateway(conditions=[ready("False", Reason.CONTAINED), proxy_available("False", Reason.PROXY_NOT_READY)])
+    manifest["metadata"] |= metadata
+    manifest["status"]["proxyReadyReplicas"] = 0
+    gw.cluster.put(manifest)
+    assert f"False ({shown})" in gw("tenant", "list").out
+    assert "0 (not available)" in gw("tenant", "show", "team-a").out
+    (item,) = json.loads(gw("tenant", "list", "-o", "json").out)["items"]
+    assert (item[shown], item["proxy_ready_replicas"]) == (True, 0)
+
+
+def test_fewer_proxies_than_wanted_are_shown(gw: Gw) -> None:
+    gw.cluster.put(gateway(conditions=[ready(), proxy_available(reason=Reason.PROXY_REDUCED)]))
+    assert "2 (reduced)" in gw("tenant", "list").out

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.text import Text
 
+from actions_gateway.api.conditions import ConditionType, Reason
 from gw.ops.tenants import GroupList, TenantDetail, TenantList, TenantSummary
 from gw.output.layout import Cell, age, columns, stamp, styled
 from gw.output.view import View
@@ -73,6 +74,7 @@ def _tenant_rows(result: TenantList) -> list[Text]:
                 gateway.namespace,
                 gateway.name,
                 _ready_cell(gateway),
+                _proxies_cell(gateway),
                 str(gateway.active_sessions),
                 str(gateway.active_jobs),
                 str(len(tenant.groups)),
@@ -80,7 +82,8 @@ def _tenant_rows(result: TenantList) -> list[Text]:
                 "-" if problem is None else f"{problem.type}/{problem.reason} ({age(problem.since, result.at)})",
             ]
         )
-    return columns(rows, header=("TENANT", "GATEWAY", "READY", "SESSIONS", "JOBS", "GROUPS", "AGE", "LAST PROBLEM"))
+    header = ("TENANT", "GATEWAY", "READY", "PROXIES", "SESSIONS", "JOBS", "GROUPS", "AGE", "LAST PROBLEM")
+    return columns(rows, header=header)
 
 
 def _detail_lines(result: TenantDetail) -> Iterator[Text]:
@@ -91,6 +94,7 @@ def _detail_lines(result: TenantDetail) -> Iterator[Text]:
             ["Gateway", gateway.name],
             ["GitHub", gateway.github_url],
             ["Ready", _ready_cell(gateway)],
+            ["Proxies", _proxies_cell(gateway)],
             ["Sessions", str(gateway.active_sessions)],
             ["Jobs", str(gateway.active_jobs)],
         ]
@@ -203,7 +207,18 @@ def _token_words(credential: CredentialFact, now: datetime) -> str:
 
 def _ready_cell(gateway: GatewayFact) -> Text:
     ready = styled("True", "ok") if gateway.is_ready else styled("False", "bad")
-    return ready + Text(" (paused)") if gateway.paused else ready
+    return ready + Text(f" ({gateway.intention})") if gateway.intention else ready
+
+
+def _proxies_cell(gateway: GatewayFact) -> Text:
+    """How many are ready, and that it is fewer than wanted where the manager says so."""
+    available = gateway.condition(ConditionType.PROXY_AVAILABLE)
+    count = str(gateway.proxy_ready_replicas)
+    if available is None or available.reason == Reason.PROXY_READY:
+        return Text(count)
+    if available.is_true:
+        return styled(f"{count} (reduced)", "warn")
+    return styled(f"{count} (not available)", "bad")
 
 
 # -- documents
@@ -217,6 +232,9 @@ def _summary_data(tenant: TenantSummary) -> dict[str, Any]:
         "github_url": gateway.github_url,
         "ready": gateway.is_ready,
         "paused": gateway.paused,
+        "contained": gateway.contained,
+        "deleting": gateway.deleted_at is not None,
+        "proxy_ready_replicas": gateway.proxy_ready_replicas,
         "active_sessions": gateway.active_sessions,
         "active_jobs": gateway.active_jobs,
         "runner_group_count": len(tenant.groups),

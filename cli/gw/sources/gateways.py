@@ -31,7 +31,7 @@ class ConditionFact:
     @property
     def is_problem(self) -> bool:
         """Ready and the `…Available` ones are fine when True, every other one when not True; intention is fine."""
-        if self.reason == Reason.SUSPENDED:
+        if self.reason == Reason.SUSPENDED or self.type in (ConditionType.PAUSED, ConditionType.DELETING):
             return False
         states_health = self.type == ConditionType.READY or self.type.endswith("Available")
         return not self.is_true if states_health else self.is_true
@@ -65,6 +65,16 @@ class GatewayFact:
     is_observed: bool
     """Whether the status speaks of the current spec."""
     credential: CredentialFact | None = None
+    proxy_ready_replicas: int = 0
+    contained: bool = False
+    """An incident's answer: no agent runs, and no traffic passes."""
+    deleted_at: datetime | None = None
+
+    @property
+    def intention(self) -> str:
+        """Why the gateway takes no jobs by somebody's will: deleting, contained, paused; empty when it should."""
+        states = (("deleting", self.deleted_at is not None), ("contained", self.contained), ("paused", self.paused))
+        return next((name for name, holds in states if holds), "")
 
     def condition(self, kind: ConditionType) -> ConditionFact | None:
         """The condition of that type, or None while nobody reported it."""
@@ -121,6 +131,9 @@ def parse_gateway(manifest: Manifest) -> GatewayFact:
         active_jobs=int(status.get("activeJobs") or 0),
         is_observed=observed >= int(metadata.get("generation") or 0),
         credential=_credential(status.get("credential")),
+        proxy_ready_replicas=int(status.get("proxyReadyReplicas") or 0),
+        contained=labels.CONTAINED in (metadata.get("annotations") or {}),
+        deleted_at=parse_time(metadata.get("deletionTimestamp")),
     )
 
 

@@ -12,14 +12,14 @@ from support.seed import production_runbook
 RUNBOOK = production_runbook()
 NOT_YET = {
     "actions_gateway_eviction_retries_exhausted_total": "no job is rerun after an eviction yet",
-    "ActionsGateway condition RateLimited=True": "no gateway has this condition yet",
     "Proxy HPA TARGETS: <unknown>": "there is no egress proxy yet, and so no HPA",
 }
 """The rows that nothing can be compared with, and why."""
 
-BOUND = re.compile(r"(?:rate )?(?P<comparison>[<>=]) (?P<number>[0-9.]+)(?P<unit>s|/hour|/minute|/5min|)(?: .*)?")
+BOUND = re.compile(r"(?:rate |duration )?(?P<comparison>[<>=]) (?P<number>[0-9.]+)(?P<unit>s| minutes|/hour|/minute|/5min|)(?: .*)?")
 UNITS = {
     "s": "seconds",
+    " minutes": "minutes",
     "/hour": "errors per hour",
     "/minute": "errors per minute",
     "/5min": "errors per 5 minutes",

@@ -38,6 +38,9 @@ def condition(kind: ConditionType, status: str, reason: Reason, *, seconds_ago: 
 
 READY = condition(ConditionType.READY, "True", Reason.ALL_AVAILABLE)
 AGENT_READY = condition(ConditionType.AGC_AVAILABLE, "True", Reason.AGC_READY)
+PROXY_READY = condition(ConditionType.PROXY_AVAILABLE, "True", Reason.PROXY_READY)
+WITHIN_LIMIT = condition(ConditionType.RATE_LIMITED, "False", Reason.WITHIN_RATE_LIMIT)
+GROUPS_FINE = condition(ConditionType.RUNNER_GROUPS_DEGRADED, "False", Reason.RUNNER_GROUPS_HEALTHY)
 CREDENTIAL_FINE = condition(ConditionType.CREDENTIAL_UNAVAILABLE, "False", Reason.CREDENTIAL_AVAILABLE)
 GATEWAY = GatewayFact(
     namespace="team-a",
@@ -47,7 +50,7 @@ GATEWAY = GatewayFact(
     secret_name="github-app-v1",
     paused=False,
     group_names=("cpu",),
-    conditions=(READY, AGENT_READY, CREDENTIAL_FINE),
+    conditions=(READY, AGENT_READY, PROXY_READY, CREDENTIAL_FINE, WITHIN_LIMIT, GROUPS_FINE),
     active_sessions=1,
     active_jobs=0,
     is_observed=True,
@@ -140,6 +143,10 @@ def images(*references: str) -> dict[str, Any]:
     return {"manager": Known(ManagerFact(DeploymentFact("gmc", 2, 2, images=references), lease))}
 
 
+NO_PROXY = (ConditionType.PROXY_AVAILABLE, "False", Reason.PROXY_NOT_READY)
+EDITED = condition(ConditionType.CREDENTIAL_UNAVAILABLE, "True", Reason.EDITED_SECRET_UNUSABLE)
+DELETING = condition(ConditionType.DELETING, "True", Reason.REMOVING_OBJECTS)
+UNSERVED = condition(ConditionType.READY, "False", Reason.CONTAINED)
 NOT_READY = condition(ConditionType.READY, "False", Reason.AGC_NOT_READY)
 
 
@@ -173,6 +180,21 @@ FAILING: list[tuple[str, str, dict[str, Any]]] = [
     ("session.open", "no session for 10 min", group()),
     ("session.open", "no session and no condition", group(conditions=())),
     ("session.open", "the agent that counted the sessions is gone", {"pods": Known((WORKER,))}),
+    ("gateway.proxy", "no proxy is ready", gateway(condition(*NO_PROXY))),
+    (
+        "gateway.groups",
+        "workers are refused",
+        gateway(condition(ConditionType.RUNNER_GROUPS_DEGRADED, "True", Reason.RUNNER_GROUPS_IMPAIRED)),
+    ),
+    (
+        "gateway.rate-limit",
+        "GitHub limits for long",
+        gateway(condition(ConditionType.RATE_LIMITED, "True", Reason.SUSTAINED_RATE_LIMIT)),
+    ),
+    ("credential.edited", "the edit cannot be used", gateway(EDITED)),
+    ("gateway.contained", "it is contained", gateway(contained=True)),
+    ("gateway.paused", "it is paused", gateway(paused=True)),
+    ("gateway.deleting", "it is deleted for over 10 min", gateway(DELETING, deleted_at=ago(601))),
     ("agent.stable", "it was killed for memory before", agent(restart_count=1, last_reason="OOMKilled")),
     ("agent.stable", "it is dead for memory", agent(terminated_reason="OOMKilled")),
     ("agent.stable", "it crash-loops", agent(waiting_reason="CrashLoopBackOff", last_reason="Error")),
@@ -215,6 +237,18 @@ PASSING: list[tuple[str, str, dict[str, Any]]] = [
     *((check.id, "all is well", {}) for check in CATALOG),
     ("manager.running", "one of two pods is ready", manager(ready=1)),
     ("manager.leading", "renewed 15 s ago", manager(renewed_seconds_ago=15)),
+    (
+        "gateway.proxy",
+        "fewer than wanted are",
+        gateway(condition(ConditionType.PROXY_AVAILABLE, "True", Reason.PROXY_REDUCED)),
+    ),
+    (
+        "credential.edited",
+        "the edit works",
+        gateway(condition(ConditionType.CREDENTIAL_UNAVAILABLE, "False", Reason.SECRET_EDITED)),
+    ),
+    ("credential.available", "jobs are taken in spite of an edit", gateway(EDITED)),
+    ("gateway.deleting", "it is deleted for 10 min", gateway(DELETING, deleted_at=ago(600))),
     ("agent.stable", "it restarted for another reason", agent(restart_count=1, last_reason="Error")),
     ("worker.starting", "Pending for 600 s", worker(phase="Pending", created_at=ago(600))),
     ("worker.starting", "running for a day", worker(created_at=ago(86400))),
@@ -236,6 +270,19 @@ UNDECIDED: list[tuple[str, str, Outcome, dict[str, Any]]] = [
         "nobody has looked",
         Outcome.UNKNOWN,
         gateway(condition(ConditionType.CREDENTIAL_UNAVAILABLE, "Unknown", Reason.CREDENTIAL_UNKNOWN)),
+    ),
+    ("gateway.proxy", "it is new", Outcome.UNKNOWN, gateway(condition(*NO_PROXY), created_at=ago(5))),
+    ("gateway.proxy", "nobody has reported", Outcome.UNKNOWN, {"gateways": Known((replace(GATEWAY, conditions=()),))}),
+    (
+        "gateway.groups",
+        "the agent does not report",
+        Outcome.SKIPPED,
+        gateway(condition(ConditionType.RUNNER_GROUPS_DEGRADED, "Unknown", Reason.AGC_NOT_READY)),
+    ),
+    *(
+        (check_id, f"the gateway is {state}", Outcome.SKIPPED, gateway(UNSERVED, **changes))
+        for check_id in ("gateway.ready", "gateway.proxy", "agent.available", "credential.available", "session.open")
+        for state, changes in (("contained", {"contained": True}), ("deleting", {"deleted_at": ago(5)}))
     ),
     ("api.version", "it names no version", Outcome.UNKNOWN, server(number=None)),
     ("api.crds-current", "there is none", Outcome.SKIPPED, definition(exists=False)),

@@ -18,15 +18,20 @@ from gw_alerts.thresholds import (
     SESSION_GAP_SECONDS,
 )
 
+CONTAINED, DELETING = "contained", "deleting"
+"""Intentions of a gateway that has no agent."""
+
 _WITHIN = f"within {PROVISIONING_SECONDS.value:.0f} s of its creation"
 
 
 def _gateway_ready(facts: Facts) -> Iterator[Finding]:
     for gateway in facts.gateways.value:
-        subject, ready = _subject(gateway), gateway.condition(ConditionType.READY)
+        subject, ready = subject_of(gateway), gateway.condition(ConditionType.READY)
         if gateway.is_ready:
             yield ok(subject, "Ready")
-        elif _is_new(gateway.created_at, facts.now):
+        elif gateway.intention in (CONTAINED, DELETING):
+            yield skipped(subject, f"it is {gateway.intention} by intention; see gateway.{gateway.intention}")
+        elif is_new(gateway.created_at, facts.now):
             yield unknown(subject, f"it is new and has {PROVISIONING_SECONDS.value:.0f} s to become ready")
         elif ready is None:
             yield problem(
@@ -40,7 +45,7 @@ def _gateway_ready(facts: Facts) -> Iterator[Finding]:
         else:
             yield problem(
                 subject,
-                f"not Ready: {_told(ready)}",
+                f"not Ready: {told(ready)}",
                 since=ready.since,
                 evidence=tuple(_as_evidence(other, ready) for other in _other_problems(gateway)),
                 next_step=f"gw tenant show {gateway.namespace}",
@@ -48,9 +53,11 @@ def _gateway_ready(facts: Facts) -> Iterator[Finding]:
 
 
 def _agent_available(facts: Facts) -> Iterator[Finding]:
-    for gateway in _served(facts):
-        subject, available = _subject(gateway), gateway.condition(ConditionType.AGC_AVAILABLE)
-        if available is not None and available.is_true and _has_ready_agent(facts, gateway.namespace):
+    for gateway in served(facts):
+        subject, available = subject_of(gateway), gateway.condition(ConditionType.AGC_AVAILABLE)
+        if gateway.intention in (CONTAINED, DELETING):
+            yield skipped(subject, f"no agent is wanted: the gateway is {gateway.intention}")
+        elif available is not None and available.is_true and _has_ready_agent(facts, gateway.namespace):
             yield ok(subject, "the agent is ready")
         elif available is not None and available.is_true:
             yield problem(
@@ -59,26 +66,34 @@ def _agent_available(facts: Facts) -> Iterator[Finding]:
                 evidence=("the manager keeps that condition; if it is down, see manager.running",),
                 next_step=f"kubectl describe deploy -n {gateway.namespace} {names.AGENT}",
             )
-        elif _is_new(gateway.created_at, facts.now):
+        elif is_new(gateway.created_at, facts.now):
             yield unknown(subject, f"it is new; the agent has {PROVISIONING_SECONDS.value:.0f} s to start")
         else:
             yield problem(
                 subject,
-                "the agent is not ready" if available is None else f"the agent is not ready: {_told(available)}",
+                "the agent is not ready" if available is None else f"the agent is not ready: {told(available)}",
                 since=gateway.created_at if available is None else available.since,
                 next_step=f"kubectl get pod -n {gateway.namespace} -l app={names.AGENT}",
             )
 
 
 def _credential_available(facts: Facts) -> Iterator[Finding]:
-    for gateway in _served(facts):
-        subject, missing = _subject(gateway), gateway.condition(ConditionType.CREDENTIAL_UNAVAILABLE)
-        if missing is None or missing.status == ConditionStatus.UNKNOWN or missing.reason == Reason.CREDENTIAL_UNKNOWN:
+    for gateway in served(facts):
+        subject, missing = subject_of(gateway), gateway.condition(ConditionType.CREDENTIAL_UNAVAILABLE)
+        if gateway.intention in (CONTAINED, DELETING):
+            yield skipped(subject, f"no agent is there to try it: the gateway is {gateway.intention}")
+        elif (
+            missing is None or missing.status == ConditionStatus.UNKNOWN or missing.reason == Reason.CREDENTIAL_UNKNOWN
+        ):
             yield unknown(subject, f"no agent has reported on the Secret {gateway.secret_name} yet")
+        elif missing.reason == Reason.EDITED_SECRET_UNUSABLE:
+            yield ok(
+                subject, f"the agent works on with what it read of the Secret {gateway.secret_name} before its edit"
+            )
         elif missing.is_true:
             yield problem(
                 subject,
-                f"the App credential does not work: {_told(missing)}",
+                f"the App credential does not work: {told(missing)}",
                 since=missing.since,
                 evidence=(f"Secret {gateway.secret_name}, {gateway.github_url}",),
                 next_step=f"gw tenant show {gateway.namespace}",
@@ -96,8 +111,8 @@ def _session_open(facts: Facts) -> Iterator[Finding]:
 
 def _session_of(group: GroupFact, gateway: GatewayFact | None, now: datetime, *, agent_phases: list[str]) -> Finding:
     subject = f"{group.namespace}/{group.name}"
-    if gateway is not None and gateway.paused:
-        return skipped(subject, "its gateway is paused by intention")
+    if gateway is not None and gateway.intention:
+        return skipped(subject, f"its gateway is {gateway.intention} by intention")
     if group.suspended:
         return skipped(subject, "suspended by intention")
     if group.active_sessions > NO_ACTIVE_SESSION.value:
@@ -105,13 +120,13 @@ def _session_of(group: GroupFact, gateway: GatewayFact | None, now: datetime, *,
     ready = group.condition(ConditionType.READY)
     since = ready.since if ready is not None and not ready.is_true else group.created_at
     age_seconds = seconds_since(since, now)
-    if _is_new(group.created_at, now) or (age_seconds is not None and age_seconds <= SESSION_GAP_SECONDS.value):
+    if is_new(group.created_at, now) or (age_seconds is not None and age_seconds <= SESSION_GAP_SECONDS.value):
         return unknown(subject, "no session is open yet; one is due within seconds")
     return problem(
         subject,
         "no session is open; its jobs wait at GitHub",
         since=since,
-        evidence=(f"labels {', '.join(group.runner_labels)}", "" if ready is None else _told(ready)),
+        evidence=(f"labels {', '.join(group.runner_labels)}", "" if ready is None else told(ready)),
         next_step=_cause_of_silence(group),
     )
 
@@ -150,7 +165,7 @@ def _has_ready_agent(facts: Facts, namespace: str) -> bool:
     return any(pod.is_ready for pod in pods)
 
 
-def _served(facts: Facts) -> Iterator[GatewayFact]:
+def served(facts: Facts) -> Iterator[GatewayFact]:
     """The gateways that an agent works for; the manager refuses the others for good, and gateway.ready says so."""
     for gateway in facts.gateways.value:
         ready = gateway.condition(ConditionType.READY)
@@ -167,20 +182,23 @@ def _other_problems(gateway: GatewayFact) -> Iterator[ConditionFact]:
 
 def _as_evidence(condition: ConditionFact, ready: ConditionFact) -> str:
     """The condition, with its own words unless Ready has said them already."""
-    told = "" if _told(condition) == _told(ready) else f" {_told(condition)}"
-    return f"{condition.type}={condition.status}{told}"
+    words = "" if told(condition) == told(ready) else f" {told(condition)}"
+    return f"{condition.type}={condition.status}{words}"
 
 
-def _told(condition: ConditionFact) -> str:
+def told(condition: ConditionFact) -> str:
+    """Reason and message, without a full stop."""
     text = " ".join(condition.message.split()).rstrip(".")
     return f"{condition.reason}: {text}" if text else condition.reason
 
 
-def _subject(gateway: GatewayFact) -> str:
+def subject_of(gateway: GatewayFact) -> str:
+    """As findings name it."""
     return f"{gateway.namespace}/{gateway.name}"
 
 
-def _is_new(created_at: datetime | None, now: datetime) -> bool:
+def is_new(created_at: datetime | None, now: datetime) -> bool:
+    """Whether the time that provisioning may take is not over."""
     age_seconds = seconds_since(created_at, now)
     return age_seconds is not None and age_seconds <= PROVISIONING_SECONDS.value
 
