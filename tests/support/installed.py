@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import copy
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -260,9 +261,9 @@ def group_in(namespace: str, *, name: str = "ci-cpu", **spec: Any) -> Manifest:
 
 
 def children_in(owner: Manifest) -> list[Manifest]:
-    """Everything that the manager would make for a stored gateway, in its order."""
+    """Everything that the manager would make for a stored gateway, in its order, each the caller's to change."""
     stages = build_children(owner, parse_gateway(owner), SETTINGS)
-    return [manifest for stage in stages for manifest in stage]
+    return [copy.deepcopy(manifest) for stage in stages for manifest in stage]
 
 
 async def refusal(request: Awaitable[object]) -> str:

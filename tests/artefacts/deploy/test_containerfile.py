@@ -56,6 +56,7 @@ def containers_of_the_image() -> Iterator[Container]:
         ActionsGatewaySpec.model_validate(tenant["spec"]),
         controller_image=CONTROLLER_IMAGE,
         worker_image="runner:1",
+        is_contained=False,
     )
     yield from agent["spec"]["template"]["spec"]["containers"]
     site = WorkerSite("team-a", CONTROLLER_IMAGE, "runner:1", "worker", SecurityProfile.BASELINE)

@@ -17,6 +17,7 @@ from actions_gateway.api.names import (
     ONCALL_ROLE,
     OVERRIDE_VERB,
     OWNED_OBJECT_POLICY,
+    PROXY,
 )
 from actions_gateway.installation.metadata import RBAC_GROUP, cluster_role, rule
 from actions_gateway.kube.client import KubeClient, Manifest
@@ -24,11 +25,15 @@ from actions_gateway.kube.resources import (
     ACTIONSGATEWAYS,
     CLUSTERROLES,
     DEPLOYMENTS,
+    HPAS,
     NAMESPACES,
     NETWORKPOLICIES,
+    PDBS,
+    RESOURCEQUOTAS,
     ROLEBINDINGS,
     RUNNERGROUPS,
     SERVICEACCOUNTS,
+    SERVICES,
     Resource,
     resource_of,
 )
@@ -42,7 +47,10 @@ KINDS: dict[str, tuple[Resource, str, Manifest]] = {
     "ServiceAccount": (SERVICEACCOUNTS, AGENT, {"automountServiceAccountToken": True}),
     "RoleBinding": (ROLEBINDINGS, AGENT, {"subjects": [{"kind": "ServiceAccount", "name": "x", "namespace": "y"}]}),
     "NetworkPolicy": (NETWORKPOLICIES, "actions-gateway-workload", {"spec": {"egress": [{}]}}),
+    "Service": (SERVICES, PROXY, {"spec": {"selector": {"app": "mine"}}}),
     "Deployment": (DEPLOYMENTS, AGENT, {"spec": {"template": {"spec": {"hostNetwork": True}}}}),
+    "HorizontalPodAutoscaler": (HPAS, PROXY, {"spec": {"maxReplicas": 90}}),
+    "PodDisruptionBudget": (PDBS, PROXY, {"spec": {"maxUnavailable": 0}}),
     "RunnerGroup": (RUNNERGROUPS, "ci-cpu", {"spec": {"maxListeners": 9}}),
 }
 RESTART = {"spec": {"template": {"metadata": {"annotations": {labels.RESTARTED_AT: "2026-01-05T08:00:00Z"}}}}}
@@ -191,9 +199,9 @@ def as_oncall(installed: ControlPlane, act: Callable[[str, str], Awaitable[None]
     run(main(), timeout_seconds=60)
 
 
-def test_oncall_people_restart_agent_and_manager_with_kubectl(installed: ControlPlane) -> None:
+def test_oncall_people_restart_agent_proxies_and_manager_with_kubectl(installed: ControlPlane) -> None:
     async def act(kubeconfig: str, namespace: str) -> None:
-        for name, place in ((AGENT, namespace), (MANAGER, MANAGER_NAMESPACE)):
+        for name, place in ((AGENT, namespace), (PROXY, namespace), (MANAGER, MANAGER_NAMESPACE)):
             done = await kubectl(kubeconfig, "rollout", "restart", f"deploy/{name}", "-n", place)
             assert done.out.strip() == f"deployment.apps/{name} restarted"
 
@@ -263,6 +271,29 @@ def test_the_verb_override_alone_is_enough_beside_the_rights_on_the_kind(install
 def test_kubectl_scale_is_a_matter_of_rights_alone(installed: ControlPlane) -> None:
     async def act(ada: KubeClient, namespace: str, _: Callers) -> None:
         await ada.patch(DEPLOYMENTS, AGENT, {"spec": {"replicas": 0}}, namespace=namespace, subresource="scale")
+
+    as_namespace_admin(installed, act)
+
+
+def test_the_autoscaler_scales_the_proxies_and_a_quota_counts_them(installed: ControlPlane) -> None:
+    """The cluster's own controllers, with every policy on: below its minimum an autoscaler needs no metric to scale
+    (Kubernetes, pkg/controller/podautoscaler/horizontal.go, reconcileAutoscaler)."""
+
+    async def act(ada: KubeClient, namespace: str, as_: Callers) -> None:
+        quota = {"metadata": {"name": "tenant", "namespace": namespace}, "spec": {"hard": {"pods": "3"}}}
+        await as_.admin.create(RESOURCEQUOTAS, quota)
+        await as_.admin.patch(DEPLOYMENTS, PROXY, {"spec": {"replicas": 1}}, namespace=namespace, subresource="scale")
+        await as_.until(HPAS, PROXY, namespace, lambda hpa: bool(hpa.get("status", {}).get("conditions")))
+        await as_.until(DEPLOYMENTS, PROXY, namespace, lambda found: found["spec"]["replicas"] == 2)
+        await as_.until(
+            RESOURCEQUOTAS,
+            "tenant",
+            namespace,
+            lambda found: found.get("status", {}).get("used", {}).get("pods") == "3",
+        )
+        await as_.until(PDBS, PROXY, namespace, lambda budget: budget.get("status", {}).get("expectedPods") == 2)
+        said = await refusal(ada.patch(DEPLOYMENTS, PROXY, {"spec": {"replicas": 1}}, namespace=namespace))
+        assert "belongs to the ActionsGateway ci" in said
 
     as_namespace_admin(installed, act)
 
