@@ -9,6 +9,7 @@ import yaml
 
 from actions_gateway.api.images import PROXY_IMAGE
 from actions_gateway.api.runnergroup import RUNNER_IMAGE
+from actions_gateway.installation.argocd import argocd_patch
 from actions_gateway.installation.manager import REPLICAS, build_namespace, manager_manifests
 from actions_gateway.installation.manifests import CONTROLLER_IMAGE, crd_manifests
 from actions_gateway.installation.metadata import Manifest
@@ -35,6 +36,7 @@ def render_files() -> dict[str, str]:
         log_level="info",
     )
     return {
+        "argocd/health.yaml": render_yaml([argocd_patch()]),
         "crds.yaml": render_yaml(crd_manifests()),
         "manager.yaml": render_yaml([build_namespace(), *manager]),
         "people.yaml": render_yaml(people_manifests()),
@@ -55,7 +57,8 @@ def outdated(folder: Path) -> list[str]:
     """The names of files that are missing, differ, or are not generated any more."""
     files = render_files()
     wrong = [name for name, text in files.items() if not (folder / name).is_file() or _read(folder / name) != text]
-    return sorted(wrong + [path.name for path in folder.glob("*.yaml") if path.name not in files])
+    present = (path.relative_to(folder).as_posix() for path in folder.rglob("*.yaml"))
+    return sorted(wrong + [name for name in present if name not in files])
 
 
 def main(arguments: list[str]) -> int:
@@ -66,8 +69,8 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     if options.check:
         return _check(options.folder)
-    options.folder.mkdir(parents=True, exist_ok=True)
     for name, text in render_files().items():
+        (options.folder / name).parent.mkdir(parents=True, exist_ok=True)
         (options.folder / name).write_text(text, encoding="utf-8")
     return 0
 
@@ -88,6 +91,14 @@ class _Plain(yaml.SafeDumper):
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
+
+
+def _represent_text(dumper: _Plain, text: str) -> yaml.ScalarNode:
+    """Several lines as they are, so that a script can be read."""
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Plain.add_representer(str, _represent_text)
 
 
 if __name__ == "__main__":
