@@ -1,5 +1,6 @@
 """The App credential: what is wrong with it is said with the field's name, and heals by itself."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from actions_gateway.metrics.catalog import (
     TOKEN_REFRESH_ERRORS,
     TOKEN_REFRESHES,
 )
-from support.agent_rig import APP_KEY, FAST, NAMESPACE, OTHER_KEY, pem, replace, runner_group, surroundings
+from support.agent_rig import APP_ID, APP_KEY, FAST, NAMESPACE, OTHER_KEY, pem, replace, runner_group, surroundings
 from support.aio import run
 
 CPU = ("self-hosted", "linux")
@@ -113,3 +114,42 @@ def test_an_agent_is_ready_only_once_every_status_tells_its_own_verdict() -> Non
                 assert find_condition(group, ConditionType.CREDENTIAL_UNAVAILABLE) is not None
 
     run(main())
+
+
+def test_an_edit_in_place_is_tried_told_and_never_used() -> None:
+    async def main() -> None:
+        async with surroundings() as rig:
+            await rig.create(runner_group("ci-cpu", *CPU))
+            async with rig.agent(replace(FAST, secret_look_seconds=0.1)) as agent:
+                await agent.until(lambda: rig.github.open_poll_count == 1)
+                for fields, named in (
+                    ({"privateKey": pem(OTHER_KEY)}, "privateKey"),
+                    ({"installationId": "4711"}, "installationId"),
+                    ({"appId": None}, "appId"),
+                    ({"appId": None, "installationId": None, "privateKey": None}, "deleted"),
+                ):
+                    rig.write_secret(**fields)
+                    await agent.until_group("ci-cpu", partial(tells, "True", "EditedSecretUnusable", named))
+                await agent.until_condition("ci-cpu", ConditionType.READY, "True", "ListenerActive")
+                rig.simulator.add_installation(78, APP_ID)
+                rig.write_secret(installationId="78")
+                group = await agent.until_group("ci-cpu", partial(tells, "False", "SecretEdited", "next restart"))
+                assert group["status"]["credential"]["installationId"] == "77"
+                minted = rig.github.requests("rest.create_token", status=201)
+                assert len(minted) == 2
+                await rig.github.state.wait_for(lambda: bool(rig.github.requests("rest.revoke_token", status=204)))
+                await rig.until_done(rig.enqueue(1, *CPU))
+                assert len(rig.github.requests("rest.create_token")) == 4
+                rig.write_secret()
+                await agent.until_condition(
+                    "ci-cpu", ConditionType.CREDENTIAL_UNAVAILABLE, "False", "CredentialAvailable"
+                )
+                assert agent.value(TOKEN_REFRESHES) == 1
+
+    run(main())
+
+
+def tells(status: str, reason: str, words: str, group: dict[str, Any]) -> bool:
+    """Whether the group's status says so of the credential."""
+    entry = find_condition(group, ConditionType.CREDENTIAL_UNAVAILABLE)
+    return entry is not None and (entry["status"], entry["reason"]) == (status, reason) and words in entry["message"]

@@ -102,6 +102,10 @@ class World:
     def _count(self) -> None:
         self.changes += 1
 
+    def reason(self) -> Reason:
+        """Of the verdict as it is now."""
+        return self.tokens.verdict.reason
+
     def value(self, metric: Any) -> float | None:
         return self.metrics.value(metric, namespace="team-a")
 
@@ -164,7 +168,7 @@ def test_an_outage_is_retried_from_five_to_sixty_seconds_and_the_old_token_serve
         assert (world.value(TOKEN_CONSECUTIVE_REFRESH_FAILURES) or 0) >= 5
         await world.clock.advance(70)
         assert world.tokens.peek() is None
-        assert world.tokens.verdict.reason is Reason.GITHUB_UNREACHABLE
+        assert world.reason() is Reason.GITHUB_UNREACHABLE
         world.rest.problem = None
         await world.clock.advance(61)
         assert world.tokens.peek() is not None
@@ -208,7 +212,7 @@ def test_an_edit_that_works_is_told_and_not_acted_on_before_the_loaded_one_is_re
     async def body(world: World) -> None:
         write(tmp_path, installationId="99")
         await world.clock.advance(61)
-        assert world.tokens.verdict.reason is Reason.SECRET_EDITED
+        assert world.reason() is Reason.SECRET_EDITED
         assert world.tokens.verdict.condition.status is ConditionStatus.FALSE
         assert "next restart" in world.tokens.verdict.message
         assert world.rest.live == {"ghs_1"}
@@ -220,7 +224,7 @@ def test_an_edit_that_works_is_told_and_not_acted_on_before_the_loaded_one_is_re
         assert set(world.rest.installations[4:]) == {99}
         world.rest.problem = None
         await world.clock.advance(60)
-        assert world.tokens.verdict.reason is Reason.CREDENTIAL_AVAILABLE
+        assert world.reason() is Reason.CREDENTIAL_AVAILABLE
 
     write(tmp_path)
     running(tmp_path, body)
@@ -232,14 +236,14 @@ def test_an_edit_is_tried_once_and_editing_back_heals(tmp_path: Path) -> None:
         write(tmp_path, appId="13")
         await world.clock.advance(600)
         assert world.rest.attempts == 2
-        assert world.tokens.verdict.reason is Reason.EDITED_SECRET_UNUSABLE
+        assert world.reason() is Reason.EDITED_SECRET_UNUSABLE
         assert world.tokens.verdict.condition.status is ConditionStatus.TRUE
         assert "privateKey" in world.tokens.verdict.message
         assert "what it read before" in world.tokens.verdict.message
         write(tmp_path)
         await world.clock.advance(60)
         assert world.tokens.verdict.is_available
-        assert world.tokens.verdict.reason is Reason.CREDENTIAL_AVAILABLE
+        assert world.reason() is Reason.CREDENTIAL_AVAILABLE
         assert world.rest.attempts == 2
         assert world.changes == 3
 
@@ -266,7 +270,7 @@ def test_an_edit_that_cannot_be_read_is_named_without_asking_github(
         else:
             write(tmp_path, **fields)
         await world.clock.advance(60)
-        assert world.tokens.verdict.reason is Reason.EDITED_SECRET_UNUSABLE
+        assert world.reason() is Reason.EDITED_SECRET_UNUSABLE
         assert named in world.tokens.verdict.message
         assert world.rest.attempts == 1
         assert world.tokens.peek() is not None
@@ -280,10 +284,10 @@ def test_an_outage_neither_judges_an_edit_nor_keeps_it_from_being_tried(tmp_path
         write(tmp_path, installationId="99")
         world.rest.problem = ServerError("down", status=503)
         await world.clock.advance(130)
-        assert world.tokens.verdict.reason is Reason.CREDENTIAL_AVAILABLE
+        assert world.reason() is Reason.CREDENTIAL_AVAILABLE
         world.rest.problem = None
         await world.clock.advance(60)
-        assert world.tokens.verdict.reason is Reason.SECRET_EDITED
+        assert world.reason() is Reason.SECRET_EDITED
 
     write(tmp_path)
     running(tmp_path, body)
@@ -294,7 +298,7 @@ def test_an_edit_that_may_register_no_runners_is_unusable(tmp_path: Path) -> Non
         world.rest.permissions = {"metadata": "read"}
         write(tmp_path, installationId="99")
         await world.clock.advance(60)
-        assert world.tokens.verdict.reason is Reason.EDITED_SECRET_UNUSABLE
+        assert world.reason() is Reason.EDITED_SECRET_UNUSABLE
         assert "administration" in world.tokens.verdict.message
         assert world.rest.live == {"ghs_1"}
 
@@ -308,7 +312,7 @@ def test_the_token_of_a_trial_is_revoked_as_soon_as_github_lets_it(tmp_path: Pat
         write(tmp_path, installationId="99")
         await world.clock.advance(120)
         assert world.rest.live == {"ghs_1", "ghs_2"}
-        assert world.tokens.verdict.reason is Reason.SECRET_EDITED
+        assert world.reason() is Reason.SECRET_EDITED
         world.rest.revocation_problem = None
         await world.clock.advance(60)
         assert world.rest.live == {"ghs_1"}
@@ -339,11 +343,11 @@ def test_a_deleted_secret_leaves_the_loaded_credential_in_use_through_an_outage(
             (tmp_path / name).unlink()
         world.rest.problem = ServerError("down", status=503)
         await world.clock.advance(3700)
-        assert world.tokens.verdict.reason is Reason.GITHUB_UNREACHABLE
+        assert world.reason() is Reason.GITHUB_UNREACHABLE
         world.rest.problem = None
         await world.clock.advance(61)
         assert world.tokens.peek() is not None
-        assert world.tokens.verdict.reason is Reason.EDITED_SECRET_UNUSABLE
+        assert world.reason() is Reason.EDITED_SECRET_UNUSABLE
 
     write(tmp_path)
     running(tmp_path, body)
@@ -414,11 +418,11 @@ def test_a_token_must_permit_the_registration_of_runners(
 def test_a_refused_registration_is_told_and_fetches_a_new_token_until_one_is_accepted(tmp_path: Path) -> None:
     async def body(world: World) -> None:
         world.tokens.registration_refused(PermissionMissing("no", status=403))
-        assert world.tokens.verdict.reason is Reason.PERMISSION_MISSING
+        assert world.reason() is Reason.PERMISSION_MISSING
         assert world.tokens.peek() is not None
         await world.clock.advance(31)
         assert len(world.rest.minted_at) == 2
-        assert world.tokens.verdict.reason is Reason.PERMISSION_MISSING
+        assert world.reason() is Reason.PERMISSION_MISSING
         world.tokens.registration_accepted()
         assert world.tokens.verdict.is_available
 

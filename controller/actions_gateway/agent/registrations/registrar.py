@@ -39,12 +39,14 @@ _MAY_EXIST = (AnswerTimeout, ConnectionBroken, MalformedAnswer, ServerError)
 """Answers to a registration after which the record may exist all the same."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Holder:
     """Whose registration it is."""
 
     group: str
     group_uid: str
+    is_certain: bool = False
+    """GitHub confirmed it; otherwise it is under way, or its answer was lost."""
 
 
 class Registrar:
@@ -68,16 +70,17 @@ class Registrar:
         """`listener` hears the group's name when its registrations became more or fewer."""
         self._listeners.append(listener)
 
-    def count(self, group_uid: str) -> int:
+    def count(self, group_uid: str, *, with_uncertain: bool) -> int:
         """How many registrations of the group have not ended, as far as this agent knows."""
-        return sum(holder.group_uid == group_uid for holder in self._known.values())
+        own = (holder for holder in self._known.values() if holder.group_uid == group_uid)
+        return sum(holder.is_certain or with_uncertain for holder in own)
 
     # -- one registration ------------------------------------------------------------------------------------------
 
     async def register(self, group: str, group_uid: str, labels: Sequence[str], token: Secret) -> Registration:
         """A new runner; raises GitHubError."""
         name = runner_name(group, group_uid, f"{self._rng.getrandbits(32):08x}")
-        self._know(name, _Holder(group, group_uid))
+        self._known[name] = _Holder(group, group_uid)
         try:
             async with self._gate:
                 registration = await self._rest.generate_jit_config(token, name, labels)
@@ -99,6 +102,7 @@ class Registrar:
             self.ended(name)
             raise
         self._tokens.registration_accepted()
+        self._confirm(name)
         return registration
 
     async def remove(self, registration: Registration) -> None:
@@ -117,9 +121,10 @@ class Registrar:
         if (holder := self._known.pop(name, None)) is not None:
             self._tell(holder)
 
-    def _know(self, name: str, holder: _Holder) -> None:
-        self._known[name] = holder
-        self._tell(holder)
+    def _confirm(self, name: str) -> None:
+        if (holder := self._known.get(name)) is not None:
+            holder.is_certain = True
+            self._tell(holder)
 
     def _owe(self, name: str, runner_id: int | None) -> None:
         self._owed[name] = runner_id
@@ -194,5 +199,6 @@ class Registrar:
         for name in unidentified:
             if name in found:
                 self._owed[name] = found[name]
+                self._confirm(name)
             else:
                 self.ended(name)

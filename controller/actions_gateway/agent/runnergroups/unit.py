@@ -145,7 +145,9 @@ class GroupUnit:
     @property
     def registrations(self) -> int:
         """Runners at GitHub that have not ended: known ones, and those of an earlier agent's jobs."""
-        return self._registrar.count(self.uid) + len(self._inherited())
+        # While the group is open, what comes and goes in a moment would only be noise in its status.
+        known = self._registrar.count(self.uid, with_uncertain=not self.admission.is_open)
+        return known + len(self._inherited())
 
     def changed(self) -> None:
         """Something about the group moved: its places, its gauges and its status follow."""

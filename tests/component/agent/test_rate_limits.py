@@ -1,0 +1,36 @@
+"""RateLimited: told when GitHub limits a group for long, taken back with the next good answer."""
+
+import pytest
+
+from actions_gateway.api.conditions import ConditionType
+from actions_gateway.kube.resources import RUNNERGROUPS
+from gateway_sandbox.faults import Action, Fault, Match
+from gateway_sandbox.github.settings import SimulatorSettings
+from support.agent_rig import FAST, NAMESPACE, replace, runner_group, surroundings
+from support.aio import run
+
+CPU = ("self-hosted", "linux")
+
+
+@pytest.mark.parametrize("endpoint", ["broker.poll", "rest.generate_jitconfig"])
+@pytest.mark.parametrize(
+    ("status", "headers"), [(429, {"Retry-After": "1"}), (403, {"Retry-After": "1", "x-ratelimit-remaining": "0"})]
+)
+def test_a_limit_that_lasts_is_told_until_github_answers(endpoint: str, status: int, headers: dict[str, str]) -> None:
+    async def main() -> None:
+        async with surroundings(SimulatorSettings(poll_hold_seconds=0.2)) as rig:
+            limit = Fault("limited", Action.ANSWER, Match(endpoint), status=status, headers=headers)
+            fault = rig.github.inject(limit)
+            await rig.create(runner_group("ci-cpu", *CPU))
+            async with rig.agent(replace(FAST, sustained_limit_seconds=0.5)) as agent:
+                await agent.until_condition("ci-cpu", ConditionType.RATE_LIMITED, "False", "WithinRateLimit")
+                await agent.until_condition("ci-cpu", ConditionType.RATE_LIMITED, "True", "SustainedRateLimit")
+                told = await rig.client.get(RUNNERGROUPS, "ci-cpu", NAMESPACE)
+                requests = len(rig.github.requests(endpoint))
+                await rig.github.state.wait_for(lambda: len(rig.github.requests(endpoint)) > requests)
+                again = await rig.client.get(RUNNERGROUPS, "ci-cpu", NAMESPACE)
+                assert again["metadata"]["resourceVersion"] == told["metadata"]["resourceVersion"]
+                rig.github.clear_faults(fault)
+                await agent.until_condition("ci-cpu", ConditionType.RATE_LIMITED, "False", "WithinRateLimit")
+
+    run(main())
