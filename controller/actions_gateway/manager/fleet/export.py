@@ -1,6 +1,6 @@
 """The fleet's series: they live as long as the objects that they tell of, and only the leader exports them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 from actions_gateway.kube.listwatch import key_of
@@ -26,11 +26,11 @@ class Fleet:
         self._seen: dict[Key, tuple[Snapshot, bool]] = {}
         self._served: dict[str, Key] = {}
         """The one gateway that is served, by namespace."""
-        self._unseen: set[Key] | None = None
+        self._is_begun = False
 
-    def expect(self, keys: Iterable[Key]) -> None:
-        """The gateways of the first full list: how many are served is known once each has been looked at."""
-        self._unseen = set(keys)
+    def begin(self) -> None:
+        """Every gateway of the first full list has been passed over: how many are served is known."""
+        self._is_begun = True
         self._count()
 
     def observe(self, key: Key, snapshot: Snapshot, *, is_served: bool) -> None:
@@ -40,12 +40,6 @@ class Fleet:
     def forget(self, key: Key) -> None:
         """Ends the series of a gateway that is gone."""
         self._replace(key, None)
-
-    def passed(self, key: Key) -> None:
-        """Notes that a gateway has been looked at, whatever came of it."""
-        if self._unseen:
-            self._unseen.discard(key)
-            self._count()
 
     def follow(self, mirror: Mirror, edit: Edit) -> None:
         """Counts what a change brought, and shows a quota's; what was there before the first full list is no news."""
@@ -92,7 +86,7 @@ class Fleet:
                 self._metrics.end(AGENT_TERMINATIONS, namespace=namespace, reason=reason)
 
     def _count(self) -> None:
-        if self._unseen is not None and not self._unseen:
+        if self._is_begun:
             self._metrics.set(MANAGED_GATEWAYS, len(self._served))
 
 

@@ -17,16 +17,15 @@ from actions_gateway.manager.gateway.access import (
     build_role_binding,
     build_service_accounts,
 )
-from actions_gateway.manager.gateway.agent_deployment import build_agent_deployment
 from actions_gateway.manager.gateway.groups import build_runner_groups
 from actions_gateway.manager.gateway.network import build_network_policies
 from actions_gateway.manager.gateway.ownership import sealed
-from actions_gateway.manager.gateway.proxy_deployment import build_proxy_deployment
 from actions_gateway.manager.gateway.proxy_service import (
     build_autoscaler,
     build_disruption_budget,
     build_proxy_service,
 )
+from actions_gateway.manager.gateway.release import build_deployments
 from actions_gateway.manager.gateway.verdict.lifecycle import is_contained
 from actions_gateway.settings import ManagerSettings
 
@@ -55,20 +54,7 @@ def build_children(
         build_role_binding(gateway),
         *build_network_policies(gateway, spec, settings.proxy_exceptions, is_contained=contained),
     ]
-    proxy = build_proxy_deployment(
-        gateway,
-        spec,
-        image=settings.proxy_image,
-        exceptions=settings.proxy_exceptions,
-        drain_seconds=settings.proxy_drain_seconds,
-    )
-    agent = build_agent_deployment(
-        gateway,
-        spec,
-        controller_image=settings.controller_image,
-        worker_image=settings.worker_image,
-        is_contained=contained,
-    )
+    proxy, agent = build_deployments(gateway, spec, settings)
     surroundings = [build_proxy_service(gateway), build_disruption_budget(gateway), build_autoscaler(gateway, spec)]
     pod_makers = [*surroundings, proxy, agent, *build_runner_groups(gateway, spec)]
     return tuple(tuple(sealed(manifest) for manifest in stage) for stage in (limits, pod_makers))

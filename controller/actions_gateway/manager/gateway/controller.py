@@ -20,6 +20,7 @@ from actions_gateway.kube.events import EventRecorder
 from actions_gateway.kube.listwatch import list_watch
 from actions_gateway.kube.resources import ACTIONSGATEWAYS, NAMESPACES, PODS, RESOURCEQUOTAS, Resource
 from actions_gateway.manager.fleet.export import Fleet
+from actions_gateway.manager.fleet.rollout import Rollout
 from actions_gateway.manager.gateway.children import CHILD_KINDS
 from actions_gateway.manager.gateway.mirror import Mirror, Mirrors
 from actions_gateway.manager.gateway.reconcile import GatewayReconciler, ProvisioningIncomplete
@@ -56,6 +57,9 @@ class GatewayController:
         self._queue: WorkQueue[Key] = WorkQueue(clock=clock, rng=rng)
         self._mirrors: Mirrors = _mirrors()
         self._fleet = Fleet(metrics)
+        self._rollout = Rollout(metrics, look_at=self._queue.add)
+        self._first_round: set[Key] | None = None
+        """What of the first list has not been passed over yet."""
         self._synced = asyncio.Event()
         self._reconciler = GatewayReconciler(
             settings,
@@ -64,6 +68,7 @@ class GatewayController:
             clock=clock,
             events=EventRecorder(client, clock, component=MANAGER, instance=settings.pod_name),
             fleet=self._fleet,
+            rollout=self._rollout,
         )
         metrics.open(controller=CONTROLLER)
         for resource in self._mirrors:
@@ -81,7 +86,8 @@ class GatewayController:
                 run_forever(group, self._follow(mirror), name=f"watch {mirror.resource.plural}")
             await self._synced.wait()
             log.info("synced", gateways=len(self._mirrors[ACTIONSGATEWAYS]))
-            self._fleet.expect(self._mirrors[ACTIONSGATEWAYS].keys())
+            self._first_round = set(self._mirrors[ACTIONSGATEWAYS].keys())
+            self._end_first_round()
             for number in range(self._settings.workers):
                 run_forever(
                     group, work(self._queue, self._handle, self._on_failure), name=f"gateway worker {number + 1}"
@@ -115,11 +121,18 @@ class GatewayController:
             again_after_seconds = await self._reconciler.reconcile(key)
         finally:
             self._metrics.observe(RECONCILE_DURATION, self._clock.monotonic() - started, controller=CONTROLLER)
-            self._fleet.passed(key)
+            if self._first_round:
+                self._first_round.discard(key)
+                self._end_first_round()
         self._metrics.inc(RECONCILE_TOTAL, controller=CONTROLLER, result="success")
         self._queue.forget(key)
         self._measure_queue()
         return again_after_seconds
+
+    def _end_first_round(self) -> None:
+        if not self._first_round:
+            self._fleet.begin()
+            self._rollout.begin()
 
     def _on_failure(self, key: Key, problem: Exception, retry_in_seconds: float) -> None:
         namespace, name = key

@@ -11,6 +11,7 @@ from actions_gateway.kube.errors import NamespaceTerminating
 from actions_gateway.kube.events import EventRecorder
 from actions_gateway.kube.resources import ACTIONSGATEWAYS
 from actions_gateway.manager.fleet.export import Fleet
+from actions_gateway.manager.fleet.rollout import Rollout
 from actions_gateway.manager.gateway.announcements import decide_announcements
 from actions_gateway.manager.gateway.apply import Writer
 from actions_gateway.manager.gateway.conditions import Verdict, decide_conditions
@@ -18,6 +19,7 @@ from actions_gateway.manager.gateway.decide import decide
 from actions_gateway.manager.gateway.deletion import decide_deletion, is_leaving, leaving_verdict
 from actions_gateway.manager.gateway.gather import gather
 from actions_gateway.manager.gateway.mirror import Mirrors
+from actions_gateway.manager.gateway.release import standing
 from actions_gateway.manager.gateway.snapshot import Deletion, Failure, Key, Plan, Snapshot
 from actions_gateway.manager.gateway.status import build_status
 from actions_gateway.settings import ManagerSettings
@@ -46,6 +48,7 @@ class GatewayReconciler:
         clock: Clock,
         events: EventRecorder,
         fleet: Fleet,
+        rollout: Rollout,
     ) -> None:
         self._settings = settings
         self._mirrors = mirrors
@@ -53,6 +56,7 @@ class GatewayReconciler:
         self._clock = clock
         self._events = events
         self._fleet = fleet
+        self._rollout = rollout
 
     async def reconcile(self, key: Key) -> float | None:
         """Returns the seconds until time alone calls for another pass, or None.
@@ -60,9 +64,9 @@ class GatewayReconciler:
         Raises ProvisioningIncomplete after the status tells of it, and KubeError when the status cannot be written.
         """
         snapshot = gather(self._mirrors, key)
-        plan = self._plan(snapshot) if snapshot else None
+        plan = self._plan(snapshot, key) if snapshot else None
         if snapshot is None or plan is None:
-            self._fleet.forget(key)
+            self._forget(key)
             return None
         log.debug("gateway planned", namespace=key[0], name=key[1], stages=[len(stage) for stage in plan.stages])
         if plan.deletion:
@@ -71,8 +75,10 @@ class GatewayReconciler:
         if any(isinstance(failure.error, NamespaceTerminating) for failure in failures):
             # The mirror is behind. A namespace does not come back: its end, or a successor's beginning, is an event.
             log.info("namespace is being deleted: nothing is provisioned in it", namespace=key[0], name=key[1])
-            self._fleet.forget(key)
+            self._forget(key)
             return None
+        for notice in () if failures else plan.notices:
+            await self._events.record(notice.regarding, notice.reason, notice.message, action="Reconcile", warning=True)
         now = self._clock.now()
         after = self._after_writes(snapshot, key)
         verdict = decide_conditions(after, plan, failures, now)
@@ -82,21 +88,25 @@ class GatewayReconciler:
             raise ProvisioningIncomplete(failures)
         return verdict.again_after_seconds
 
-    def _plan(self, snapshot: Snapshot) -> Plan | None:
+    def _plan(self, snapshot: Snapshot, key: Key) -> Plan | None:
         if is_leaving(snapshot.gateway):
             return decide_deletion(snapshot, self._clock.now())
-        return decide(snapshot, self._settings)
+        may_roll = self._rollout.may_roll(key, standing(snapshot, self._settings))
+        return decide(snapshot, self._settings, may_roll=may_roll)
 
     async def _take_down(self, snapshot: Snapshot, plan: Plan, deletion: Deletion, key: Key) -> float | None:
         """One step of a gateway's end; what it leaves behind is told before, since nobody could tell it afterwards."""
-        self._fleet.forget(key)
+        self._rollout.observe(key, None)
         for notice in deletion.notices:
             await self._events.record(notice.regarding, notice.reason, notice.message, action="Delete", warning=True)
         failures = await self._writer.apply_plan(plan, namespace=key[0])
-        if not deletion.is_over:
+        if deletion.is_over:
+            self._fleet.forget(key)
+        else:
             now, after = self._clock.now(), self._after_writes(snapshot, key)
             verdict = leaving_verdict(decide_conditions(after, plan, failures, now), deletion)
             await self._report(after, verdict, now)
+            self._show(after, plan, key)
         if failures:
             raise ProvisioningIncomplete(failures)
         return None if deletion.is_over else deletion.again_after_seconds
@@ -119,6 +129,14 @@ class GatewayReconciler:
             )
 
     def _observe(self, snapshot: Snapshot, plan: Plan, key: Key) -> None:
+        self._show(snapshot, plan, key)
+        self._rollout.observe(key, None if plan.refusal else standing(snapshot, self._settings))
+
+    def _forget(self, key: Key) -> None:
+        self._fleet.forget(key)
+        self._rollout.observe(key, None)
+
+    def _show(self, snapshot: Snapshot, plan: Plan, key: Key) -> None:
         namespace, name = key
         gateway = self._mirrors[ACTIONSGATEWAYS].get(name, namespace) or snapshot.gateway
         # A served gateway whose spec became invalid still has its agent, which is still expected to run.
