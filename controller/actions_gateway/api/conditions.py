@@ -99,15 +99,15 @@ class Reason(StrEnum):
     RUNNER_GROUPS_IMPAIRED = "RunnerGroupsImpaired"
     """At least one runner group has a problem of its own; the message names groups and reasons."""
     RUNNER_GROUPS_HEALTHY = "AllRunnerGroupsHealthy"
-    """No runner group reports a problem."""
+    """No runner group reports a problem of its own."""
 
     # Paused
     PAUSED_BY_SPEC = "PausedBySpec"
     """spec.paused is true: nothing is claimed, running jobs go on to their end."""
     CONTAINED = "Contained"
-    """The annotation `contained` is set: no agent runs, no traffic passes. Also the reason of Ready."""
+    """The annotation `contained` is set: no agent runs, no traffic passes. Also the reason of Ready and AGCAvailable."""
     NOT_PAUSED = "NotPaused"
-    """Jobs are claimed."""
+    """Nobody asked for a pause or a containment."""
 
     # Deleting
     REMOVING_REGISTRATIONS = "RemovingRegistrations"

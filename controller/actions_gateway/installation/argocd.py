@@ -6,8 +6,9 @@ fails on Degraded, so what a rollout passes through is Progressing.
 """
 
 from actions_gateway.api.conditions import ConditionType, Reason
+from actions_gateway.api.crd import gateway_crd, runner_group_crd
+from actions_gateway.api.names import API_GROUP
 from actions_gateway.installation.metadata import Manifest
-from actions_gateway.kube.resources import ACTIONSGATEWAYS, RUNNERGROUPS
 
 WAITING = (
     Reason.AGC_NOT_READY,
@@ -66,6 +67,6 @@ return health("Healthy", ready.message)
 
 def argocd_patch() -> Manifest:
     """What `kubectl patch --patch-file` adds to the ConfigMap."""
-    kinds = (ACTIONSGATEWAYS, RUNNERGROUPS)
-    keys = (f"resource.customizations.health.{kind.group}_{kind.kind}" for kind in kinds)
+    kinds = (crd["spec"]["names"]["kind"] for crd in (gateway_crd(), runner_group_crd()))
+    keys = (f"resource.customizations.health.{API_GROUP}_{kind}" for kind in kinds)
     return {"data": dict.fromkeys(keys, HEALTH_SCRIPT)}
