@@ -105,7 +105,7 @@ class Reason(StrEnum):
     PAUSED_BY_SPEC = "PausedBySpec"
     """spec.paused is true: nothing is claimed, running jobs go on to their end."""
     CONTAINED = "Contained"
-    """The annotation `contained` is set: no agent runs, no traffic passes. Also the reason of Ready and AGCAvailable."""
+    """The annotation `contained` is set: no agent runs, no traffic passes. A reason of Ready and AGCAvailable, too."""
     NOT_PAUSED = "NotPaused"
     """Nobody asked for a pause or a containment."""
 
