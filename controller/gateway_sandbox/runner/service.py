@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 TIMEOUT_SECONDS = 30.0
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+"""Where .NET counts all of 127/8, this leaves the rest out: there the sandbox's GitHub stands for a remote host."""
 
 
 class ServiceError(Exception):

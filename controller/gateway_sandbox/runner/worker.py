@@ -25,6 +25,7 @@ from .joblog import JobLog
 from .jobmessage import JobMessage
 from .knobs import VARIABLE, Knobs, read_knobs
 from .masking import Masker
+from .proxies import proxies_for_steps
 from .reporting import Reporter
 from .workspace import read_runner_settings
 
@@ -137,7 +138,7 @@ def _execute(
     masker = _masker(message)
     trace.mask = masker.mask
     log = JobLog(masker, reporter.log if reporter else lambda _line: None)
-    environ = {name: value for name, value in os.environ.items() if name != VARIABLE}
+    environ = {name: value for name, value in os.environ.items() if name != VARIABLE} | proxies_for_steps(os.environ)
     run = JobRun(
         message,
         settings,

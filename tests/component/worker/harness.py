@@ -115,17 +115,17 @@ class Service:
         return web.Response(status=self.complete_statuses.pop(0) if self.complete_statuses else 204)
 
     @asynccontextmanager
-    async def serve(self, tls: ssl.SSLContext | None = None) -> AsyncIterator["Service"]:
+    async def serve(self, tls: ssl.SSLContext | None = None, *, address: str = "127.0.0.1") -> AsyncIterator["Service"]:
         app = web.Application(client_max_size=1 << 26)
         app.router.add_post("/results/jobs/plan-1/steps", self._steps)
         app.router.add_post("/results/jobs/plan-1/log", self._log)
         app.router.add_post("/run/7/completejob", self._complete)
         runner = web.AppRunner(app)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
+        site = web.TCPSite(runner, address, 0, ssl_context=tls)
         await site.start()
         port = runner.addresses[0][1]
-        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
+        self.url = f"{'https' if tls else 'http'}://{address}:{port}"
         try:
             yield self
         finally:

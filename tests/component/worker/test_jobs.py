@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from gateway_sandbox.certificates import SandboxCertificates
+from gateway_sandbox.certificates import GITHUB_ADDRESS, SandboxCertificates
 from gateway_sandbox.runner.contextdata import encode_context
 from support.aio import run
+from support.connect_proxy import connect_proxy
 
 from .harness import GITHUB_TOKEN, JOB_TOKEN, Pod, Service, expression, job_message, step
 
@@ -182,6 +183,49 @@ def test_a_private_authority_is_trusted_by_worker_and_steps(pod: Pod, tmp_path: 
     authority = certificates.ca_pem.strip()
     assert authority in (pod.home / "ca-bundle.crt").read_text()
     assert (pod.home / "ca-extra.crt").read_text().strip() == authority
+
+
+def test_a_worker_reports_through_the_egress_proxy_and_its_steps_are_told_of_it(pod: Pod, tmp_path: Path) -> None:
+    certificates = SandboxCertificates.create(tmp_path / "certificates")
+    service = Service()
+    pod.environ |= {"GITHUB_CA_CERT_PATH": str(certificates.ca_path), "NO_PROXY": "localhost,127.0.0.1,::1"}
+
+    async def main() -> int:
+        async with (
+            service.serve(certificates.server_context(), address=GITHUB_ADDRESS),
+            connect_proxy() as proxy,
+        ):
+            pod.environ |= {"HTTPS_PROXY": proxy.url, "HTTP_PROXY": proxy.url}
+            pod.set_job(service.job_message([step("echo told $https_proxy $HTTP_PROXY $no_proxy")]))
+            code = await pod.run()
+            assert set(proxy.tunnels) == {service.url.removeprefix("https://")}
+            assert f"told {proxy.url} {proxy.url} localhost,127.0.0.1,::1" in service.log
+            return code
+
+    assert run(main()) == 0
+    assert service.completion["conclusion"] == "succeeded"
+
+
+def test_a_worker_whose_proxy_refuses_never_goes_around_it(pod: Pod, tmp_path: Path) -> None:
+    certificates = SandboxCertificates.create(tmp_path / "certificates")
+    service = Service()
+    pod.environ["GITHUB_CA_CERT_PATH"] = str(certificates.ca_path)
+    pod.set_knobs(complete_attempts=1)
+
+    async def main() -> int:
+        async with (
+            service.serve(certificates.server_context(), address=GITHUB_ADDRESS),
+            connect_proxy() as proxy,
+        ):
+            proxy.refusal = 403
+            pod.environ["HTTPS_PROXY"] = proxy.url
+            pod.set_job(service.job_message([step("true")]))
+            code = await pod.run()
+            assert proxy.tunnels
+            return code
+
+    assert run(main()) == 1
+    assert service.tokens == set()
 
 
 def test_an_untrusted_server_is_not_told_the_jobs_token(pod: Pod, tmp_path: Path) -> None:

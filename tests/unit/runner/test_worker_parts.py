@@ -22,6 +22,7 @@ from gateway_sandbox.runner.joblog import JobLog
 from gateway_sandbox.runner.jobmessage import JobMessage
 from gateway_sandbox.runner.knobs import Knobs, read_knobs
 from gateway_sandbox.runner.masking import Masker
+from gateway_sandbox.runner.proxies import proxies_for_steps
 from gateway_sandbox.runner.reporting import MAXIMUM_WAITING_CHARACTERS, Reporter
 from gateway_sandbox.runner.root import install_runner_root
 from gateway_sandbox.runner.service import proxy_for
@@ -50,6 +51,21 @@ PROXIED = {"https_proxy": "http://user:pass@proxy:3128", "HTTPS_PROXY": "http://
 def test_the_proxy_of_a_request(url: str, extra: dict[str, str], proxy: str | None) -> None:
     found = proxy_for(urlsplit(url), PROXIED | extra)
     assert (found.geturl() if found else None) == proxy
+
+
+def test_steps_get_both_cases_of_what_the_runner_uses() -> None:
+    found = proxies_for_steps({**PROXIED, "no_proxy": "localhost", "NO_PROXY": "other"})
+    assert found["https_proxy"] == found["HTTPS_PROXY"] == "http://user:pass@proxy:3128"
+    assert found["http_proxy"] == found["HTTP_PROXY"] == "http://plain:80"
+    assert found["no_proxy"] == found["NO_PROXY"] == "localhost"
+    assert proxies_for_steps({"no_proxy": "localhost"}) == {}
+
+
+def test_the_sandboxs_github_stands_behind_the_proxy_and_loopback_does_not() -> None:
+    environ = {"https_proxy": "http://proxy:1", "no_proxy": "localhost,127.0.0.1,::1"}
+    assert proxy_for(urlsplit("https://127.0.0.2:8443/"), environ) is not None
+    for own in ("localhost", "127.0.0.1", "[::1]"):
+        assert proxy_for(urlsplit(f"https://{own}:8443/"), environ) is None
 
 
 def test_without_a_proxy_requests_go_straight() -> None:
