@@ -43,17 +43,27 @@ def gateway(name: str = "ci", *, namespace: str = "team-a", **changes: Any) -> M
 
 
 def namespace(name: str = "team-a", *, mark: str | None = labels.TENANT_MARK, **metadata: Any) -> Manifest:
-    """A namespace, marked as a tenant's by default."""
+    """A namespace, by default a tenant's, with the marker and the levels of the default profile."""
     marks = {labels.TENANT: mark} if mark is not None else {}
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": marks, **metadata}}
+    levels = pod_security("baseline") if mark == labels.TENANT_MARK else {}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": marks | levels, **metadata}}
+
+
+def pod_security(level: str) -> dict[str, str]:
+    """A namespace's labels of that level."""
+    keys = [f"pod-security.kubernetes.io/{mode}" for mode in ("enforce", "warn", "audit")]
+    return dict.fromkeys(keys, level) | {f"{key}-version": "v1.36" for key in keys}
 
 
 def children_of(owner: Manifest, settings: ManagerSettings = SETTINGS) -> dict[tuple[str, str], Manifest]:
     """Everything that the gateway wants, as if it had been applied."""
-    stages = build_children(owner, parse_gateway(owner), settings)
-    return {
+    spec = parse_gateway(owner)
+    stages = build_children(owner, spec, settings)
+    children = {
         (manifest["kind"], manifest["metadata"]["name"]): stored(manifest) for stage in stages for manifest in stage
     }
+    proxy = children["Deployment", PROXY]
+    return children | {("Deployment", PROXY): {**proxy, "spec": {**proxy["spec"], "replicas": spec.proxy.min_replicas}}}
 
 
 def stored(manifest: Manifest) -> Manifest:

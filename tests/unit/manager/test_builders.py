@@ -6,8 +6,8 @@ import pytest
 
 from actions_gateway.api import labels
 from actions_gateway.api.gateway import parse_gateway_spec
-from actions_gateway.api.names import AGENT, AGENT_CLUSTER_ROLE, WORKER, WORKLOAD_POLICY
-from actions_gateway.manager.gateway.children import build_children
+from actions_gateway.api.names import AGENT, AGENT_CLUSTER_ROLE, PROXY, WORKER, WORKLOAD_POLICY
+from actions_gateway.manager.gateway.children import CHILD_KINDS, build_children
 from actions_gateway.manager.gateway.ownership import DESIRED_HASH
 from support import manager_objects as make
 
@@ -42,31 +42,33 @@ def group(**changes: Any) -> Manifest:
     return found
 
 
-def egress_to(policy: Manifest, port: int) -> list[Manifest]:
-    """The rules that let this TCP port out."""
-    return [rule for rule in policy["spec"]["egress"] if {"protocol": "TCP", "port": port} in rule["ports"]]
-
-
 # -- all children
 
 
-def test_a_gateway_has_two_accounts_a_binding_two_policies_an_agent_and_its_groups() -> None:
+def test_a_gateway_has_these_children_in_this_order() -> None:
     assert list(build()) == [
         ("ServiceAccount", AGENT),
         ("ServiceAccount", WORKER),
+        ("ServiceAccount", PROXY),
         ("RoleBinding", AGENT),
+        ("NetworkPolicy", PROXY),
         ("NetworkPolicy", WORKLOAD_POLICY),
         ("NetworkPolicy", AGENT),
+        ("Service", PROXY),
+        ("PodDisruptionBudget", PROXY),
+        ("HorizontalPodAutoscaler", PROXY),
+        ("Deployment", PROXY),
         ("Deployment", AGENT),
         ("RunnerGroup", "ci-cpu"),
     ]
+    assert {kind for kind, _ in build()} == {resource.kind for resource in CHILD_KINDS}
 
 
 def test_what_limits_pods_stands_in_a_stage_before_what_makes_them() -> None:
     owner = make.gateway()
     first, second = build_children(owner, parse_gateway_spec("ci", owner["spec"]), make.SETTINGS)
     assert {"NetworkPolicy", "RoleBinding", "ServiceAccount"} == {manifest["kind"] for manifest in first}
-    assert {"Deployment", "RunnerGroup"} == {manifest["kind"] for manifest in second}
+    assert not {"NetworkPolicy", "RoleBinding", "ServiceAccount"} & {manifest["kind"] for manifest in second}
 
 
 def test_every_child_is_controlled_by_this_very_gateway_and_found_by_the_managers_label() -> None:
@@ -93,7 +95,7 @@ def test_the_seal_changes_with_the_desired_object_and_only_with_it() -> None:
 
     before, after = seals(build()), seals(build(logLevel="debug"))
     assert before == seals(build())
-    assert {key for key in before if before[key] != after[key]} == {("Deployment", AGENT)}
+    assert {key for key in before if before[key] != after[key]} == {("Deployment", AGENT), ("Deployment", PROXY)}
 
 
 # -- access
@@ -101,8 +103,8 @@ def test_the_seal_changes_with_the_desired_object_and_only_with_it() -> None:
 
 def test_no_account_mounts_a_token_on_its_own() -> None:
     children = build()
-    assert children["ServiceAccount", AGENT]["automountServiceAccountToken"] is False
-    assert children["ServiceAccount", WORKER]["automountServiceAccountToken"] is False
+    for name in (AGENT, WORKER, PROXY):
+        assert children["ServiceAccount", name]["automountServiceAccountToken"] is False
 
 
 def test_the_agent_is_bound_to_the_fixed_role_in_its_own_namespace() -> None:
@@ -113,52 +115,6 @@ def test_the_agent_is_bound_to_the_fixed_role_in_its_own_namespace() -> None:
         "name": AGENT_CLUSTER_ROLE,
     }
     assert binding["subjects"] == [{"kind": "ServiceAccount", "name": AGENT, "namespace": "team-a"}]
-
-
-# -- network
-
-
-def test_nothing_comes_in_to_workload_and_the_empty_list_is_stated() -> None:
-    spec = build()["NetworkPolicy", WORKLOAD_POLICY]["spec"]
-    assert spec["podSelector"] == {"matchLabels": {labels.COMPONENT: labels.WORKLOAD}}
-    assert spec["policyTypes"] == ["Ingress", "Egress"]
-    assert spec["ingress"] == []
-
-
-@pytest.mark.parametrize(
-    ("family", "excepted"),
-    [
-        ("0.0.0.0/0", {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "100.64.0.0/10"}),
-        ("::/0", {"fc00::/7", "fe80::/10"}),
-    ],
-)
-def test_workload_reaches_443_everywhere_but_in_private_and_link_local_ranges(family: str, excepted: set[str]) -> None:
-    (rule,) = egress_to(build()["NetworkPolicy", WORKLOAD_POLICY], 443)
-    (block,) = [peer["ipBlock"] for peer in rule["to"] if peer["ipBlock"]["cidr"] == family]
-    assert excepted <= set(block["except"])
-
-
-def test_workload_may_ask_dns_and_nothing_else_without_a_peer() -> None:
-    rules = build()["NetworkPolicy", WORKLOAD_POLICY]["spec"]["egress"]
-    assert [rule["ports"] for rule in rules if "to" not in rule] == [
-        [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]
-    ]
-
-
-def test_the_port_that_the_github_url_names_is_let_out_too() -> None:
-    policy = build(gitHubURL="https://github.example.com:8443/octo")["NetworkPolicy", WORKLOAD_POLICY]
-    assert egress_to(policy, 8443) == egress_to(policy, 443)
-    assert egress_to(policy, 8443) != []
-
-
-def test_only_monitoring_namespaces_reach_the_agents_metrics_and_it_reaches_the_api_server() -> None:
-    policy = build()["NetworkPolicy", AGENT]
-    assert policy["spec"]["podSelector"] == {"matchLabels": {"app": AGENT}}
-    (ingress,) = policy["spec"]["ingress"]
-    assert ingress["from"] == [{"namespaceSelector": {"matchLabels": {"metrics": "enabled"}}}]
-    assert ingress["ports"] == [{"protocol": "TCP", "port": 8080}]
-    assert egress_to(policy, 443) == egress_to(policy, 6443)
-    assert egress_to(policy, 6443) != []
 
 
 # -- agent
@@ -237,12 +193,23 @@ def test_the_environment_is_what_the_agents_settings_read() -> None:
         "GATEWAY_NAME": "ci",
         "GITHUB_URL": "https://github.com/octo",
         "GITHUB_APP_PATH": "/etc/actions-gateway/github-app",
+        "GITHUB_PROXY": "http://actions-gateway-proxy.team-a.svc.cluster.local:8080",
+        "WORKER_NO_PROXY": "localhost,127.0.0.1,::1",
         "WORKER_SERVICE_ACCOUNT": WORKER,
         "WRAPPER_IMAGE": "controller:test",
         "WORKER_IMAGE": "runner:test",
         "SECURITY_PROFILE": "restricted",
         "LOG_LEVEL": "debug",
     }
+
+
+def test_what_the_tenant_excepts_from_the_proxy_is_told_to_the_workers_as_written() -> None:
+    excepted = environment(proxy={"noProxyCIDRs": ["10.1.0.0/16", "fd00::/8"]})["WORKER_NO_PROXY"]
+    assert excepted == "localhost,127.0.0.1,::1,10.1.0.0/16,fd00::/8"
+
+
+def test_a_contained_gateway_has_no_agent() -> None:
+    assert agent(metadata={"annotations": {labels.CONTAINED: "2026-01-05 key leaked"}})["spec"]["replicas"] == 0
 
 
 def test_a_ca_bundle_is_mounted_and_named() -> None:
@@ -271,7 +238,7 @@ def test_a_ca_bundle_is_mounted_and_named() -> None:
             {"limits": {"cpu": "10m"}}, ("10m", "128Mi"), ("10m", "512Mi"), id="a limit under the default request"
         ),
         pytest.param(
-            {"requests": {"cpu": 2}, "limits": {"cpu": 1}}, (2, "128Mi"), (1, "512Mi"), id="both given: as they are"
+            {"requests": {"cpu": 1}, "limits": {"cpu": 2}}, (1, "128Mi"), (2, "512Mi"), id="both given: as they are"
         ),
     ],
 )

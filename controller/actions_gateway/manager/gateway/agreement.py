@@ -13,21 +13,32 @@ from actions_gateway.manager.gateway.ownership import DESIRED_HASH
 
 _Path = tuple[str, ...]
 
-_WHOLLY_OURS = {"NetworkPolicy": "spec", "RoleBinding": "subjects", "RunnerGroup": "spec"}
+_WHOLLY_OURS = {
+    "NetworkPolicy": "spec",
+    "PodDisruptionBudget": "spec",
+    "RoleBinding": "subjects",
+    "RunnerGroup": "spec",
+}
 """By kind: the field in which an addition counts as drift."""
 
 _NOT_CHANGEABLE: dict[str, tuple[_Path, ...]] = {
     "RoleBinding": (("roleRef",),),
-    # The strategy could be patched, but its other fields, which apply leaves, make Recreate invalid.
-    "Deployment": (("spec", "selector"), ("spec", "strategy", "type")),
+    "Deployment": (("spec", "selector"),),
 }
 """By kind: what the API server does not let us repair in place."""
+
+_RECREATE = {"type": "Recreate"}
+"""The strategy could be patched, but the fields of another one, which apply leaves, make this one invalid."""
+
+_SINGLE_VALUES = {"Service": ("selector", "ports")}
+"""By kind: fields of the spec in which an addition counts as drift, beside fields that the API server assigns."""
 
 _LIST_KEYS = {
     "containers": "name",
     "env": "name",
     "ownerReferences": "uid",
     "ports": "containerPort",
+    "topologySpreadConstraints": "topologyKey",
     "volumeMounts": "mountPath",
     "volumes": "name",
 }
@@ -44,20 +55,37 @@ def agrees(desired: Manifest, live: Manifest) -> bool:
         _seal(desired) == _seal(live)
         and _covers(beside, live, "")
         and (ours is None or _pruned(desired[ours]) == _pruned(live.get(ours)))
+        and not _changed_values(desired, live)
     )
 
 
 def must_replace(desired: Manifest, live: Manifest) -> bool:
     """Whether `live` differs in a part that can only be changed by deleting it first."""
     paths = _NOT_CHANGEABLE.get(str(desired["kind"]), ())
-    return any(_at(desired, path) != _at(live, path) for path in paths)
+    strategy = ("spec", "strategy")
+    is_stuck = _at(desired, strategy) == _RECREATE and _at(live, (*strategy, "type")) != _RECREATE["type"]
+    return is_stuck or any(_at(desired, path) != _at(live, path) for path in paths)
+
+
+def replicas_of(deployment: Manifest) -> int:
+    """How many pods a Deployment is to have."""
+    return int(deployment["spec"].get("replicas", 1))
 
 
 def surplus_patch(desired: Manifest, applied: Manifest) -> Manifest | None:
-    """A merge patch that removes what apply left in the part that is wholly ours, or None."""
+    """A merge patch that removes what apply left in what is wholly ours, or None."""
     ours = _WHOLLY_OURS.get(str(desired["kind"]))
-    patch = _removals(desired[ours], applied.get(ours)) if ours else {}
-    return {ours: patch} if ours and patch else None
+    if ours is None:
+        changed = _changed_values(desired, applied)
+        return {"spec": changed} if changed else None
+    patch = _removals(desired[ours], applied.get(ours))
+    return {ours: patch} if patch else None
+
+
+def _changed_values(desired: Manifest, live: Manifest) -> Manifest:
+    names = _SINGLE_VALUES.get(str(desired["kind"]), ())
+    pairs = ((name, desired["spec"][name], (live.get("spec") or {}).get(name)) for name in names)
+    return {name: ours for name, ours, theirs in pairs if _pruned(ours) != _pruned(theirs)}
 
 
 def _covers(desired: Any, live: Any, name: str) -> bool:
@@ -72,7 +100,7 @@ def _covers(desired: Any, live: Any, name: str) -> bool:
 
 
 def _covers_list(desired: list[Any], live: list[Any], key: str | None) -> bool:
-    if key is None:
+    if key is None or not all(key in entry for entry in desired):
         return len(desired) == len(live) and all(
             _covers(ours, theirs, "") for ours, theirs in zip(desired, live, strict=False)
         )

@@ -4,13 +4,13 @@ from typing import assert_never
 
 import structlog
 
-from actions_gateway.api import labels
 from actions_gateway.api.names import GATEWAY_FINALIZER, MANAGER_FIELDS, MANAGER_STATUS_FIELDS
 from actions_gateway.kube.client import KubeClient, Manifest
 from actions_gateway.kube.errors import SERVER_WIDE, Conflict, KubeError, NamespaceTerminating, NotFound
 from actions_gateway.kube.resources import ACTIONSGATEWAYS, Resource
-from actions_gateway.manager.gateway.agreement import surplus_patch
+from actions_gateway.manager.gateway.agreement import replicas_of, surplus_patch
 from actions_gateway.manager.gateway.mirror import Mirrors
+from actions_gateway.manager.gateway.ownership import is_child
 from actions_gateway.manager.gateway.snapshot import (
     ApplyChild,
     DeleteChild,
@@ -24,6 +24,9 @@ from actions_gateway.manager.gateway.snapshot import (
 )
 
 log = structlog.get_logger(__name__)
+
+_Known = dict[Resource, dict[str, Manifest]]
+"""What a namespace holds by kind and name, as far as one stage had to ask."""
 
 
 class Writer:
@@ -43,8 +46,9 @@ class Writer:
     async def _work(self, stage: tuple[Step, ...], namespace: str) -> list[Failure]:
         """Tries every step, so that one bad object does not hide the others; ends where the others would fail, too."""
         failures: list[Failure] = []
+        known: _Known = {}
         for step in stage:
-            if failure := await self._try(step, namespace):
+            if failure := await self._try(step, namespace, known):
                 failures.append(failure)
                 if isinstance(failure.error, (*SERVER_WIDE, NamespaceTerminating)):
                     break
@@ -60,23 +64,25 @@ class Writer:
             return
         self._mirrors[ACTIONSGATEWAYS].put(answer)
 
-    async def _try(self, step: Step, namespace: str) -> Failure | None:
+    async def _try(self, step: Step, namespace: str, known: _Known) -> Failure | None:
         action = type(step).__name__
         try:
-            await self._carry_out(step, namespace)
+            await self._carry_out(step, namespace, known)
         except KubeError as problem:
             return Failure(step.resource, step.name, problem)
         log.info("step done", action=action, kind=step.resource.kind, namespace=namespace, child=step.name)
         return None
 
-    async def _carry_out(self, step: Step, namespace: str) -> None:
+    async def _carry_out(self, step: Step, namespace: str, known: _Known) -> None:
         match step:
             case MarkNamespace():
-                marked = {"metadata": {"name": namespace, "labels": {labels.TENANT: labels.TENANT_MARK}}}
-                # The mirror learns of it by the watch alone: that is what the next pass waits for.
-                await self._client.apply(step.resource, marked, field_manager=MANAGER_FIELDS)
+                metadata = {"name": namespace, "labels": dict(step.labels)}
+                live = await self._client.apply(step.resource, {"metadata": metadata}, field_manager=MANAGER_FIELDS)
+                if not step.is_first:
+                    # Of a new marker the mirror learns by the watch alone: that is what the next pass waits for.
+                    self._remember(step.resource, live)
             case ApplyChild():
-                await self._apply(step, namespace)
+                await self._apply(step, namespace, known)
             case DeleteChild():
                 await self._delete(step.resource, step.name, namespace, step.uid, is_foreground=step.is_foreground)
             case SetFinalizer() | RemoveFinalizer() | SuspendGroup():
@@ -84,7 +90,9 @@ class Writer:
             case _:
                 assert_never(step)
 
-    async def _apply(self, step: ApplyChild, namespace: str) -> None:
+    async def _apply(self, step: ApplyChild, namespace: str, known: _Known) -> None:
+        if step.is_new:
+            await self._refuse_foreign(step, namespace, known)
         if step.replaces_uid:
             await self._delete(step.resource, step.name, namespace, step.replaces_uid)
         live = await self._client.apply(step.resource, step.manifest, field_manager=MANAGER_FIELDS)
@@ -92,7 +100,29 @@ class Writer:
             live = await self._client.patch(
                 step.resource, step.name, surplus, namespace=namespace, field_manager=MANAGER_FIELDS
             )
+        if step.least_replicas and replicas_of(live) < step.least_replicas:
+            raised = {"spec": {"replicas": step.least_replicas}}
+            live = await self._client.patch(
+                step.resource, step.name, raised, namespace=namespace, field_manager=MANAGER_FIELDS
+            )
         self._remember(step.resource, live)
+
+    async def _refuse_foreign(self, step: ApplyChild, namespace: str, known: _Known) -> None:
+        """Raises Conflict when somebody else has an object of that name, which forced apply would take over.
+
+        One list per kind and stage, where something is made for the first time. A child whose label was taken away
+        still has a gateway as its owner.
+        """
+        if step.resource not in known:
+            found = (await self._client.list(step.resource, namespace)).items
+            known[step.resource] = {str(live["metadata"]["name"]): live for live in found}
+        live = known[step.resource].get(step.name)
+        if live is not None and not is_child(live):
+            plural, name = step.resource.plural, step.name
+            raise Conflict(
+                f"an object of that name exists in namespace {namespace} and is no part of a gateway, so it is left "
+                f"alone; delete it with 'kubectl delete {plural} -n {namespace} {name}', and the gateway makes its own"
+            )
 
     async def _edit(self, step: SetFinalizer | RemoveFinalizer | SuspendGroup, namespace: str) -> None:
         """Changes what somebody else made, or has in hand; its uid or version keeps the change off any successor."""

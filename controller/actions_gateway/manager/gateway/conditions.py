@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from actions_gateway.api.conditions import Condition, ConditionStatus, ConditionType, Reason
+from actions_gateway.manager.gateway.pod_security import pod_security_conditions
 from actions_gateway.manager.gateway.snapshot import Failure, Plan, Snapshot
 from actions_gateway.manager.gateway.verdict.credential import credential_condition, keeps_from_jobs
 from actions_gateway.manager.gateway.verdict.groups import (
@@ -50,7 +51,8 @@ def decide_conditions(snapshot: Snapshot, plan: Plan, failures: tuple[Failure, .
         or _all_available(snapshot, is_paused=paused.status is ConditionStatus.TRUE)
     )
     folded = (rate_limited_condition(snapshot, agent), groups_condition(snapshot, agent))
-    return Verdict((ready, agent, proxy, credential, *folded, degraded, paused), again_after_seconds)
+    levels = pod_security_conditions(snapshot.gateway, plan.kept_levels)
+    return Verdict((ready, agent, proxy, credential, *folded, degraded, paused, *levels), again_after_seconds)
 
 
 def _from_credential(credential: Condition, snapshot: Snapshot) -> Condition | None:

@@ -1,31 +1,38 @@
 """What to write for one gateway: a pure function of the snapshot and the manager's settings."""
 
-from pydantic import ValidationError
+from collections.abc import Mapping
 
 from actions_gateway.api import labels
 from actions_gateway.api.conditions import Reason
 from actions_gateway.api.gateway import ActionsGatewaySpec, parse_gateway_spec
-from actions_gateway.api.names import MAX_NAME_LENGTH, RESERVED_NAMESPACES
+from actions_gateway.api.names import MAX_NAME_LENGTH, PROXY, RESERVED_NAMESPACES
 from actions_gateway.kube.client import Manifest
-from actions_gateway.kube.resources import Resource, resource_of
-from actions_gateway.manager.gateway.agreement import agrees, must_replace
+from actions_gateway.kube.resources import DEPLOYMENTS, Resource, resource_of
+from actions_gateway.manager.gateway.agreement import agrees, must_replace, replicas_of
 from actions_gateway.manager.gateway.children import CHILD_KINDS, build_children
 from actions_gateway.manager.gateway.deletion import has_left, is_kept, is_leaving
+from actions_gateway.manager.gateway.pod_security import TAKEN_OVER, NamespaceLabels, decide_namespace_labels
+from actions_gateway.manager.gateway.release import carried, is_held, settings_for
 from actions_gateway.manager.gateway.snapshot import (
     ApplyChild,
+    ChildKey,
     DeleteChild,
     MarkNamespace,
+    Notice,
     Plan,
     Refusal,
     SetFinalizer,
     Snapshot,
+    Step,
 )
+from actions_gateway.manager.gateway.spec_rules import check_spec, describe_problem
 from actions_gateway.settings import ManagerSettings, TenantNamespaces
 
 
-def decide(snapshot: Snapshot, settings: ManagerSettings) -> Plan | None:
+def decide(snapshot: Snapshot, settings: ManagerSettings, *, may_roll: bool = True) -> Plan | None:
     """The plan, which is empty when all is as desired; None when the namespace is on its way out.
 
+    A tenant that may not roll keeps the release that its Deployments have.
     Of a gateway that is itself being deleted, `decide_deletion` decides.
     """
     if is_leaving(snapshot.namespace):
@@ -34,14 +41,26 @@ def decide(snapshot: Snapshot, settings: ManagerSettings) -> Plan | None:
         return Plan(None, refusal, ())
     try:
         spec = parse_gateway(snapshot.gateway)
-        stages = build_children(snapshot.gateway, spec, settings)
+        check_spec(snapshot.namespace, spec, settings.proxy_exceptions)
+        stages = build_children(snapshot.gateway, spec, settings_for(snapshot, settings, may_roll=may_roll))
     except ValueError as problem:
-        return Plan(None, Refusal(Reason.INVALID_SPEC, f"{_describe(problem)}; correct the ActionsGateway."), ())
+        return Plan(None, Refusal(Reason.INVALID_SPEC, f"{describe_problem(problem)}; correct the ActionsGateway."), ())
+    place = decide_namespace_labels(snapshot.namespace, spec.security_profile)
+    labelling: tuple[Step, ...] = () if place.is_settled else (_label(snapshot, place),)
+    notices = tuple(_taken_over(snapshot, place))
     if not snapshot.is_marked:
         # A pass of its own: admission lets the manager write where it has seen the marker, and the watch that brings
         # the marked namespace back here tells that it has.
-        return Plan(spec, None, ((MarkNamespace(str(snapshot.namespace["metadata"]["name"])),),))
-    limits, pod_makers = ([_apply(snapshot, manifest) for manifest in stage] for stage in stages)
+        return Plan(spec, None, (labelling,), notices=notices, kept_levels=place.kept)
+    least = {(DEPLOYMENTS.kind, PROXY): spec.proxy.min_replicas}
+    limits, pod_makers = (
+        [
+            _apply(snapshot, manifest, least)
+            for manifest in stage
+            if not _is_held(snapshot, manifest, settings, may_roll)
+        ]
+        for stage in stages
+    )
     wanted = {(str(manifest["kind"]), str(manifest["metadata"]["name"])) for stage in stages for manifest in stage}
     return Plan(
         spec,
@@ -49,9 +68,11 @@ def decide(snapshot: Snapshot, settings: ManagerSettings) -> Plan | None:
         (
             # First of all, or what is made next could be left behind by a deletion that comes in between.
             () if is_kept(snapshot.gateway) else (_keep(snapshot.gateway),),
-            tuple(step for step in limits if step),
+            (*labelling, *(step for step in limits if step)),
             (*(step for step in pod_makers if step), *_removals(snapshot, wanted)),
         ),
+        notices=notices,
+        kept_levels=place.kept,
     )
 
 
@@ -94,26 +115,43 @@ def parse_gateway(gateway: Manifest) -> ActionsGatewaySpec:
     return parse_gateway_spec(name, gateway.get("spec") or {})
 
 
-def _describe(problem: ValueError) -> str:
-    """The problem with the field it is in, without the value."""
-    if not isinstance(problem, ValidationError):
-        return str(problem)
-    first = problem.errors(include_url=False, include_input=False)[0]
-    path = ".".join(["spec", *(str(part) for part in first["loc"])])
-    return f"{path}: {first['msg']}"
+def _label(snapshot: Snapshot, place: NamespaceLabels) -> MarkNamespace:
+    return MarkNamespace(
+        str(snapshot.namespace["metadata"]["name"]), tuple(place.wanted.items()), is_first=not snapshot.is_marked
+    )
+
+
+def _taken_over(snapshot: Snapshot, place: NamespaceLabels) -> list[Notice]:
+    namespace = snapshot.namespace["metadata"]["name"]
+    texts = ", ".join(f"{key} is {place.wanted[key]}, no longer {level}" for key, level in place.taken_over.items())
+    text = f"Namespace {namespace} had a laxer Pod Security level than spec.securityProfile: {texts}."
+    return [Notice(snapshot.gateway, TAKEN_OVER, text)] if texts else []
 
 
 def _keep(gateway: Manifest) -> SetFinalizer:
     return SetFinalizer(str(gateway["metadata"]["name"]), str(gateway["metadata"]["uid"]))
 
 
-def _apply(snapshot: Snapshot, manifest: Manifest) -> ApplyChild | None:
-    live = snapshot.children.get((str(manifest["kind"]), str(manifest["metadata"]["name"])))
+def _apply(snapshot: Snapshot, manifest: Manifest, least_replicas: Mapping[ChildKey, int]) -> ApplyChild | None:
+    key = (str(manifest["kind"]), str(manifest["metadata"]["name"]))
+    live, least = snapshot.children.get(key), least_replicas.get(key, 0)
     if live is None:
-        return ApplyChild(_resource(manifest), manifest)
+        return ApplyChild(_resource(manifest), manifest, is_new=True, least_replicas=least)
+    if manifest["kind"] == DEPLOYMENTS.kind:
+        manifest = carried(manifest, live)
     if must_replace(manifest, live):
-        return ApplyChild(_resource(manifest), manifest, replaces_uid=str(live["metadata"]["uid"]))
-    return None if agrees(manifest, live) else ApplyChild(_resource(manifest), manifest)
+        uid = str(live["metadata"]["uid"])
+        return ApplyChild(_resource(manifest), manifest, replaces_uid=uid, least_replicas=least)
+    if agrees(manifest, live) and (not least or replicas_of(live) >= least):
+        return None
+    return ApplyChild(_resource(manifest), manifest, least_replicas=least)
+
+
+def _is_held(snapshot: Snapshot, manifest: Manifest, settings: ManagerSettings, may_roll: bool) -> bool:
+    """Whether it is a Deployment that keeps the release it has."""
+    live = snapshot.children.get((str(manifest["kind"]), str(manifest["metadata"]["name"])))
+    is_live = manifest["kind"] == DEPLOYMENTS.kind and live is not None
+    return is_live and live is not None and is_held(manifest, live, settings, may_roll=may_roll)
 
 
 def _removals(snapshot: Snapshot, wanted: set[tuple[str, str]]) -> list[DeleteChild]:

@@ -72,3 +72,12 @@ def is_controlled_by(manifest: Manifest, gateway: Manifest) -> bool:
     """Whether this very gateway, not a predecessor of its name, controls the object."""
     owner = controller_of(manifest)
     return owner is not None and owner.get("uid") == gateway["metadata"]["uid"]
+
+
+def is_child(manifest: Manifest) -> bool:
+    """Whether the object is of the manager's making: by its label, or, that one taken away, by its owner."""
+    if (manifest["metadata"].get("labels") or {}).get(labels.MANAGED_BY) == labels.BY_MANAGER:
+        return True
+    owner = controller_of(manifest)
+    of_a_gateway = (ACTIONSGATEWAYS.api_version, ACTIONSGATEWAYS.kind)
+    return owner is not None and (owner.get("apiVersion"), owner.get("kind")) == of_a_gateway

@@ -85,7 +85,7 @@ def render_bootstrap(spec: ActionsGatewaySpec, exceptions: tuple[EgressException
     dollar but those of the listeners' variables is doubled.
     """
     text = json.dumps(build_bootstrap(spec, exceptions), sort_keys=True, separators=(",", ":"))
-    return _OTHER_DOLLAR.sub("$$$$", text)
+    return _OTHER_DOLLAR.sub("$$", text)
 
 
 def _container(

@@ -87,6 +87,10 @@ class ApplyChild:
     manifest: Manifest
     replaces_uid: str | None = None
     """Deleted first, since it differs where nothing can be changed."""
+    is_new: bool = False
+    """It is not there, as far as the manager's label tells."""
+    least_replicas: int = 0
+    """Of a Deployment that an autoscaler scales, which leaves one that has fewer than its minimum at zero alone."""
 
     @property
     def name(self) -> str:
@@ -106,9 +110,13 @@ class DeleteChild:
 
 @dataclass(frozen=True, slots=True)
 class MarkNamespace:
-    """Sets the tenant marker."""
+    """Sets the manager's labels: the tenant marker and the Pod Security levels."""
 
     name: str
+    labels: tuple[tuple[str, str], ...]
+    """All that the manager sets; one that is missing here is taken away if nobody else set it."""
+    is_first: bool
+    """The marker is new."""
     resource: Resource = NAMESPACES
 
 
@@ -147,7 +155,7 @@ Step = MarkNamespace | ApplyChild | DeleteChild | SetFinalizer | RemoveFinalizer
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """An event to write before the plan is carried out, since the objects it tells of go with it."""
+    """A warning to write as an event beside the plan: before one that takes away what it tells of, else after it."""
 
     regarding: Manifest
     reason: str
@@ -178,6 +186,10 @@ class Plan:
     stages: tuple[tuple[Step, ...], ...]
     deletion: Deletion | None = None
     """Of a gateway that is on its way out."""
+    notices: tuple[Notice, ...] = ()
+    """Of a plan that was carried out."""
+    kept_levels: Mapping[str, str] | None = None
+    """Stricter Pod Security levels of others by label; None when the namespace was not looked at."""
 
 
 @dataclass(frozen=True, slots=True)
