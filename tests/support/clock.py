@@ -1,9 +1,12 @@
 """A clock that stands still until the test moves it."""
 
 import asyncio
+import contextlib
 import heapq
 import itertools
 from datetime import UTC, datetime, timedelta
+
+from actions_gateway.engine.clock import SystemClock
 
 START = datetime(2026, 1, 5, 9, 0, 0, tzinfo=UTC)
 
@@ -49,6 +52,33 @@ class ManualClock:
             await settle()
         self._elapsed = target
         await settle()
+
+
+class LeapingClock(SystemClock):
+    """The system's clock, which a test sets ahead: sleepers that fall due wake at once."""
+
+    def __init__(self) -> None:
+        self._ahead_seconds = 0.0
+        self._leapt = asyncio.Event()
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(seconds=self._ahead_seconds)
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self._ahead_seconds
+
+    async def sleep(self, seconds: float) -> None:
+        due = self.monotonic() + seconds
+        while (rest := due - self.monotonic()) > 0:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._leapt.wait(), rest)
+        await asyncio.sleep(0)
+
+    def leap(self, seconds: float) -> None:
+        """Sets the clock ahead."""
+        self._ahead_seconds += seconds
+        self._leapt.set()
+        self._leapt = asyncio.Event()
 
 
 async def settle(rounds: int = 20) -> None:

@@ -198,7 +198,7 @@ def test_what_is_left_at_github_is_told_once(registrations: int | None, count: s
     (notice,) = deletion_of(plan_of(children, 30)).notices
     assert notice.reason == "RunnersLeftAtGitHub"
     assert notice.regarding["kind"] == "ActionsGateway"
-    assert f"leaves {count} named ci-cpu-uidRunne-*" in notice.message
+    assert f"may leave {count} named ci-cpu-uidRunne-*" in notice.message
     assert "-X DELETE /orgs/octo/actions/runners/ID" in notice.message
     assert len(notice.message) < 1024, "or the event cuts it"
     children[GROUP] = on_its_way(children[GROUP], "foregroundDeletion")
@@ -279,7 +279,11 @@ def test_a_namespace_that_goes_is_never_held_up_and_told_of_where_events_can_be_
     assert steps_of(plan) == [RemoveFinalizer("ci", (), "41")]
     (notice,) = deletion_of(plan).notices
     assert (notice.reason, notice.regarding) == ("RunnersLeftAtGitHub", place)
-    assert "ActionsGateway ci in team-a" in notice.message
+    assert "ActionsGateway ci in team-a may leave 2 runners" in notice.message
+    (notice,) = deletion_of(plan_of({}, place=place)).notices
+    assert "may leave an unknown number of runners named ci-cpu-*" in notice.message
+    told = leaving(status={"conditions": [condition("Deleting", "True", "RemovingObjects")]})
+    assert deletion_of(plan_of({}, place=place, owner=told)).notices == ()
 
 
 def test_in_a_namespace_that_is_no_tenant_s_nothing_is_written() -> None:

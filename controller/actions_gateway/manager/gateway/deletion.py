@@ -13,8 +13,8 @@ reference blocks it (Kubernetes documentation, "Garbage Collection", "Foreground
 
 from datetime import datetime, timedelta
 
-from actions_gateway.api.conditions import Condition, ConditionStatus, ConditionType, Reason
-from actions_gateway.api.names import AGENT, GATEWAY_FINALIZER, uid_part
+from actions_gateway.api.conditions import Condition, ConditionStatus, ConditionType, Reason, find_condition
+from actions_gateway.api.names import AGENT, GATEWAY_FINALIZER, runner_group_name, uid_part
 from actions_gateway.github.urls import scope_of
 from actions_gateway.kube.client import Manifest
 from actions_gateway.kube.resources import DEPLOYMENTS, NETWORKPOLICIES, RUNNERGROUPS, Resource
@@ -170,22 +170,35 @@ def _can_answer(snapshot: Snapshot) -> bool:
 
 
 def _left_at_github(snapshot: Snapshot) -> tuple[Notice, ...]:
-    """What is known to remain, for the people who may have to look: GitHub shows such runners as offline."""
-    groups = _with_runners(snapshot)
-    if not groups:
+    """What may remain, for the people who have to look: GitHub shows such runners as offline."""
+    left = _runners_left(snapshot)
+    if not left:
         return ()
-    namespace = str(snapshot.gateway["metadata"]["namespace"])
-    counts = [_runners(group) for group in groups]
+    counts = [count for _, count in left]
     count = "an unknown number of" if None in counts else str(sum(count or 0 for count in counts))
-    prefixes = named([f"{_name(group)[:_RUNNER_PREFIX]}-{uid_part(_uid(group))}-*" for group in groups])
     text = (
-        f"ActionsGateway {_name(snapshot.gateway)} in {namespace} leaves {count} runners named {prefixes} at GitHub, "
-        "which removes single-use runners by itself: after their job, or about a day after they were last online."
-        f"{_by_hand(snapshot.gateway)}"
+        f"ActionsGateway {_name(snapshot.gateway)} in {snapshot.gateway['metadata']['namespace']} may leave {count} "
+        f"runners named {named([name for name, _ in left])} at GitHub, which removes single-use runners by itself: "
+        f"after their job, or about a day after they were last online.{_by_hand(snapshot.gateway)}"
     )
     # Nothing is created any more in a namespace that is being deleted, events included.
     regarding = snapshot.namespace if is_leaving(snapshot.namespace) else snapshot.gateway
     return (Notice(regarding, LEFT_AT_GITHUB, text),)
+
+
+def _runners_left(snapshot: Snapshot) -> list[tuple[str, int | None]]:
+    """By group, what the names of its runners are like, and how many there are, None when nobody has said so."""
+    known = [
+        (f"{_name(group)[:_RUNNER_PREFIX]}-{uid_part(_uid(group))}-*", _runners(group))
+        for group in _with_runners(snapshot)
+    ]
+    stage = find_condition(snapshot.gateway, ConditionType.DELETING) or {}
+    if known or not is_leaving(snapshot.namespace) or stage.get("reason") == Reason.REMOVING_OBJECTS:
+        return known
+    # The end of its namespace takes the groups along with all else, before anybody sees what they had.
+    gateway, spec = snapshot.gateway, snapshot.gateway.get("spec") or {}
+    groups = [runner_group_name(_name(gateway), entry["name"]) for entry in spec.get("runnerGroups") or []]
+    return [(f"{group[:_RUNNER_PREFIX]}-*", None) for group in groups]
 
 
 def _by_hand(gateway: Manifest) -> str:
