@@ -46,13 +46,19 @@ def namespace(name: str = "team-a", *, mark: str | None = labels.TENANT_MARK, **
     """A namespace, by default a tenant's, with the marker and the levels of the default profile."""
     marks = {labels.TENANT: mark} if mark is not None else {}
     levels = pod_security("baseline") if mark == labels.TENANT_MARK else {}
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": marks | levels, **metadata}}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": marks | levels} | metadata}
 
 
 def pod_security(level: str) -> dict[str, str]:
     """A namespace's labels of that level."""
     keys = [f"pod-security.kubernetes.io/{mode}" for mode in ("enforce", "warn", "audit")]
     return dict.fromkeys(keys, level) | {f"{key}-version": "v1.36" for key in keys}
+
+
+def label_owner(manager: str, owned: dict[str, str], operation: str = "Apply") -> list[Manifest]:
+    """Managed fields that say who set these labels."""
+    fields = {"f:metadata": {"f:labels": {f"f:{key}": {} for key in owned}}}
+    return [{"manager": manager, "operation": operation, "fieldsType": "FieldsV1", "fieldsV1": fields}]
 
 
 def children_of(owner: Manifest, settings: ManagerSettings = SETTINGS) -> dict[tuple[str, str], Manifest]:

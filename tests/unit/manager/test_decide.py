@@ -6,7 +6,14 @@ import pytest
 
 from actions_gateway.api import labels
 from actions_gateway.api.conditions import Reason
-from actions_gateway.api.names import AGENT, RESERVED_NAMESPACES
+from actions_gateway.api.names import (
+    AGENT,
+    GATEWAY_FINALIZER,
+    MANAGER_FIELDS,
+    PROXY,
+    RESERVED_NAMESPACES,
+    WORKLOAD_POLICY,
+)
 from actions_gateway.kube.resources import ROLEBINDINGS
 from actions_gateway.manager.gateway.decide import decide
 from actions_gateway.manager.gateway.snapshot import ApplyChild, DeleteChild, MarkNamespace, Plan, Snapshot, Step
@@ -32,6 +39,11 @@ def steps(snapshot: Snapshot) -> list[Step]:
     return [step for stage in plan_of(snapshot).stages for step in stage]
 
 
+def served(**changes: Any) -> dict[str, Any]:
+    """A gateway that has the finalizer."""
+    return make.gateway(**{"metadata": {"finalizers": [GATEWAY_FINALIZER]}, **changes})
+
+
 def refusal(snapshot: Snapshot, settings: ManagerSettings = ANY) -> tuple[Reason, str]:
     plan = plan_of(snapshot, settings)
     assert plan.refusal is not None
@@ -43,29 +55,110 @@ def refusal(snapshot: Snapshot, settings: ManagerSettings = ANY) -> tuple[Reason
 
 
 def test_a_new_gateway_marks_its_namespace_and_waits_until_that_is_seen() -> None:
-    assert steps(make.snapshot(children={}, place=make.namespace(mark=None))) == [MarkNamespace("team-a")]
+    (step,) = steps(make.snapshot(children={}, place=make.namespace(mark=None)))
+    assert isinstance(step, MarkNamespace)
+    assert dict(step.labels) == {labels.TENANT: labels.TENANT_MARK, **make.pod_security("baseline")}
+    assert step.is_first
 
 
 def test_in_a_marked_namespace_every_child_is_applied_policies_first() -> None:
-    first, second = plan_of(make.snapshot(children={})).stages
+    _, first, second = plan_of(make.snapshot(children={})).stages
     assert [step.resource.kind for step in first] == [
-        "ServiceAccount",
-        "ServiceAccount",
+        *["ServiceAccount"] * 3,
         "RoleBinding",
-        "NetworkPolicy",
-        "NetworkPolicy",
+        *["NetworkPolicy"] * 3,
     ]
-    assert [step.resource.kind for step in second] == ["Deployment", "RunnerGroup"]
+    assert [step.resource.kind for step in second] == [
+        "Service",
+        "PodDisruptionBudget",
+        "HorizontalPodAutoscaler",
+        *["Deployment"] * 2,
+        "RunnerGroup",
+    ]
+    assert all(isinstance(step, ApplyChild) and step.is_new for step in (*first, *second))
 
 
 def test_a_gateway_that_has_everything_needs_nothing() -> None:
-    assert steps(make.snapshot()) == []
+    assert steps(make.snapshot(served())) == []
+
+
+@pytest.mark.parametrize(
+    ("replicas", "is_raised"),
+    [(0, True), (1, True), (2, False), (7, False)],
+    ids=["scaled to zero", "below", "the minimum", "what the autoscaler chose"],
+)
+def test_proxies_below_the_minimum_are_raised_and_what_the_autoscaler_chose_stays(
+    replicas: int, is_raised: bool
+) -> None:
+    children = make.children_of(served())
+    children["Deployment", PROXY]["spec"]["replicas"] = replicas
+    found = steps(make.snapshot(served(), children=children))
+    assert [(step.name, getattr(step, "least_replicas", 0)) for step in found] == ([(PROXY, 2)] if is_raised else [])
+
+
+def test_a_raised_minimum_raises_the_proxies() -> None:
+    children = make.children_of(served())
+    found = steps(make.snapshot(served(proxy={"minReplicas": 3}), children=children))
+    assert [step.least_replicas for step in found if isinstance(step, ApplyChild) and step.name == PROXY] == [0, 3]
+
+
+def test_a_contained_gateway_loses_its_agent_and_every_rule_of_its_policies_and_gets_them_back() -> None:
+    contained = served(metadata={"finalizers": [GATEWAY_FINALIZER], "annotations": {labels.CONTAINED: "leak"}})
+    there = steps(make.snapshot(contained, children=make.children_of(served())))
+    back = steps(make.snapshot(served(), children=make.children_of(contained)))
+    expected = {("NetworkPolicy", PROXY), ("NetworkPolicy", WORKLOAD_POLICY), ("NetworkPolicy", AGENT)}
+    for found in (there, back):
+        changed = {(step.resource.kind, step.name) for step in found}
+        assert expected | {("Deployment", AGENT)} <= changed
+
+
+# -- Pod Security
+
+
+@pytest.mark.parametrize(
+    ("profile", "marks"),
+    [
+        ("restricted", {}),
+        ("baseline", {}),
+        ("privileged", {labels.PRIVILEGED_PROFILE: labels.PRIVILEGED_ALLOWED}),
+    ],
+)
+def test_another_profile_is_written_on_the_namespace_beside_what_limits_pods(
+    profile: str, marks: dict[str, str]
+) -> None:
+    other = "restricted" if profile == "baseline" else "baseline"
+    place = make.namespace()
+    place["metadata"]["labels"] |= marks | make.pod_security(other)
+    place["metadata"]["managedFields"] = make.label_owner(MANAGER_FIELDS, make.pod_security(other))
+    _, limits, _ = plan_of(make.snapshot(served(securityProfile=profile), place=place)).stages
+    (step,) = [step for step in limits if isinstance(step, MarkNamespace)]
+    assert dict(step.labels) == make.pod_security(profile)
+    assert not step.is_first
+
+
+def test_the_privileged_profile_needs_the_platforms_label_which_the_message_names() -> None:
+    reason, message = refusal(make.snapshot(served(securityProfile="privileged"), children={}))
+    assert reason is Reason.INVALID_SPEC
+    assert message.startswith("spec.securityProfile: privileged is not allowed in namespace team-a; ")
+    assert f"'kubectl label namespace team-a {labels.PRIVILEGED_PROFILE}=allowed'" in message
+
+
+def test_a_laxer_level_of_somebody_else_is_taken_over_and_told() -> None:
+    place = make.namespace()
+    place["metadata"]["labels"][labels.POD_SECURITY_ENFORCE] = "privileged"
+    plan = plan_of(make.snapshot(served(), place=place))
+    (notice,) = plan.notices
+    assert notice.reason == "PodSecurityLevelTakenOver"
+    assert f"{labels.POD_SECURITY_ENFORCE} is baseline, no longer privileged" in notice.message
+
+
+# -- one child
 
 
 def test_only_the_child_that_drifted_is_applied() -> None:
     children = make.children_of(make.gateway())
     children["RunnerGroup", "ci-cpu"]["spec"]["maxListeners"] = 7
-    (step,) = steps(make.snapshot(children=children))
+    (step,) = steps(make.snapshot(served(), children=children))
     assert isinstance(step, ApplyChild)
     assert (step.resource.kind, step.name, step.replaces_uid) == ("RunnerGroup", "ci-cpu", None)
 
@@ -73,14 +166,14 @@ def test_only_the_child_that_drifted_is_applied() -> None:
 def test_a_binding_to_another_role_is_replaced() -> None:
     children = make.children_of(make.gateway())
     children["RoleBinding", AGENT]["roleRef"]["name"] = "cluster-admin"
-    (step,) = steps(make.snapshot(children=children))
+    (step,) = steps(make.snapshot(served(), children=children))
     assert isinstance(step, ApplyChild)
     assert (step.resource, step.replaces_uid) == (ROLEBINDINGS, f"uid-RoleBinding-{AGENT}")
 
 
 def test_a_group_that_left_the_spec_is_deleted() -> None:
     children = make.children_of(make.gateway())
-    snapshot = make.snapshot(make.gateway(runnerGroups=[]), children=children)
+    snapshot = make.snapshot(served(runnerGroups=[]), children=children)
     (step,) = steps(snapshot)
     assert isinstance(step, DeleteChild)
     assert (step.name, step.uid) == ("ci-cpu", "uid-RunnerGroup-ci-cpu")
@@ -89,28 +182,17 @@ def test_a_group_that_left_the_spec_is_deleted() -> None:
 def test_a_group_of_another_owner_is_left_alone() -> None:
     children = make.children_of(make.gateway())
     children["RunnerGroup", "ci-cpu"]["metadata"]["ownerReferences"][0]["uid"] = "uid-of-a-predecessor"
-    assert steps(make.snapshot(make.gateway(runnerGroups=[]), children=children)) == []
+    assert steps(make.snapshot(served(runnerGroups=[]), children=children)) == []
 
 
 def test_a_child_that_is_on_its_way_out_is_not_deleted_again() -> None:
     children = make.children_of(make.gateway())
     children["RunnerGroup", "ci-cpu"]["metadata"]["deletionTimestamp"] = make.CREATED
-    assert steps(make.snapshot(make.gateway(runnerGroups=[]), children=children)) == []
+    assert steps(make.snapshot(served(runnerGroups=[]), children=children)) == []
 
 
-@pytest.mark.parametrize(
-    "snapshot",
-    [
-        pytest.param(
-            make.snapshot(make.gateway(metadata={"deletionTimestamp": make.CREATED}), children={}), id="the gateway"
-        ),
-        pytest.param(
-            make.snapshot(children={}, place=make.namespace(deletionTimestamp=make.CREATED)), id="its namespace"
-        ),
-    ],
-)
-def test_nothing_is_written_for_what_is_being_deleted(snapshot: Snapshot) -> None:
-    assert decide(snapshot, ANY) is None
+def test_nothing_is_written_in_a_namespace_that_is_being_deleted() -> None:
+    assert decide(make.snapshot(children={}, place=make.namespace(deletionTimestamp=make.CREATED)), ANY) is None
 
 
 # -- who is refused
@@ -166,32 +248,3 @@ def test_of_two_gateways_of_the_same_second_exactly_one_is_served() -> None:
         for owner, sibling in ((one, other), (other, one))
     ]
     assert sorted(served) == [False, True]
-
-
-@pytest.mark.parametrize(
-    ("changes", "expected"),
-    [
-        pytest.param({"gitHubURL": "http://github.com/octo"}, "spec.gitHubURL: ", id="plain http"),
-        pytest.param(
-            {"runnerGroups": [{"name": "cpu", "runnerLabels": []}]},
-            "spec.runnerGroups.0.runnerLabels: ",
-            id="a group without labels",
-        ),
-        pytest.param(
-            {"runnerGroups": [{"name": "g" * 40, "runnerLabels": ["linux"]}], "metadata": {"name": "n" * 30}},
-            f"runnerGroups[{'g' * 40}].name: ",
-            id="names too long together",
-        ),
-        pytest.param({"metadata": {"name": "n" * 63}}, "metadata.name: ", id="a name too long on its own"),
-        pytest.param(
-            {"agent": {"resources": {"limits": {"cpu": "many"}}}}, "'many' is no Kubernetes quantity", id="a quantity"
-        ),
-    ],
-)
-def test_a_spec_that_the_api_server_let_through_is_refused_with_the_field(
-    changes: dict[str, Any], expected: str
-) -> None:
-    reason, message = refusal(make.snapshot(make.gateway(**changes), children={}))
-    assert reason is Reason.INVALID_SPEC
-    assert message.startswith(expected)
-    assert message.endswith("; correct the ActionsGateway.")

@@ -150,8 +150,9 @@ def _apply(snapshot: Snapshot, manifest: Manifest, least_replicas: Mapping[Child
 def _is_held(snapshot: Snapshot, manifest: Manifest, settings: ManagerSettings, may_roll: bool) -> bool:
     """Whether it is a Deployment that keeps the release it has."""
     live = snapshot.children.get((str(manifest["kind"]), str(manifest["metadata"]["name"])))
-    is_live = manifest["kind"] == DEPLOYMENTS.kind and live is not None
-    return is_live and live is not None and is_held(manifest, live, settings, may_roll=may_roll)
+    if live is None or manifest["kind"] != DEPLOYMENTS.kind:
+        return False
+    return is_held(manifest, live, settings, may_roll=may_roll)
 
 
 def _removals(snapshot: Snapshot, wanted: set[tuple[str, str]]) -> list[DeleteChild]:

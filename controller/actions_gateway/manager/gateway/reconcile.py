@@ -79,6 +79,9 @@ class GatewayReconciler:
             return None
         for notice in () if failures else plan.notices:
             await self._events.record(notice.regarding, notice.reason, notice.message, action="Reconcile", warning=True)
+        if not snapshot.is_marked and plan.refusal is None and not failures:
+            # Half a pass: the watch brings the marked namespace, and then there is something to report.
+            return None
         now = self._clock.now()
         after = self._after_writes(snapshot, key)
         verdict = decide_conditions(after, plan, failures, now)

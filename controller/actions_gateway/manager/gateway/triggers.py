@@ -7,6 +7,7 @@ from actions_gateway.kube.client import Manifest
 from actions_gateway.kube.listwatch import key_of
 from actions_gateway.kube.resources import (
     ACTIONSGATEWAYS,
+    DEPLOYMENTS,
     NAMESPACES,
     PODS,
     RESOURCEQUOTAS,
@@ -19,6 +20,8 @@ from actions_gateway.manager.gateway.snapshot import Key
 _COUNTERS = ("activeSessions", "activeJobs", "pendingJobs")
 _COUNTER_DELAY_SECONDS = 2.0
 """Counters move with every job; a gateway's sums follow them in steps, so that a burst costs one write and not each."""
+_ROLLOUT_DELAY_SECONDS = 0.5
+"""A Deployment's counts follow each other closely, too, and each is a field of the gateway's status."""
 _POD_DELAY_SECONDS = 1.0
 """A pod's steps on its way up follow each other closely, and only one that stays where it is says something."""
 
@@ -43,7 +46,11 @@ def delay_seconds(resource: Resource, edit: Edit) -> float:
     """How long the look may wait."""
     if resource == PODS:
         return _POD_DELAY_SECONDS
-    if resource != RUNNERGROUPS or edit.before is None or edit.after is None:
+    if edit.before is None or edit.after is None:
+        return 0.0
+    if resource == DEPLOYMENTS and _without_status(edit.before) == _without_status(edit.after):
+        return _ROLLOUT_DELAY_SECONDS
+    if resource != RUNNERGROUPS:
         return 0.0
     same = _without_counters(edit.before) == _without_counters(edit.after)
     return _COUNTER_DELAY_SECONDS if same else 0.0
@@ -74,6 +81,10 @@ def _admitted(quota: Manifest | None) -> Any:
 
 def _without_version(manifest: Manifest) -> dict[str, Any]:
     return {**manifest, "metadata": {**manifest["metadata"], "resourceVersion": None}}
+
+
+def _without_status(manifest: Manifest) -> dict[str, Any]:
+    return {**_without_version(manifest), "status": None}
 
 
 def _without_counters(manifest: Manifest) -> dict[str, Any]:
