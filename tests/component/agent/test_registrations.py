@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from actions_gateway.api.conditions import ConditionType
+from actions_gateway.api.names import runner_name
 from gateway_sandbox.faults import PRESETS, Action, Fault, Match
 from support.agent_rig import FAST as AGENT_FAST
 from support.agent_rig import Rig, RunningAgent, replace, runner_group, surroundings
@@ -129,5 +130,29 @@ def test_a_deleted_group_and_a_stopped_agent_remove_what_github_refused_at_first
                 rig.github.inject(few)
             assert not rig.github.runners()
             assert rig.github.requests("rest.revoke_token", status=204)
+
+    run(main())
+
+
+def test_a_closed_group_takes_along_what_a_killed_agent_left_and_nothing_else() -> None:
+    async def main() -> None:
+        async with surroundings() as rig:
+            first = await rig.create(runner_group("ci-cpu", *CPU))
+            await rig.create(runner_group("ci-gpu", "gpu"))
+            async with rig.agent(FAST) as agent:
+                await agent.until(lambda: rig.github.open_poll_count == 2)
+                leftover = runner_name("ci-cpu", first["metadata"]["uid"], "0badcafe")
+                foreign = "ci-cpu-00000000-0badcafe"
+                scope = rig.github.runners()[0].scope
+                for name in (leftover, foreign):
+                    wish = {"name": name, "labels": list(CPU), "runner_group_id": 1}
+                    await rig.github.agents.register(scope, wish)
+                await suspended(rig)
+                await until_reported(agent, 0)
+                names = {runner.name for runner in rig.github.runners()}
+                assert leftover not in names
+                assert foreign in names
+                assert any(name.startswith("ci-gpu") for name in names)
+                assert len(names) == 2
 
     run(main())

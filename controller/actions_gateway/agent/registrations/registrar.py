@@ -1,14 +1,14 @@
 """Making and removing single-use runner registrations, and knowing which of them exist.
 
 Every name is unique, so no registration waits for the deletion of another one. Nothing is stored: what a killed agent
-leaves behind is offline, harmless and removed by GitHub after a day.
+leaves behind is offline, harmless and removed by GitHub after a day, or looked for when its group is closed.
 
 A registration is known from before its request until its removal or its job's end, so that "none is left" is never said
 too early. One that could not be removed, or whose answer was lost, is owed: `run` removes it when GitHub allows.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -30,7 +30,7 @@ from actions_gateway.github.errors import (
     Unauthorized,
 )
 from actions_gateway.github.rest import GitHubRest
-from actions_gateway.github.restmodels import Registration
+from actions_gateway.github.restmodels import Registration, Runner
 from actions_gateway.github.secrets import Secret
 
 log = structlog.get_logger(__name__)
@@ -63,6 +63,8 @@ class Registrar:
         """By the runner's name."""
         self._owed: dict[str, int | None] = {}
         """The runners to be removed, by name, with the record's id as far as it is known."""
+        self._to_sweep: dict[str, str] = {}
+        """Closed groups, uid to name, whose runners at GitHub were not looked through yet."""
         self._changed = Signal()
         self._listeners: list[Callable[[str], None]] = []
 
@@ -73,7 +75,18 @@ class Registrar:
     def count(self, group_uid: str, *, with_uncertain: bool) -> int:
         """How many registrations of the group have not ended, as far as this agent knows."""
         own = (holder for holder in self._known.values() if holder.group_uid == group_uid)
-        return sum(holder.is_certain or with_uncertain for holder in own)
+        # Without a token nobody can look; what the agent knows is all there is to say then.
+        is_unseen = group_uid in self._to_sweep and self._tokens.peek() is not None
+        return sum(holder.is_certain or with_uncertain for holder in own) + is_unseen
+
+    def sweep(self, group: str, group_uid: str) -> None:
+        """The group is closed: none of its idle runners is to be left, whoever registered it."""
+        self._to_sweep[group_uid] = group
+        self._changed.notify()
+
+    def reopen(self, group_uid: str) -> None:
+        """The group may have idle runners again."""
+        self._to_sweep.pop(group_uid, None)
 
     # -- one registration ------------------------------------------------------------------------------------------
 
@@ -156,7 +169,7 @@ class Registrar:
         failures, asked = 0, None
         while True:
             changed = self._changed.next
-            if not self._owed:
+            if not self._owed and not self._to_sweep:
                 failures, asked = 0, None
                 await changed.wait()
             backoff = self._tunables.removal_backoff
@@ -167,7 +180,7 @@ class Registrar:
 
     async def settle(self) -> None:
         """Removes what is owed before the agent ends; gives up without a token, since nothing can be removed then."""
-        while self._owed and self._tokens.peek() is not None:
+        while (self._owed or self._to_sweep) and self._tokens.peek() is not None:
             if await self._pay() is not None:
                 await self._clock.sleep(self._tunables.removal_backoff.base_seconds)
 
@@ -175,7 +188,7 @@ class Registrar:
         """One try at everything that is owed; the last thing that went wrong, if any did."""
         token = await self._tokens.get()
         try:
-            await self._identify(token)
+            await self._look(token)
         except GitHubError as problem:
             log.info("runners not listed", problem=str(problem))
             return problem
@@ -189,16 +202,32 @@ class Registrar:
             busy = refusal or busy
         return busy
 
-    async def _identify(self, token: Secret) -> None:
-        """Finds the records whose registration was not answered; what GitHub does not list was never made."""
+    async def _look(self, token: Secret) -> None:
+        """Finds the records that this agent has not heard of, as far as they are of interest."""
         unidentified = [name for name, runner_id in self._owed.items() if runner_id is None]
-        if not unidentified:
+        sweeps = dict(self._to_sweep)
+        if not unidentified and not sweeps:
             return
-        wanted = unidentified[0] if len(unidentified) == 1 else ""
-        found = {runner.name: runner.id for runner in await self._rest.list_runners(token, name=wanted)}
-        for name in unidentified:
+        wanted = unidentified[0] if len(unidentified) == 1 and not sweeps else ""
+        runners = await self._rest.list_runners(token, name=wanted)
+        self._identify(unidentified, {runner.name: runner.id for runner in runners})
+        for group_uid, group in sweeps.items():
+            if self._to_sweep.pop(group_uid, None) is not None:
+                self._adopt(_Holder(group, group_uid, is_certain=True), runners)
+
+    def _identify(self, names: Sequence[str], found: Mapping[str, int]) -> None:
+        """Registrations that were not answered; what GitHub does not list was never made."""
+        for name in names:
             if name in found:
                 self._owed[name] = found[name]
                 self._confirm(name)
             else:
                 self.ended(name)
+
+    def _adopt(self, holder: _Holder, runners: Sequence[Runner]) -> None:
+        """Takes over what another agent registered for a closed group; busy runners go with their jobs."""
+        prefix = runner_name(holder.group, holder.group_uid, "")
+        for runner in runners:
+            if runner.name.startswith(prefix) and not runner.is_busy and runner.name not in self._known:
+                self._known[runner.name], self._owed[runner.name] = holder, runner.id
+        self._tell(holder)

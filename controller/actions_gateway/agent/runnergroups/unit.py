@@ -53,6 +53,8 @@ class GroupUnit:
         """By the name of their pods."""
         self._is_idle = asyncio.Event()
         self._is_idle.set()
+        self._is_known = False
+        """Its object was looked at before."""
         self.is_reported = False
         """Its status was written, or needed no writing, since the credential was judged."""
         self._labels = parts.basics.labels_of(self.name)
@@ -77,12 +79,18 @@ class GroupUnit:
         if self.spec_problem:
             log.warning("runner group has an unusable spec", runner_group=self.name, problem=self.spec_problem)
         settings, is_deleting = self.settings, bool(manifest["metadata"].get("deletionTimestamp"))
+        was_open = self.admission.is_open or not self._is_known
+        self._is_known = True
         # The acquirer looks at everything anew when its places may have moved.
         self.admission.configure(
             ceiling=settings.worker_ceiling,
             tiers=settings.priority_tiers or (),
             is_open=not (settings.suspended or self.spec_problem or is_deleting),
         )
+        if self.admission.is_open:
+            self._registrar.reopen(self.uid)
+        elif was_open:
+            self._registrar.sweep(self.name, self.uid)
         self.changed()
 
     @property
