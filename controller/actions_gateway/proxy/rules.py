@@ -8,20 +8,24 @@ from typing import Any
 
 from actions_gateway.api.egress import PRIVATE_IPV4, PRIVATE_IPV6, EgressException
 from actions_gateway.api.gateway import ActionsGatewaySpec
-from actions_gateway.proxy.hosts import HTTPS_PORT, allowed_hosts, authority_pattern, exception_pattern
+from actions_gateway.proxy.hosts import HTTPS_PORT, allowed_hosts
 from actions_gateway.proxy.listeners import extension
 
 Permission = dict[str, Any]
 
 ANY_ADDRESS = ("0.0.0.0/0", "::/0")
+NAME_AND_PORT = r"(?i)[a-z0-9_-]+(\.[a-z0-9_-]+)*:[0-9]+"
+"""RE2, matched as a whole. The port must be written, as RFC 9110 section 9.3.6 asks of CONNECT."""
 
 
 def name_filter(spec: ActionsGatewaySpec, exceptions: tuple[EgressException, ...]) -> dict[str, Any]:
     """Admits CONNECT to the names of the allow-list; everything else that HTTP offers is refused with them."""
-    patterns = [authority_pattern(host, HTTPS_PORT) for host in allowed_hosts(spec)]
-    patterns += [exception_pattern(exception) for exception in exceptions]
-    names = _any(*(_authority(pattern) for pattern in dict.fromkeys(patterns)))
-    return _filter("filters.http.rbac", {"names": _all(_header(":method", {"exact": "CONNECT"}), names)})
+    names = [(host, HTTPS_PORT) for host in allowed_hosts(spec)]
+    names += [(exception.host, exception.port) for exception in exceptions]
+    is_connect = _header(":method", {"exact": "CONNECT"})
+    is_name = _header(":authority", {"safe_regex": {"regex": NAME_AND_PORT}})
+    is_listed = _any(*(_authority(host, port) for host, port in dict.fromkeys(names)))
+    return _filter("filters.http.rbac", {"names": _all(is_connect, is_name, is_listed)})
 
 
 def address_filter(exceptions: tuple[EgressException, ...]) -> dict[str, Any]:
@@ -34,7 +38,7 @@ def address_filter(exceptions: tuple[EgressException, ...]) -> dict[str, Any]:
     policies = {"public": _all(seen, {"not_rule": private})}
     for exception in exceptions:
         address = _upstream(exception.cidr, exception.port)
-        policies[str(exception)] = _all(_authority(exception_pattern(exception)), address)
+        policies[str(exception)] = _all(_authority(exception.host, exception.port), address)
     return _filter("filters.http.upstream_rbac", policies)
 
 
@@ -58,8 +62,10 @@ def _header(name: str, string_match: dict[str, Any]) -> Permission:
     return {"header": {"name": name, "string_match": string_match}}
 
 
-def _authority(pattern: str) -> Permission:
-    return _header(":authority", {"safe_regex": {"regex": pattern}})
+def _authority(host: str, port: int) -> Permission:
+    """This host name on this port; below a `*.suffix` lie names of any depth."""
+    kind, name = ("suffix", host.removeprefix("*")) if host.startswith("*.") else ("exact", host)
+    return _header(":authority", {kind: f"{name}:{port}", "ignore_case": True})
 
 
 def _upstream(cidr: str, port: int | None = None) -> Permission:

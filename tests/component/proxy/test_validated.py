@@ -1,0 +1,42 @@
+"""Envoy itself accepts what is built for every kind of gateway."""
+
+import subprocess
+from typing import Any
+
+import pytest
+
+from actions_gateway.api.egress import parse_egress_exceptions
+from actions_gateway.proxy.bootstrap import build_bootstrap
+from support.components import require_envoy
+from support.envoy import expanded
+
+from .scene import gateway
+
+MANY_HOSTS = [f"*.host-{number}.{'x' * 60}.example.com" for number in range(64)]
+MANY_EXCEPTIONS = ",".join(f"host-{number}.corp.example=10.{number}.0.0/16:{8000 + number}" for number in range(64))
+CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "organization on github.com": ("https://github.com/acme", "", {}),
+    "repository, with an access log": ("https://github.com/acme/shop.js", "", {"accessLog": True}),
+    "enterprise with data residency": ("https://octocorp.ghe.com/acme", "", {}),
+    "Enterprise Server on a private network": (
+        "https://ghes.corp.example/acme",
+        "ghes.corp.example=10.20.0.0/16:443",
+        {},
+    ),
+    "Enterprise Server on another port": ("https://GHES.corp.example:8443/a", "ghes.corp.example=10.2.0.1/32:8443", {}),
+    "Enterprise Server at an address": ("https://10.0.0.5/acme", "10.0.0.5=10.0.0.5/32:443", {}),
+    "IPv6 exceptions": ("https://github.com/acme", "six.example=[fd00:10::/32]:443,one.example=[::1/128]:8443", {}),
+    "an exception for a suffix": ("https://github.com/acme", "*.corp.example=10.0.0.0/8:443", {}),
+    "as many hosts as there may be": ("https://github.com/acme", "", {"allowedHosts": MANY_HOSTS, "accessLog": True}),
+    "many exceptions": ("https://github.com/acme", MANY_EXCEPTIONS, {}),
+}
+
+
+@pytest.mark.parametrize(("url", "exceptions", "proxy"), CASES.values(), ids=CASES)
+def test_envoy_accepts_the_bootstrap_without_a_warning(url: str, exceptions: str, proxy: dict[str, Any]) -> None:
+    text = expanded(build_bootstrap(gateway(url, **proxy), parse_egress_exceptions(exceptions)), "validated")
+    assert "$(" not in text
+    assert len(text) < 128 * 1024, "Linux takes no single argument beyond MAX_ARG_STRLEN"
+    command = [require_envoy(), "--mode", "validate", "--log-level", "warning", "--config-yaml", text]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
