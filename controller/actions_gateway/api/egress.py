@@ -23,28 +23,34 @@ PRIVATE_IPV4 = (
     # link-local, with the clouds' metadata services
     "169.254.0.0/16",
     "172.16.0.0/12",
+    # protocol assignments, documentation, benchmarks
     "192.0.0.0/24",
+    "192.0.2.0/24",
     "192.168.0.0/16",
     "198.18.0.0/15",
+    "198.51.100.0/24",
+    "203.0.113.0/24",
     # multicast, then reserved with the broadcast address
     "224.0.0.0/4",
     "240.0.0.0/4",
 )
-"""What no tenant reaches without an exception: what IANA's special-purpose registry calls not globally reachable."""
+"""What no tenant reaches without an exception: what IANA's special-purpose registries call not globally reachable
+(RFC 6890), and multicast."""
 PRIVATE_IPV6 = (
     # unspecified, loopback and IPv4-compatible
     "::/96",
     # IPv4-mapped
     "::ffff:0:0/96",
-    # NAT64: local use, and the well-known prefix of each private IPv4 range (IPv6-only clusters reach GitHub by it)
+    # NAT64: local use, and private IPv4 addresses below the well-known prefix (IPv6-only clusters reach GitHub by it)
     "64:ff9b:1::/48",
     *(
         f"{ipaddress.IPv6Address(0x64FF9B << 96 | int(network.network_address))}/{96 + network.prefixlen}"
         for network in map(ipaddress.IPv4Network, PRIVATE_IPV4)
     ),
+    # discard, protocol assignments with Teredo, documentation, 6to4
     "100::/64",
-    # Teredo and 6to4, which carry IPv4 addresses
-    "2001::/32",
+    "2001::/23",
+    "2001:db8::/32",
     "2002::/16",
     # unique local, link-local, site-local, multicast
     "fc00::/7",

@@ -69,6 +69,18 @@ def test_anything_but_connect_is_refused_and_counted(tmp_path: Path) -> None:
     run(scenario())
 
 
+def test_what_is_judged_is_the_target_and_not_the_host_header(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with host() as there, proxy_to(there, tmp_path) as proxy:
+            disguised = "CONNECT 169.254.169.254:443 HTTP/1.1\r\nHost: github.com:443\r\n\r\n"
+            assert (await proxy.send(disguised)).status == FORBIDDEN
+            named_otherwise = f"CONNECT {there.authority} HTTP/1.1\r\nHost: 169.254.169.254:443\r\n\r\n"
+            assert (await proxy.send(named_otherwise)).status == OPEN
+            assert there.visits == 1
+
+    run(scenario())
+
+
 def test_a_malformed_authority_is_a_bad_request(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with running_envoy(bootstrap(), tmp_path) as proxy:
