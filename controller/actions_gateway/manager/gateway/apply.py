@@ -154,8 +154,9 @@ class Writer:
         except (NotFound, Conflict):
             log.debug("nothing to delete", kind=resource.kind, namespace=namespace, child=name)
             return
-        if answer.get("kind") == resource.kind:
-            # It goes in time, and is on its way already.
+        # It goes in time, and is on its way already; but the watch may have told of its end before the answer came.
+        known = self._mirrors[resource].get(name, namespace)
+        if answer.get("kind") == resource.kind and known and known["metadata"]["uid"] == uid:
             self._remember(resource, answer)
 
     def _remember(self, resource: Resource, manifest: Manifest) -> None:
