@@ -2,8 +2,9 @@
 
 Behaviour after the Kubernetes API conventions ("Verbs on resources", "Dry run"): POST of a taken name is a 409
 AlreadyExists, into a namespace that does not exist a 404; a dry run answers as the write would and keeps nothing; a
-delete whose precondition names another uid is a 409. Server-side apply is played as a merge that notes the field
-manager and never finds a conflict; what it really does is the component tests' business.
+delete whose precondition names another uid is a 409, and one of an object with finalizers only marks it. Server-side
+apply is played as a merge that notes the field manager and never finds a conflict; what it really does is the component
+tests' business.
 """
 
 import copy
@@ -43,6 +44,9 @@ class ClusterDouble:
         self.answers: dict[str, Manifest] = dict(DISCOVERY)
         """By path: what a plain request is answered with."""
         self.deleted: list[str] = []
+        self.patched: list[str] = []
+        self.deleted_at = "2026-01-05T08:00:00Z"
+        """When a deletion begins that finalizers hold up."""
         self.on_create: Callable[[Manifest], None] = lambda _: None
         self._uids = itertools.count(1)
         for manifest in objects:
@@ -116,6 +120,21 @@ class ClusterDouble:
             self.on_create(merged)
         return copy.deepcopy(merged)
 
+    async def patch(self, resource: Resource, name: str, patch: Manifest, *, namespace: str | None = None) -> Manifest:
+        """As RFC 7396 has it; an object on its way out goes with its last finalizer."""
+        self._refuse("patch", resource)
+        found = await self.get(resource, name, namespace)
+        version = patch.get("metadata", {}).get("resourceVersion")
+        if version not in (None, found["metadata"].get("resourceVersion")):
+            raise errors.Conflict("the object has been modified", status=409)
+        merged = _without_nulls(_merged(found, patch))
+        key = (resource.plural, namespace or "", name)
+        self.objects[key] = merged
+        self.patched.append(f"{resource.kind} {name}")
+        if merged["metadata"].get("deletionTimestamp") and not merged["metadata"].get("finalizers"):
+            del self.objects[key]
+        return copy.deepcopy(merged)
+
     async def delete(
         self, resource: Resource, name: str, *, namespace: str | None = None, uid: str | None = None
     ) -> None:
@@ -125,6 +144,9 @@ class ClusterDouble:
             raise errors.NotFound(f'{resource.plural} "{name}" not found', status=404)
         if uid and found["metadata"].get("uid") != uid:
             raise errors.Conflict("the uid in the precondition does not match", status=409)
+        if found["metadata"].get("finalizers"):
+            found["metadata"].setdefault("deletionTimestamp", self.deleted_at)
+            return
         del self.objects[(resource.plural, namespace or "", name)]
         self.deleted.append(f"{resource.kind} {name}")
 
@@ -155,6 +177,14 @@ def _merged(live: Manifest, applied: Manifest) -> Manifest:
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)
         merged[key] = _merged(merged[key], value) if both else copy.deepcopy(value)
     return merged
+
+
+def _without_nulls(manifest: Manifest) -> Manifest:
+    return {
+        key: _without_nulls(value) if isinstance(value, dict) else value
+        for key, value in manifest.items()
+        if value is not None
+    }
 
 
 def _selected(manifest: Manifest, selector: str | None) -> bool:

@@ -1,14 +1,18 @@
 """`gw uninstall` as one meets it; what it does to a cluster is proven on a real one."""
 
+import copy
 import json
 
 import pytest
 
+from actions_gateway.api.names import GATEWAY_FINALIZER, MANAGER
+from actions_gateway.installation.manager import SELECTOR
 from actions_gateway.kube import errors
 from actions_gateway.kube import resources as r
+from gw.ops.installation.finalizers import ABSENCE_SECONDS, OVERDUE_SECONDS
 
 from .double import ClusterDouble
-from .objects import healthy_cluster
+from .objects import healthy_cluster, moment
 from .rig import Gw
 from .test_install import NAMED, manager_comes_up
 
@@ -87,6 +91,73 @@ def test_tenants_are_named_and_stop_it() -> None:
     assert answer.code == 2, answer
     assert "the tenant team-a/team-a is still served, and would be stranded" in answer.err
     assert gw.cluster.deleted == []
+
+
+GATEWAY = (r.ACTIONSGATEWAYS.plural, "team-a", "team-a")
+REMOVE_TENANTS = ("uninstall", "--remove-tenants", "--yes", "--confirm", NAME)
+
+
+@pytest.fixture
+def served(installed: Gw) -> Gw:
+    """A tenant beside the installation, with the manager's finalizer on its gateway, whose agent is gone already."""
+    (gateway,) = [copy.deepcopy(each) for each in healthy_cluster() if each["kind"] == "ActionsGateway"]
+    gateway["metadata"] |= {"finalizers": [GATEWAY_FINALIZER], "resourceVersion": "1"}
+    installed.cluster.put(gateway)
+    installed.cluster.deleted_at = moment(0)
+    return installed
+
+
+def put_manager_pod(gw: Gw, *, ready: str = "True") -> None:
+    about = {"name": "gmc-1", "namespace": "gmc-system", "labels": SELECTOR}
+    status = {"conditions": [{"type": "Ready", "status": ready}]}
+    gw.cluster.put({"apiVersion": "v1", "kind": "Pod", "metadata": about, "status": status})
+
+
+def test_a_running_manager_is_left_to_take_its_gateways_down(served: Gw) -> None:
+    put_manager_pod(served)
+    answer = served(*REMOVE_TENANTS, "--timeout", "5m")
+    assert answer.code == 5, answer
+    assert f"ActionsGateway team-a/team-a (finalizer {GATEWAY_FINALIZER})" in answer.err
+    assert served.cluster.patched == []
+    assert served.cluster.deleted == []
+
+
+def test_a_deletion_that_a_running_manager_does_not_end_is_ended(served: Gw) -> None:
+    put_manager_pod(served)
+    served.cluster.deleted_at = moment(OVERDUE_SECONDS - 60)
+    assert served(*REMOVE_TENANTS, "--timeout", "50s").code == 5
+    assert served.cluster.patched == []
+    answer = served(*REMOVE_TENANTS, "--timeout", "5m")
+    assert served.cluster.patched == ["ActionsGateway team-a"], answer
+    assert "released ActionsGateway team-a (team-a): no manager takes it down" in " ".join(answer.err.split())
+
+
+@pytest.mark.parametrize("ready", ["False", None])
+def test_a_manager_without_a_ready_pod_is_waited_for_and_then_done_without(served: Gw, ready: str | None) -> None:
+    if ready:
+        put_manager_pod(served, ready=ready)
+    started = served.clock.monotonic()
+    answer = served(*REMOVE_TENANTS, "--timeout", "5m")
+    assert served.cluster.patched == ["ActionsGateway team-a"], answer
+    assert GATEWAY not in served.cluster.objects
+    assert served.clock.monotonic() - started >= ABSENCE_SECONDS
+
+
+def test_where_no_manager_is_installed_nobody_waits_for_one(served: Gw) -> None:
+    del served.cluster.objects[r.DEPLOYMENTS.plural, "gmc-system", MANAGER]
+    answer = served(*REMOVE_TENANTS, "--timeout", "5s")
+    assert answer.code == 0, answer
+    assert served.cluster.patched == ["ActionsGateway team-a"]
+    assert "go from GitHub by themselves within a day" in answer.err
+
+
+def test_only_the_managers_finalizer_is_taken_away(served: Gw) -> None:
+    del served.cluster.objects[r.DEPLOYMENTS.plural, "gmc-system", MANAGER]
+    served.cluster.objects[GATEWAY]["metadata"]["finalizers"].append("example.com/hold")
+    answer = served(*REMOVE_TENANTS, "--timeout", "5s")
+    assert answer.code == 5, answer
+    assert "ActionsGateway team-a/team-a (finalizer example.com/hold)" in answer.err
+    assert served.cluster.patched == ["ActionsGateway team-a"]
 
 
 def test_without_the_right_to_delete_it_is_refused_with_the_right(installed: Gw) -> None:

@@ -32,7 +32,7 @@ def uninstall(
         typer.Option("--confirm", metavar="NAME", help="The cluster's address, so that --yes means that one."),
     ] = None,
     dry_run: DryRun = False,
-    timeout: Annotated[str, typer.Option("--timeout", metavar="DURATION", help="How long to wait at most.")] = "10m",
+    timeout: Annotated[str, typer.Option("--timeout", metavar="DURATION", help="How long to wait at most.")] = "15m",
 ) -> ExitCode:
     """Remove Actions Gateway from a cluster.
 

@@ -61,6 +61,14 @@ class PrintedConversation(PrintedProgress):
         self._done.append(str(identity))
         self._line(_DONE[action], _STYLES[action], str(identity))
 
+    def released(self, identity: Identity) -> None:
+        self._line(
+            "released",
+            "warn",
+            f"{identity} ({identity.namespace}): no manager takes it down, so the garbage collector does; "
+            "runners that its agent does not sign off go from GitHub by themselves within a day",
+        )
+
     def interrupted(self) -> None:
         """What an interrupt leaves behind; says nothing when that is nothing."""
         if self._done:

@@ -52,9 +52,13 @@ class Cluster(Protocol):
         self, resource: Resource, manifest: Manifest, *, field_manager: str, force: bool = True, dry_run: bool = False
     ) -> Manifest: ...
 
+    async def patch(
+        self, resource: Resource, name: str, patch: Manifest, *, namespace: str | None = None
+    ) -> Manifest: ...
+
     async def delete(
         self, resource: Resource, name: str, *, namespace: str | None = None, uid: str | None = None
-    ) -> None: ...
+    ) -> object: ...
 
     async def request(
         self, method: str, path: str, *, body: Any = None, query: dict[str, str] | None = None

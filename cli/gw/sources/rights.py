@@ -110,6 +110,7 @@ def _removals() -> Iterator[Right]:
     for resource in (r.ACTIONSGATEWAYS, r.RUNNERGROUPS):
         yield Right("list", resource)
         yield Right("delete", resource)
+    yield Right("patch", r.ACTIONSGATEWAYS)
     yield Right("delete", r.LEASES, MANAGER_NAMESPACE)
 
 

@@ -67,7 +67,8 @@ def test_with_remove_tenants_they_go_first_and_their_namespaces_stay(installed: 
     assert installed.get(r.NAMESPACES, NAMESPACE) is not None
     lines = answer.err.splitlines()
     assert lines.index("removed   ActionsGateway ci") < lines.index(f"removed   Deployment {names.MANAGER}")
-    assert lines.index("ready     every tenant's gateway, agent and jobs have ended") < lines.index(
+    assert lines.index("ready     every tenant's gateway has ended") < lines.index("removed   RunnerGroup ci-cpu")
+    assert lines.index("ready     every tenant's agent and jobs have ended") < lines.index(
         f"removed   Deployment {names.MANAGER}"
     )
 
@@ -82,6 +83,35 @@ def test_a_tenant_that_does_not_end_is_exit_5_with_its_finalizer_and_the_manager
     assert installed.get(r.DEPLOYMENTS, names.MANAGER, names.MANAGER_NAMESPACE) is not None
     installed.patch(r.ACTIONSGATEWAYS, "ci", {"metadata": {"finalizers": None}}, NAMESPACE)
     assert gw("uninstall", "--remove-tenants", *confirmed(installed)).code == 0
+    assert installed.ours() == {}
+
+
+def test_a_gateway_whose_manager_is_gone_is_released_and_its_objects_go(installed: World, gw: Gw) -> None:
+    add_tenant(installed, names.GATEWAY_FINALIZER)
+    uid = (installed.get(r.ACTIONSGATEWAYS, "ci", NAMESPACE) or {})["metadata"]["uid"]
+    owner = {"apiVersion": r.ACTIONSGATEWAYS.api_version, "kind": r.ACTIONSGATEWAYS.kind, "name": "ci", "uid": uid}
+    installed.patch(r.RUNNERGROUPS, "ci-cpu", {"metadata": {"ownerReferences": [owner]}}, NAMESPACE)
+    installed.remove(r.DEPLOYMENTS, names.MANAGER, names.MANAGER_NAMESPACE)
+    answer = gw("uninstall", "--remove-tenants", *confirmed(installed))
+    assert answer.code == 0, answer
+    assert f"ActionsGateway ci ({NAMESPACE}): no manager takes it down" in " ".join(answer.err.split())
+    assert installed.ours() == {}
+
+
+def test_a_gateway_that_the_manager_releases_is_waited_for(installed: World, gw: Gw) -> None:
+    add_tenant(installed, names.GATEWAY_FINALIZER)
+    looks = 0
+
+    def manager_releases(world: World) -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 3:
+            world.patch(r.ACTIONSGATEWAYS, "ci", {"metadata": {"finalizers": None}}, NAMESPACE)
+
+    installed.between_looks.append(manager_releases)
+    answer = gw("uninstall", "--remove-tenants", *confirmed(installed))
+    assert answer.code == 0, answer
+    assert "no manager takes it down" not in answer.err
     assert installed.ours() == {}
 
 

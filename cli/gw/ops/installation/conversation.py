@@ -25,6 +25,9 @@ class Conversation(Protocol):
     def did(self, action: Action, identity: Identity) -> None:
         """An object was written or removed."""
 
+    def released(self, identity: Identity) -> None:
+        """A gateway lost the manager's finalizer, since no manager takes it down."""
+
     def reached(self, what: str) -> None:
         """Something that was waited for is true."""
 

@@ -133,9 +133,11 @@ async def refuse_without_rights(cluster: Cluster, removal: Removal, *, keep_crds
 
 
 def _deletions(removal: Removal, *, keep_crds: bool) -> Iterator[Right]:
-    """What the removal is going to delete, object by object."""
+    """What the removal is going to do, object by object."""
     for gateway in removal.gateways:
         yield Right("delete", r.ACTIONSGATEWAYS, gateway.namespace, gateway.name)
+        # Where no manager runs, its finalizer is taken away.
+        yield Right("patch", r.ACTIONSGATEWAYS, gateway.namespace, gateway.name)
     for group in removal.groups:
         yield Right("delete", r.RUNNERGROUPS, group.namespace, group.name)
     going = [*removal.objects, *(removal.definitions if not keep_crds else ())]

@@ -1,10 +1,11 @@
 """Removes an installation, last things last, so that nothing is left without what it needs to end well.
 
-Tenants first, while the manager still runs; then the manager, and when its pods are gone its rights and the policies
-that confined it; then its namespace; the definitions at the very end, since their deletion deletes every object of
-their type. A second run finds less, and goes on with it.
+Tenants first, while the manager still runs, or without it where it runs no more; then the manager, and when its pods
+are gone its rights and the policies that confined it; then its namespace; the definitions at the very end, since their
+deletion deletes every object of their type. A second run finds less, and goes on with it.
 """
 
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -13,19 +14,19 @@ from typing import Any
 
 from actions_gateway.api.names import MANAGER_LEASE, MANAGER_NAMESPACE
 from actions_gateway.engine.clock import Clock
-from actions_gateway.installation.manager import SELECTOR
 from actions_gateway.kube import errors
 from actions_gateway.kube import resources as r
 from gw.errors import GwError, Refused, TimedOut
 from gw.ops.installation.conversation import Conversation
+from gw.ops.installation.finalizers import ManagerWatch, abandoned, without_finalizer
 from gw.ops.installation.guards import is_terminating, refuse_upstream
 from gw.ops.installation.plan import Action
 from gw.ops.installation.refusal import doing
+from gw.ops.installation.remains import Remains, told
 from gw.ops.installation.removal import Removal, gather_removal, refuse_removal, refuse_without_rights
 from gw.ops.installation.snapshot import Identity, identity_of
 from gw.ops.installation.wanted import resource_for
-from gw.sources.cluster import Cluster, one_line
-from gw.sources.gathering import gather_pods
+from gw.sources.cluster import Cluster
 from gw.sources.server import gather_server
 
 Manifest = dict[str, Any]
@@ -125,6 +126,7 @@ class _Remover:
 
     def __init__(self, cluster: Cluster, clock: Clock, conversation: Conversation, timeout_seconds: float) -> None:
         self._cluster = cluster
+        self._remains = Remains(cluster)
         self._clock = clock
         self._conversation = conversation
         self._timeout_seconds = timeout_seconds
@@ -154,17 +156,44 @@ class _Remover:
             await self._remove_definitions(removal)
 
     async def _remove_tenants(self, removal: Removal) -> None:
+        """Groups go after their gateways, so that a manager that runs takes a gateway down in its order."""
         if not removal.gateways and not removal.groups:
             return
         for gateway in removal.gateways:
+            if gateway.deleted_at is not None:
+                continue
             with doing(f"delete the ActionsGateway {gateway.namespace}/{gateway.name}"):
                 await self._forget(r.ACTIONSGATEWAYS, gateway.name, gateway.namespace)
             self._did(Identity(r.ACTIONSGATEWAYS.kind, gateway.name, gateway.namespace))
-        for group in removal.groups:
-            with doing(f"delete the RunnerGroup {group.namespace}/{group.name}"):
-                await self._forget(r.RUNNERGROUPS, group.name, group.namespace)
-            self._did(Identity(r.RUNNERGROUPS.kind, group.name, group.namespace))
-        await self._until_gone("every tenant's gateway, agent and jobs have ended", self._tenants)
+        await self._until_gone("every tenant's gateway has ended", self._gateways_in(removal))
+        for group in await self._remains.groups():
+            if not group["metadata"].get("deletionTimestamp"):
+                await self._delete(r.RUNNERGROUPS, group)
+        await self._until_gone("every tenant's agent and jobs have ended", self._remains.tenants)
+
+    def _gateways_in(self, removal: Removal) -> Blockers:
+        """The gateways that are left; those that nobody takes down any more are released on the way."""
+        watch = ManagerWatch(is_installed=any(each["kind"] == r.DEPLOYMENTS.kind for each in removal.objects))
+
+        async def look() -> list[str]:
+            gateways = await self._remains.gateways()
+            watch.saw(await self._remains.manager_pods(), self._clock.monotonic())
+            for gateway in abandoned(
+                gateways, is_managed=watch.is_running(self._clock.monotonic()), now=self._clock.now()
+            ):
+                await self._release(gateway)
+            return [told(gateway) for gateway in gateways]
+
+        return look
+
+    async def _release(self, gateway: Manifest) -> None:
+        name, namespace = str(gateway["metadata"]["name"]), str(gateway["metadata"]["namespace"])
+        with (
+            doing(f"release the ActionsGateway {namespace}/{name}"),
+            contextlib.suppress(errors.NotFound, errors.Conflict),
+        ):
+            await self._cluster.patch(r.ACTIONSGATEWAYS, name, without_finalizer(gateway), namespace=namespace)
+            self._conversation.released(Identity(r.ACTIONSGATEWAYS.kind, name, namespace))
 
     async def _remove_namespace(self, removal: Removal, namespace: Manifest) -> None:
         if not removal.removes_namespace:
@@ -173,11 +202,13 @@ class _Remover:
             return
         if not is_terminating(namespace):
             await self._delete(r.NAMESPACES, namespace)
-        await self._until_gone(f"the namespace {MANAGER_NAMESPACE} is gone", self._namespace)
+        await self._until_gone(
+            f"the namespace {MANAGER_NAMESPACE} is gone", partial(self._remains.single, r.NAMESPACES, MANAGER_NAMESPACE)
+        )
 
     async def _remove_definitions(self, removal: Removal) -> None:
         """Looks again first: whoever made a gateway meanwhile would lose it with its definition."""
-        left = await self._tenants() if removal.definitions else ()
+        left = await self._remains.tenants() if removal.definitions else ()
         if left:
             raise Refused(
                 f"{left[0]} has appeared meanwhile, so the custom resource definitions stay",
@@ -187,7 +218,7 @@ class _Remover:
             await self._delete(r.CRDS, manifest)
         for manifest in removal.definitions:
             name = str(manifest["metadata"]["name"])
-            await self._until_gone(f"the definition {name} is gone", partial(self._definition, name))
+            await self._until_gone(f"the definition {name} is gone", partial(self._remains.single, r.CRDS, name))
 
     async def _delete(self, resource: r.Resource, manifest: Manifest) -> None:
         metadata, identity = manifest["metadata"], identity_of(manifest)
@@ -221,55 +252,5 @@ class _Remover:
             await self._clock.sleep(_LOOK_SECONDS)
         self._conversation.reached(what)
 
-    async def _tenants(self) -> list[str]:
-        found: list[str] = []
-        with doing("watch the tenants end"):
-            for resource in (r.ACTIONSGATEWAYS, r.RUNNERGROUPS):
-                found += [_told(item) for item in await self._listed(resource)]
-            if not found:
-                found = [f"Pod {pod.namespace}/{pod.name}" for pod in await gather_pods(self._cluster, None)]
-        return found
-
     async def _manager_pods(self) -> list[str]:
-        selector = ",".join(f"{key}={value}" for key, value in SELECTOR.items())
-        with doing("watch the manager end"):
-            return [_told(item) for item in await self._listed(r.PODS, MANAGER_NAMESPACE, selector)]
-
-    async def _namespace(self) -> list[str]:
-        return await self._single(r.NAMESPACES, MANAGER_NAMESPACE)
-
-    async def _definition(self, name: str) -> list[str]:
-        return await self._single(r.CRDS, name)
-
-    async def _single(self, resource: r.Resource, name: str) -> list[str]:
-        with doing(f"watch the {resource.kind} {name} end"):
-            try:
-                return [_told(await self._cluster.get(resource, name))]
-            except errors.NotFound:
-                return []
-
-    async def _listed(
-        self, resource: r.Resource, namespace: str | None = None, selector: str | None = None
-    ) -> list[Manifest]:
-        try:
-            return (await self._cluster.list(resource, namespace, label_selector=selector)).items
-        except errors.NotFound:
-            return []
-
-
-def _told(manifest: Manifest) -> str:
-    """The object, and who holds it up."""
-    metadata = manifest["metadata"]
-    place = f"{metadata['namespace']}/" if metadata.get("namespace") else ""
-    finalizers = metadata.get("finalizers") or (manifest.get("spec") or {}).get("finalizers") or []
-    held = f"finalizer {', '.join(finalizers)}" if finalizers else ""
-    conditions = (manifest.get("status") or {}).get("conditions") or []
-    words = [one_line(str(entry.get("message"))) for entry in conditions if _holds_up(entry)]
-    reasons = "; ".join(part for part in (held, *words) if part)
-    return f"{manifest['kind']} {place}{metadata['name']}" + (f" ({reasons})" if reasons else "")
-
-
-def _holds_up(condition: Manifest) -> bool:
-    """The conditions of a namespace that say what remains in it (Kubernetes API, NamespaceConditionType)."""
-    kinds = ("NamespaceContentRemaining", "NamespaceFinalizersRemaining", "NamespaceDeletionContentFailure")
-    return condition.get("type") in kinds and condition.get("status") == "True"
+        return [told(pod) for pod in await self._remains.manager_pods()]
