@@ -152,6 +152,8 @@ def test_the_agents_status_of_a_group_is_written_and_then_says_the_same(play: Pl
         busy_sessions=0,
         active_jobs=2,
         pending_jobs=0,
+        registrations=1,
+        is_rate_limited=False,
         session_problem="",
         verdict=AVAILABLE,
         credential={"appId": "12", "keyFingerprint": "SHA256:abc"},
