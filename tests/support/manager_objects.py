@@ -57,7 +57,7 @@ def pod_security(level: str) -> dict[str, str]:
 
 def label_owner(manager: str, owned: dict[str, str], operation: str = "Apply") -> list[Manifest]:
     """Managed fields that say who set these labels."""
-    fields = {"f:metadata": {"f:labels": {f"f:{key}": {} for key in owned}}}
+    fields: Manifest = {"f:metadata": {"f:labels": {f"f:{key}": {} for key in owned}}}
     return [{"manager": manager, "operation": operation, "fieldsType": "FieldsV1", "fieldsV1": fields}]
 
 

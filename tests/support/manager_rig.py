@@ -5,6 +5,7 @@ import random
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -29,6 +30,7 @@ from actions_gateway.manager.gateway.controller import CONTROLLER, GatewayContro
 from actions_gateway.metrics.catalog import RECONCILE_TOTAL, Component
 from actions_gateway.metrics.registry import Metrics
 from actions_gateway.settings import ManagerSettings
+from support.apiserver import Play
 from support.cluster import TOKEN, api_server, render_kubeconfig
 from support.manager_objects import SETTINGS, condition, gateway, group_conditions
 
@@ -63,10 +65,12 @@ class RecordingClient(KubeClient):
 
 
 class Rig:
-    """One cluster: `user` is everybody but the manager."""
+    """One cluster: `user` is everybody but the manager, `space` the namespace of its one tenant."""
 
-    def __init__(self, user: KubeClient) -> None:
+    def __init__(self, user: KubeClient, *, space: str = "team-a", kubeconfig: Path | None = None) -> None:
         self.user = user
+        self.space = space
+        self._kubeconfig = kubeconfig
 
     @asynccontextmanager
     async def manager(
@@ -89,6 +93,11 @@ class Rig:
     @asynccontextmanager
     async def recording_client(self) -> AsyncIterator[RecordingClient]:
         """A client of a manager's own."""
+        if self._kubeconfig:
+            client = RecordingClient(await load_configuration(self._kubeconfig))
+            async with client:
+                yield client
+            return
         with tempfile.NamedTemporaryFile("w", suffix=".kubeconfig") as kubeconfig:
             kubeconfig.write(render_kubeconfig(self.user.host, TOKEN))
             kubeconfig.flush()
@@ -115,16 +124,16 @@ class Rig:
     async def patch(self, resource: Resource, name: str, patch: Manifest, *, subresource: str | None = None) -> None:
         """A change by someone with kubectl."""
         await self.user.patch(
-            resource, name, patch, namespace="team-a", subresource=subresource, field_manager="kubectl-edit"
+            resource, name, patch, namespace=self.space, subresource=subresource, field_manager="kubectl-edit"
         )
 
     async def until(
-        self, resource: Resource, name: str, holds: Callable[[Manifest], bool], namespace: str | None = "team-a"
+        self, resource: Resource, name: str, holds: Callable[[Manifest], bool], namespace: str | None = None
     ) -> Manifest:
         """The object, once it exists and `holds` says so."""
         while True:
             try:
-                found = await self.user.get(resource, name, namespace)
+                found = await self.user.get(resource, name, namespace or self.space)
             except NotFound:
                 found = {}
             if found and holds(found):
@@ -135,7 +144,7 @@ class Rig:
         """Returns once the object does not exist."""
         while True:
             try:
-                await self.user.get(resource, name, "team-a")
+                await self.user.get(resource, name, self.space)
             except NotFound:
                 return
             await asyncio.sleep(_POLL_SECONDS)
@@ -155,14 +164,14 @@ class Rig:
         """Everything that the manager may have made in the tenant's namespace."""
         found = []
         for resource in CHILD_KINDS:
-            found += (await self.user.list(resource, "team-a")).items
+            found += (await self.user.list(resource, self.space)).items
         return found
 
     async def versions(self) -> Version:
         """Resource versions of the children, the gateway and the namespace."""
         objects = await self.children()
-        objects += (await self.user.list(ACTIONSGATEWAYS, "team-a")).items
-        objects.append(await self.user.get(NAMESPACES, "team-a"))
+        objects += (await self.user.list(ACTIONSGATEWAYS, self.space)).items
+        objects.append(await self.user.get(NAMESPACES, self.space))
         return {(entry["kind"], entry["metadata"]["name"]): entry["metadata"]["resourceVersion"] for entry in objects}
 
     async def start_agent(self, *, available: int = 1) -> None:
@@ -190,6 +199,11 @@ class Rig:
         """Plays the agent: what it says of one group, all well by default."""
         status.setdefault("conditions", group_conditions())
         await self.patch(RUNNERGROUPS, group, {"status": {"activeSessions": 1, **status}}, subresource="status")
+
+    async def let_go(self, group: str = "ci-cpu") -> None:
+        """Plays the agent of a gateway that is being deleted: no runner of the group is left at GitHub."""
+        found = await self.until(RUNNERGROUPS, group, lambda found: found["spec"].get("suspended") is True)
+        await self.report(group, registrations=0, observedGeneration=found["metadata"]["generation"])
 
     async def provision(self, **changes: Any) -> None:
         """A gateway `ci` in `team-a` that has become Ready."""
@@ -237,10 +251,21 @@ async def cluster() -> AsyncIterator[Rig]:
         yield Rig(user)
 
 
+@asynccontextmanager
+async def tenant_of(play: Play) -> AsyncIterator[Rig]:
+    """A cluster of the case's API server with our CRDs, and a namespace for one tenant."""
+    async with play.api() as api:
+        for manifest in crd_manifests():
+            await api.serve(manifest)
+        with tempfile.TemporaryDirectory() as folder:
+            async with api.client() as user:
+                yield Rig(user, space=api.namespace, kubeconfig=api.kubeconfig(Path(folder)))
+
+
 def condition_of(manifest: Manifest, kind: str) -> Manifest | None:
     """The condition of an object, or None."""
     entries = (manifest.get("status") or {}).get("conditions") or []
     return next((entry for entry in entries if entry["type"] == kind), None)
 
 
-__all__ = ["Rig", "RunningManager", "cluster", "condition", "condition_of"]
+__all__ = ["Rig", "RunningManager", "cluster", "condition", "condition_of", "tenant_of"]

@@ -2,19 +2,14 @@
 
 from typing import Any
 
-import pytest
-
 from actions_gateway.api import labels
-from actions_gateway.api.names import AGENT, WORKER, WORKLOAD_POLICY
+from actions_gateway.api.names import AGENT, PROXY, WORKER, WORKLOAD_POLICY
 from actions_gateway.kube.resources import (
     ACTIONSGATEWAYS,
     DEPLOYMENTS,
     NAMESPACES,
-    NETWORKPOLICIES,
     ROLEBINDINGS,
     RUNNERGROUPS,
-    SERVICEACCOUNTS,
-    Resource,
 )
 from support.aio import run
 from support.manager_rig import cluster, condition_of
@@ -24,9 +19,15 @@ Manifest = dict[str, Any]
 CHILDREN = {
     ("ServiceAccount", AGENT),
     ("ServiceAccount", WORKER),
+    ("ServiceAccount", PROXY),
     ("RoleBinding", AGENT),
+    ("NetworkPolicy", PROXY),
     ("NetworkPolicy", WORKLOAD_POLICY),
     ("NetworkPolicy", AGENT),
+    ("Service", PROXY),
+    ("PodDisruptionBudget", PROXY),
+    ("HorizontalPodAutoscaler", PROXY),
+    ("Deployment", PROXY),
     ("Deployment", AGENT),
     ("RunnerGroup", "ci-cpu"),
 }
@@ -80,59 +81,6 @@ def test_a_restart_costs_no_request_per_tenant() -> None:
                 await second.until(lambda: second.passes >= 1)
                 # One list and one watch per kind, however many tenants there are.
                 assert all("/team-a" not in path for _, path, _ in second.client.requests)
-
-    run(main())
-
-
-@pytest.mark.parametrize(
-    ("resource", "name", "edit"),
-    [
-        pytest.param(SERVICEACCOUNTS, WORKER, {"automountServiceAccountToken": True}, id="a token for workers"),
-        pytest.param(NETWORKPOLICIES, WORKLOAD_POLICY, {"spec": {"ingress": [{}]}}, id="ingress opened"),
-        pytest.param(NETWORKPOLICIES, AGENT, {"spec": {"egress": None}}, id="egress closed"),
-        pytest.param(ROLEBINDINGS, AGENT, {"subjects": None}, id="the agent without rights"),
-        pytest.param(DEPLOYMENTS, AGENT, {"spec": {"replicas": 0}}, id="the agent scaled to zero"),
-        pytest.param(
-            DEPLOYMENTS,
-            AGENT,
-            {"spec": {"strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}}}},
-            id="overlapping agents",
-        ),
-        pytest.param(RUNNERGROUPS, "ci-cpu", {"spec": {"maxListeners": 50}}, id="another bound"),
-        pytest.param(RUNNERGROUPS, "ci-cpu", {"spec": {"maxWorkers": 50}}, id="a bound that the entry does not set"),
-        pytest.param(RUNNERGROUPS, "ci-cpu", {"metadata": {"labels": None}}, id="our labels removed"),
-        pytest.param(RUNNERGROUPS, "ci-cpu", {"metadata": {"ownerReferences": None}}, id="the owner removed"),
-    ],
-)
-def test_an_edited_child_is_restored(resource: Resource, name: str, edit: Manifest) -> None:
-    async def main() -> None:
-        async with cluster() as rig, rig.manager():
-            await rig.provision()
-            before = await rig.user.get(resource, name, "team-a")
-            await rig.patch(resource, name, edit)
-            await rig.until(resource, name, lambda live: essence(live) == essence(before))
-
-    run(main())
-
-
-@pytest.mark.parametrize(
-    ("resource", "name"),
-    [
-        (SERVICEACCOUNTS, AGENT),
-        (ROLEBINDINGS, AGENT),
-        (NETWORKPOLICIES, WORKLOAD_POLICY),
-        (DEPLOYMENTS, AGENT),
-        (RUNNERGROUPS, "ci-cpu"),
-    ],
-    ids=lambda value: value.kind if isinstance(value, Resource) else "",
-)
-def test_a_deleted_child_comes_back(resource: Resource, name: str) -> None:
-    async def main() -> None:
-        async with cluster() as rig, rig.manager():
-            await rig.provision()
-            before = await rig.user.get(resource, name, "team-a")
-            await rig.user.delete(resource, name, namespace="team-a")
-            await rig.until(resource, name, lambda live: live["metadata"]["uid"] != before["metadata"]["uid"])
 
     run(main())
 
@@ -214,26 +162,3 @@ def test_a_paused_gateway_suspends_its_groups() -> None:
             await rig.until(RUNNERGROUPS, "ci-cpu", lambda live: live["spec"]["suspended"] is False)
 
     run(main())
-
-
-def test_a_deleted_gateway_leaves_nothing_behind_and_nothing_is_made_again() -> None:
-    async def main() -> None:
-        async with cluster() as rig, rig.manager():
-            await rig.provision()
-            await rig.user.delete(ACTIONSGATEWAYS, "ci", namespace="team-a")
-            for child in [child for child in await rig.children() if child["metadata"].get("ownerReferences")]:
-                resource = next(
-                    kind
-                    for kind in (SERVICEACCOUNTS, ROLEBINDINGS, NETWORKPOLICIES, DEPLOYMENTS, RUNNERGROUPS)
-                    if kind.kind == child["kind"]
-                )
-                await rig.until_gone(resource, child["metadata"]["name"])
-
-    run(main())
-
-
-def essence(manifest: Manifest) -> Manifest:
-    """What somebody wants of an object, without what the server and other people keep on it."""
-    kept = ("labels", "ownerReferences", "annotations")
-    metadata = {name: manifest["metadata"].get(name) for name in kept}
-    return {**{name: value for name, value in manifest.items() if name not in ("status", "metadata")}, **metadata}

@@ -24,6 +24,8 @@ _WHOLLY_OURS = {
 _NOT_CHANGEABLE: dict[str, tuple[_Path, ...]] = {
     "RoleBinding": (("roleRef",),),
     "Deployment": (("spec", "selector"),),
+    # Beside ours it is invalid, and apply takes nothing away that is somebody else's.
+    "PodDisruptionBudget": (("spec", "minAvailable"),),
 }
 """By kind: what the API server does not let us repair in place."""
 
