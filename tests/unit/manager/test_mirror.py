@@ -7,6 +7,7 @@ import pytest
 from actions_gateway.kube.listwatch import Change, ChangeType
 from actions_gateway.kube.resources import (
     ACTIONSGATEWAYS,
+    DEPLOYMENTS,
     NAMESPACES,
     PODS,
     RESOURCEQUOTAS,
@@ -114,3 +115,10 @@ def test_what_says_nothing_new_concerns_nobody() -> None:
 
 def test_a_pods_steps_are_looked_at_together() -> None:
     assert delay_seconds(PODS, Edit(None, account("1"))) > 0
+
+
+def test_a_rollouts_counts_are_looked_at_together_and_a_changed_spec_at_once() -> None:
+    ready = Edit(account("1", status={"readyReplicas": 1}), account("2", status={"readyReplicas": 2}))
+    assert delay_seconds(DEPLOYMENTS, ready) > 0
+    scaled = Edit(account("1", status={}), {**account("2", status={}), "spec": {"replicas": 0}})
+    assert delay_seconds(DEPLOYMENTS, scaled) == 0
