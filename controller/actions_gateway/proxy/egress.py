@@ -41,7 +41,7 @@ LIFETIME_COUNTED = "21599s"
 
 
 def build_listener(spec: ActionsGatewaySpec, exceptions: tuple[EgressException, ...]) -> dict[str, Any]:
-    """CONNECT over HTTP/1.1 on the proxy's port."""
+    """CONNECT over HTTP/1.1 and 1.0 on the proxy's port."""
     manager = extension(
         "filters.network.http_connection_manager",
         "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -54,6 +54,8 @@ def build_listener(spec: ActionsGatewaySpec, exceptions: tuple[EgressException, 
         stream_idle_timeout=IDLE_TIMEOUT,
         delayed_close_timeout=CLOSE_DELAY,
         max_request_headers_kb=8,
+        # Older clients open their tunnels so: Python's http.client does before 3.12.
+        http_protocol_options={"accept_http_10": True},
         common_http_protocol_options={
             "idle_timeout": UNUSED_TIMEOUT,
             "max_connection_duration": LIFETIME_COUNTED,

@@ -46,6 +46,20 @@ def test_a_tunnel_carries_bytes_both_ways_and_is_counted(tmp_path: Path) -> None
     run(scenario())
 
 
+@pytest.mark.parametrize("headers", ["", "Host: elsewhere\r\n"], ids=["without a host header", "with one"])
+def test_clients_that_speak_the_older_http_get_their_tunnels(tmp_path: Path, headers: str) -> None:
+    """As Python's http.client before 3.12 does, and with it whatever of that age runs inside a job."""
+
+    async def scenario() -> None:
+        async with host() as there, proxy_to(there, tmp_path) as proxy:
+            tunnel = await proxy.send(f"CONNECT {there.authority} HTTP/1.0\r\n{headers}\r\n")
+            assert tunnel.status == HEALTHY
+            assert await tunnel.ask(b"old") == b"old"
+            assert (await proxy.send(f"CONNECT 127.0.0.1:22 HTTP/1.0\r\nHost: {there.authority}\r\n\r\n")).status == 403
+
+    run(scenario())
+
+
 def test_tls_goes_through_unopened(tmp_path: Path) -> None:
     async def scenario() -> None:
         authority = SandboxCertificates.create(tmp_path / "tls")
