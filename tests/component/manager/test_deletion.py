@@ -26,10 +26,10 @@ from actions_gateway.kube.resources import (
 )
 from actions_gateway.manager.gateway.apply import Writer
 from actions_gateway.manager.gateway.children import CHILD_KINDS
-from actions_gateway.manager.gateway.controller import GatewayController
+from actions_gateway.manager.gateway.controller import CONTROLLER, GatewayController
 from actions_gateway.manager.gateway.mirror import Mirror
 from actions_gateway.manager.gateway.snapshot import Failure, Plan, RemoveFinalizer, SetFinalizer, Step, SuspendGroup
-from actions_gateway.metrics.catalog import Component
+from actions_gateway.metrics.catalog import RECONCILE_TOTAL, Component
 from actions_gateway.metrics.registry import Metrics
 from support.apiserver import Api, Play
 from support.clock import LeapingClock
@@ -48,6 +48,7 @@ class Place:
         self.user = user
         self.namespace = namespace
         self.clock = LeapingClock()
+        self.metrics = Metrics(Component.MANAGER, "test")
 
     @asynccontextmanager
     async def manager(self) -> AsyncIterator[None]:
@@ -57,7 +58,7 @@ class Place:
             client=self.user,
             clock=self.clock,
             rng=random.Random(7),
-            metrics=Metrics(Component.MANAGER, "test"),
+            metrics=self.metrics,
         )
         async with asyncio.TaskGroup() as group:
             task = group.create_task(controller.run(), name="manager")
@@ -108,6 +109,19 @@ class Place:
 
     async def delete(self, name: str = "ci") -> None:
         await self.user.delete(ACTIONSGATEWAYS, name, namespace=self.namespace)
+
+    async def pass_time(self, seconds: float, name: str = "ci") -> None:
+        """Sets the clock ahead once the manager has looked at the gateway, so that it waits for nothing but time."""
+        before = self.passes
+        note = {"metadata": {"annotations": {"note": f"look at {before}"}}}
+        await self.user.patch(ACTIONSGATEWAYS, name, note, namespace=self.namespace)
+        while self.passes == before:  # noqa: ASYNC110 - a counter tells nobody
+            await asyncio.sleep(_LOOK_SECONDS)
+        self.clock.leap(seconds)
+
+    @property
+    def passes(self) -> float:
+        return self.metrics.value(RECONCILE_TOTAL, controller=CONTROLLER, result="success") or 0
 
     async def until(
         self, resource: Resource, name: str, holds: Callable[[Manifest], bool] = lambda _: True
@@ -246,7 +260,7 @@ def test_an_agent_that_does_not_answer_is_not_waited_for_longer(play: Play, is_u
             await place.serve(is_up=is_up)
             await place.delete()
             await place.until_deleting("RemovingRegistrations")
-            place.clock.leap(seconds)
+            await place.pass_time(seconds)
             await place.until_gone(ACTIONSGATEWAYS, "ci")
             assert await place.children() == set()
             (left,) = await place.events("RunnersLeftAtGitHub")
@@ -286,7 +300,7 @@ def test_a_finalizer_of_others_holds_the_end_back_for_ten_minutes(play: Play) ->
             await place.report(0)
             await place.until_deleting("RemovingObjects", "finalizer example.com/hold).")
             assert await place.children() == {("RunnerGroup", GROUP)}
-            place.clock.leap(601)
+            await place.pass_time(601)
             await place.until_gone(ACTIONSGATEWAYS, "ci")
             (left,) = await place.events("ObjectsLeftInCluster")
             assert "RunnerGroup ci-cpu (held by the finalizer example.com/hold)" in left["note"]
@@ -359,7 +373,7 @@ def test_the_next_gateway_of_the_namespace_takes_over_when_the_first_is_gone(pla
             (owner,) = agent["metadata"]["ownerReferences"]
             assert owner["uid"] == second["metadata"]["uid"]
             await place.delete("second")
-            place.clock.leap(301)
+            await place.pass_time(301, "second")
             await place.until_gone(ACTIONSGATEWAYS, "second")
 
     play(scenario)
@@ -384,7 +398,12 @@ def test_no_step_of_a_deletion_meets_a_successor_or_brings_one_into_being(play: 
             await place.until_gone(ACTIONSGATEWAYS, "ci")
             assert await carry_out(place, RemoveFinalizer("ci", (), version)) == ()
             successor = await place.create()
-            group = {"metadata": {"name": GROUP}, "spec": {"runnerLabels": ["linux"]}}
+            group: Manifest = {
+                "apiVersion": RUNNERGROUPS.api_version,
+                "kind": RUNNERGROUPS.kind,
+                "metadata": {"name": GROUP},
+            }
+            group["spec"] = {"runnerLabels": ["linux"]}
             await place.user.create(RUNNERGROUPS, group, namespace=place.namespace)
             for step in (SetFinalizer("ci", uid), RemoveFinalizer("ci", (), version), SuspendGroup(GROUP, uid)):
                 assert refused(await carry_out(place, step)), step

@@ -62,7 +62,7 @@ class Writer:
             )
         except NotFound:
             return
-        self._mirrors[ACTIONSGATEWAYS].put(answer)
+        self._refresh(ACTIONSGATEWAYS, answer, str(answer["metadata"]["namespace"]))
 
     async def _try(self, step: Step, namespace: str, known: _Known) -> Failure | None:
         action = type(step).__name__
@@ -142,7 +142,10 @@ class Writer:
                     live = await patch(resource, name, kept, namespace=namespace, field_manager=MANAGER_FIELDS)
                 except NotFound:
                     return
-        self._remember(resource, live)
+                if known := self._known(resource, live, namespace):
+                    # An object that goes with its last finalizer is answered in its last version, which we know.
+                    known["metadata"]["finalizers"] = list(step.kept)
+        self._refresh(resource, live, namespace)
 
     async def _delete(
         self, resource: Resource, name: str, namespace: str, uid: str, *, is_foreground: bool = False
@@ -154,10 +157,17 @@ class Writer:
         except (NotFound, Conflict):
             log.debug("nothing to delete", kind=resource.kind, namespace=namespace, child=name)
             return
-        # It goes in time, and is on its way already; but the watch may have told of its end before the answer came.
-        known = self._mirrors[resource].get(name, namespace)
-        if answer.get("kind") == resource.kind and known and known["metadata"]["uid"] == uid:
-            self._remember(resource, answer)
+        if answer.get("kind") == resource.kind:
+            self._refresh(resource, answer, namespace)
 
     def _remember(self, resource: Resource, manifest: Manifest) -> None:
         self._mirrors[resource].put(manifest)
+
+    def _refresh(self, resource: Resource, manifest: Manifest, namespace: str) -> None:
+        """Takes in a version of what is known; of what is gone, the watch may have told before the answer came."""
+        if self._known(resource, manifest, namespace):
+            self._remember(resource, manifest)
+
+    def _known(self, resource: Resource, manifest: Manifest, namespace: str) -> Manifest | None:
+        known = self._mirrors[resource].get(str(manifest["metadata"]["name"]), namespace)
+        return known if known and known["metadata"]["uid"] == manifest["metadata"]["uid"] else None

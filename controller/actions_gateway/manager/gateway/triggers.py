@@ -17,7 +17,7 @@ from actions_gateway.kube.resources import (
 from actions_gateway.manager.gateway.mirror import Edit, Mirrors
 from actions_gateway.manager.gateway.snapshot import Key
 
-_COUNTERS = ("activeSessions", "activeJobs", "pendingJobs")
+_COUNTERS = ("activeSessions", "activeJobs", "pendingJobs", "registrations")
 _COUNTER_DELAY_SECONDS = 2.0
 """Counters move with every job; a gateway's sums follow them in steps, so that a burst costs one write and not each."""
 _ROLLOUT_DELAY_SECONDS = 0.5
