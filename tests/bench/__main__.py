@@ -12,12 +12,14 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import jobs
 import polls
+import proxy
 import scale
 import startup
 
 SCENARIOS: dict[str, Callable[[], None]] = {
     "startup": startup.measure,
     "polls": polls.measure,
+    "proxy": proxy.measure,
     "jobs": jobs.measure,
     "scale": scale.measure,
 }
