@@ -1,4 +1,7 @@
-"""Plays the kubelet for agents' pods: mounts, token and environment of the pod, the real agent in this process."""
+"""Plays the kubelet for agents' pods: mounts, token and environment of the pod, the real agent in this process.
+
+Proxies' pods are only shown as ready: the agents reach GitHub without them.
+"""
 
 import asyncio
 import base64
@@ -12,7 +15,7 @@ from typing import Any, Protocol
 
 from actions_gateway.agent.run import run_agent
 from actions_gateway.api import labels
-from actions_gateway.api.names import AGENT
+from actions_gateway.api.names import AGENT, PROXY
 from actions_gateway.engine.clock import SystemClock
 from actions_gateway.engine.supervision import cancel_and_wait
 from actions_gateway.kube.client import KubeClient, Manifest
@@ -52,7 +55,7 @@ class PlayedAgents:
                     await cancel_and_wait(self._agents.pop(uid))
 
     async def _pods(self) -> AsyncIterator[tuple[Manifest, bool]]:
-        selector = f"{labels.APP}={AGENT}"
+        selector = f"{labels.APP} in ({AGENT},{PROXY})"
         changes = list_watch(self._client, PODS, clock=SystemClock(), rng=random.Random(2), label_selector=selector)
         async for change in changes:
             if change.type is ChangeType.SYNCED:
@@ -61,6 +64,9 @@ class PlayedAgents:
                 yield change.object, change.type is not ChangeType.DELETED
 
     async def _play(self, pod: Manifest) -> None:
+        if pod["metadata"]["labels"][labels.APP] == PROXY:
+            await self._show_ready(pod)
+            return
         namespace, spec = pod["metadata"]["namespace"], pod["spec"]
         folder = self._folder / pod["metadata"]["uid"]
         settings = await self._settings(pod, folder)
@@ -84,6 +90,7 @@ class PlayedAgents:
         return replace(
             settings,
             github_app_path=mounted["github-app"],
+            github_proxy=None,
             ca_bundle_path=ca and ca / "ca.crt",
             bind_address=_HOST,
             health_port=0,

@@ -87,6 +87,7 @@ def test_a_second_gateway_waits_until_the_first_is_gone() -> None:
             refused = await rig.until_condition("late", "Ready", "False", "AnotherGateway")
             assert "the older ActionsGateway ci" in refused["message"]
             await rig.user.delete(ACTIONSGATEWAYS, "ci", namespace="team-a")
+            await rig.let_go()
             await rig.until(RUNNERGROUPS, "late-cpu", lambda _: True)
             await rig.until_gone(RUNNERGROUPS, "ci-cpu")
             late = await rig.user.get(ACTIONSGATEWAYS, "late", "team-a")
@@ -204,6 +205,7 @@ def test_expectations_and_conditions_are_exported_and_end_with_the_gateway() -> 
             assert metrics.value(EXPECTED_SESSIONS, namespace="team-a", runner_group="ci-cpu") == 1
             assert metrics.value(MANAGED_GATEWAYS) == 1
             await rig.user.delete(ACTIONSGATEWAYS, "ci", namespace="team-a")
+            await rig.let_go()
             await manager.until(lambda: b'namespace="team-a"' not in metrics.render())
             assert metrics.value(MANAGED_GATEWAYS) == 0
 

@@ -29,12 +29,12 @@ def _is_going(pod: Manifest) -> bool:
 def _causes(status: dict[str, Any]) -> Iterator[str]:
     if status.get("phase") == "Failed" and status.get("reason"):
         yield _told(status["reason"], status.get("message"))
-    for entry in status.get("conditions") or []:
-        if entry.get("type") == "PodScheduled" and entry.get("status") == "False":
-            yield _told(entry.get("reason", ""), entry.get("message"))
     for container in (status.get("initContainerStatuses") or []) + (status.get("containerStatuses") or []):
         if not container.get("ready") and (cause := _container_cause(container)):
             yield f"container {container.get('name')}: {cause}"
+    for entry in status.get("conditions") or []:
+        if entry.get("type") == "PodScheduled" and entry.get("status") == "False":
+            yield _told(entry.get("reason", ""), entry.get("message"))
 
 
 def _container_cause(container: dict[str, Any]) -> str:
