@@ -19,6 +19,7 @@ class NameServer(asyncio.DatagramProtocol):
     records: dict[str, list[str]]
     ttl_seconds: dict[str, int] = field(default_factory=dict)
     """Of a name's answers; 0 where nothing else is said."""
+    is_silent: bool = False
     port: int = 0
     asked: list[str] = field(default_factory=list)
     _transport: asyncio.DatagramTransport | None = None
@@ -35,6 +36,8 @@ class NameServer(asyncio.DatagramProtocol):
         (kind,) = struct.unpack("!H", data[end + 1 : end + 3])
         name = ".".join(labels).lower()
         self.asked.append(name)
+        if self.is_silent:
+            return
         addresses = [ipaddress.ip_address(text) for text in self.records.get(name, ())]
         answers = [address.packed for address in addresses if _TYPES[address.version] == kind]
         body = b"".join(

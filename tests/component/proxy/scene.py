@@ -40,6 +40,13 @@ def cluster(config: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def resolved_by(names: NameServer, config: dict[str, Any]) -> dict[str, Any]:
+    """The bootstrap with a name server of the test's own."""
+    address = {"address": "127.0.0.1", "port_value": names.port, "protocol": "UDP"}
+    cluster(config)["typed_dns_resolver_config"]["typed_config"]["resolvers"] = [{"socket_address": address}]
+    return config
+
+
 class Host:
     """A server that sends back what it gets, and says so when it has seen the end."""
 
@@ -97,10 +104,7 @@ async def proxy_with_names(
 ) -> AsyncIterator[tuple[Proxy, NameServer]]:
     """A proxy that resolves names by a table of the test's own, and again after a tenth of a second."""
     async with serving_names(records) as names:
-        config = bootstrap(exceptions, **settings)
-        address = {"address": "127.0.0.1", "port_value": names.port, "protocol": "UDP"}
-        resolver = cluster(config)["typed_dns_resolver_config"]["typed_config"]
-        resolver["resolvers"] = [{"socket_address": address}]
+        config = resolved_by(names, bootstrap(exceptions, **settings))
         cluster(config)["dns_refresh_rate"] = "0.1s"
         async with running_envoy(config, folder) as proxy:
             yield proxy, names

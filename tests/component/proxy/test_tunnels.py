@@ -11,8 +11,9 @@ import pytest
 from gateway_sandbox.certificates import SandboxCertificates
 from support.aio import run
 from support.envoy import Tunnel, running_envoy
+from support.names import serving_names
 
-from .scene import bootstrap, cluster, host, manager, proxy_to, proxy_with_names
+from .scene import bootstrap, cluster, host, manager, proxy_to, proxy_with_names, resolved_by
 
 HEALTHY = 200
 
@@ -121,19 +122,49 @@ def test_a_name_that_does_not_exist_is_a_503_and_counted(tmp_path: Path) -> None
     run(scenario())
 
 
+def test_a_name_server_that_does_not_answer_is_a_503_in_bounded_time(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with serving_names({}) as names:
+            names.is_silent = True
+            config = resolved_by(names, bootstrap())
+            resolution = manager(config)["http_filters"][1]["typed_config"]["sub_cluster_config"]
+            assert resolution["cluster_init_timeout"] == "5s"
+            resolution["cluster_init_timeout"] = "0.2s"
+            async with running_envoy(config, tmp_path) as proxy:
+                assert (await proxy.connect("github.com:443")).status == 503
+                assert names.asked[0] == "github.com"
+
+    run(scenario())
+
+
+def test_the_hosts_in_use_are_bounded(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with host() as one, host() as two:
+            config = bootstrap(f"{one.exception},{two.exception}")
+            hosts = cluster(config)["cluster_type"]["typed_config"]["sub_clusters_config"]
+            assert hosts["max_sub_clusters"] == 1024
+            hosts["max_sub_clusters"] = 1
+            async with running_envoy(config, tmp_path) as proxy:
+                assert (await proxy.connect(one.authority)).status == HEALTHY
+                assert (await proxy.connect(two.authority)).status == 503
+                assert (await proxy.connect(one.authority)).status == HEALTHY
+
+    run(scenario())
+
+
 def test_a_silent_tunnel_stays_below_the_cap_on_idleness_and_ends_at_it(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with host() as there:
             config = bootstrap(there.exception)
             assert manager(config)["stream_idle_timeout"] == "300s"
-            manager(config)["stream_idle_timeout"] = "0.5s"
+            manager(config)["stream_idle_timeout"] = "1s"
             # The name's cluster is unused long before: that must not take a tunnel with it.
             cluster(config)["cluster_type"]["typed_config"]["sub_clusters_config"]["sub_cluster_ttl"] = "0.1s"
             async with running_envoy(config, tmp_path) as proxy:
                 tunnel = await proxy.connect(there.authority)
-                for _ in range(3):
+                for _ in range(4):
                     with pytest.raises(TimeoutError):
-                        await asyncio.wait_for(tunnel.reader.read(1), 0.2)
+                        await asyncio.wait_for(tunnel.reader.read(1), 0.3)
                     assert await tunnel.ask(b"poll") == b"poll"
                 assert await ended(tunnel) == b""
                 await proxy.reaches("downstream_rq_idle_timeout", 1)
