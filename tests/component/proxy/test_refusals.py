@@ -131,6 +131,20 @@ def test_an_exception_holds_for_its_name_its_range_and_its_port_alone(tmp_path: 
     run(scenario())
 
 
+def test_an_exception_of_ipv6_holds_for_its_range(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with host("::1") as inside:
+            port = inside.port
+            records = {"six.example": ["::1"], "other.example": ["::1"]}
+            exceptions = f"six.example=[::1/128]:{port},other.example=[fd00::/8]:{port}"
+            async with proxy_with_names(records, tmp_path, exceptions) as (proxy, _):
+                assert await (await proxy.connect(f"six.example:{port}")).ask(b"inside") == b"inside"
+                assert (await proxy.connect(f"other.example:{port}")).status == FORBIDDEN
+                assert await proxy.egress("rbac_denied") == 1
+
+    run(scenario())
+
+
 def test_no_other_address_of_a_name_is_tried_in_place_of_the_one_that_was_judged(tmp_path: Path) -> None:
     """The allowed address refuses connections, the other one listens: a fall-through would reach it."""
 

@@ -88,6 +88,23 @@ def test_when_the_client_closes_its_half_the_host_sees_the_end_and_the_tunnel_is
     run(scenario())
 
 
+def test_all_that_the_client_sent_arrives_before_its_end(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        received: asyncio.Queue[int] = asyncio.Queue()
+
+        async def count(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            received.put_nowait(len(await reader.read()))
+            writer.close()
+
+        async with host(answer=count) as there, proxy_to(there, tmp_path) as proxy:
+            tunnel = await proxy.connect(there.authority)
+            tunnel.writer.write(b"z" * 1_000_000)
+            tunnel.writer.close()
+            assert await received.get() == 1_000_000
+
+    run(scenario())
+
+
 def test_all_that_the_host_sent_arrives_before_its_end(tmp_path: Path) -> None:
     async def scenario() -> None:
         async def pour(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
