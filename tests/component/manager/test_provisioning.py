@@ -72,6 +72,19 @@ def test_another_look_and_a_restart_write_nothing() -> None:
     run(main())
 
 
+def test_a_tenant_from_nothing_to_ready_costs_few_requests() -> None:
+    async def main() -> None:
+        async with cluster() as rig, rig.manager() as manager:
+            await rig.provision()
+            await manager.until_next_pass()
+            ours = [request for request in manager.client.requests if request[2] != "watch" and "/team-a" in request[1]]
+            writes = [request for request in ours if request[0] != "GET"]
+            assert len(writes) <= 26
+            assert len(ours) <= 32
+
+    run(main())
+
+
 def test_a_restart_costs_no_request_per_tenant() -> None:
     async def main() -> None:
         async with cluster() as rig:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from actions_gateway.api.names import AGENT, WORKLOAD_POLICY
+from actions_gateway.api.names import AGENT, PROXY, WORKLOAD_POLICY
 from actions_gateway.manager.gateway.agreement import agrees, must_replace, surplus_patch
 from support import manager_objects as make
 
@@ -17,12 +17,19 @@ DEPLOYMENT = ("Deployment", AGENT)
 POLICY = ("NetworkPolicy", WORKLOAD_POLICY)
 BINDING = ("RoleBinding", AGENT)
 GROUP = ("RunnerGroup", "ci-cpu")
+PROXIES = ("Deployment", PROXY)
+SERVICE = ("Service", PROXY)
+BUDGET = ("PodDisruptionBudget", PROXY)
+AUTOSCALER = ("HorizontalPodAutoscaler", PROXY)
 
 
 def after(key: tuple[str, str], change: Change) -> tuple[Manifest, Manifest]:
     """The desired object, and the live one after a change to it."""
     desired = make.children_of(make.gateway(agent={"resources": {"limits": {"cpu": "0.5"}}}))[key]
     live = copy.deepcopy(desired)
+    if key == PROXIES:
+        # What the manager applies leaves them to the autoscaler.
+        del desired["spec"]["replicas"]
     change(live)
     return desired, live
 
@@ -39,6 +46,18 @@ def defaulted(live: Manifest) -> None:
     container(live)["imagePullPolicy"] = "IfNotPresent"
     container(live)["livenessProbe"]["successThreshold"] = 1
     container(live)["resources"]["limits"]["cpu"] = "500m"
+
+
+def assigned(live: Manifest) -> None:
+    """What an API server assigns to a Service."""
+    live["spec"] |= {
+        "clusterIP": "10.96.0.7",
+        "clusterIPs": ["10.96.0.7"],
+        "ipFamilies": ["IPv4"],
+        "ipFamilyPolicy": "SingleStack",
+        "internalTrafficPolicy": "Cluster",
+        "sessionAffinity": "None",
+    }
 
 
 @pytest.mark.parametrize(
@@ -62,6 +81,19 @@ def defaulted(live: Manifest) -> None:
         ),
         pytest.param(POLICY, lambda live: live["spec"].pop("ingress"), id="an empty list that the server dropped"),
         pytest.param(GROUP, lambda live: live.update({"status": {"activeJobs": 3}}), id="the agent's status"),
+        pytest.param(PROXIES, lambda live: live["spec"].update({"replicas": 9}), id="the autoscaler's replicas"),
+        pytest.param(
+            PROXIES,
+            lambda live: live["spec"]["template"]["spec"]["topologySpreadConstraints"].append(
+                {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"}
+            ),
+            id="a spread by zone",
+        ),
+        pytest.param(SERVICE, assigned, id="what a Service is assigned"),
+        pytest.param(
+            AUTOSCALER, lambda live: live["spec"]["behavior"]["scaleUp"].update({"tolerance": "0.1"}), id="a tolerance"
+        ),
+        pytest.param(BUDGET, lambda live: live.update({"status": {"currentHealthy": 2}}), id="a budget's status"),
     ],
 )
 def test_additions_that_are_not_ours_agree(key: tuple[str, str], change: Change) -> None:
@@ -100,6 +132,21 @@ def test_additions_that_are_not_ours_agree(key: tuple[str, str], change: Change)
             ),
             id="the selector narrowed",
         ),
+        pytest.param(SERVICE, lambda live: live["spec"]["selector"].update({"more": "narrow"}), id="fewer endpoints"),
+        pytest.param(
+            SERVICE,
+            lambda live: live["spec"]["ports"].append({"name": "stats", "port": 8081, "protocol": "TCP"}),
+            id="one more port",
+        ),
+        pytest.param(SERVICE, lambda live: live["spec"].update({"type": "NodePort"}), id="a way in from outside"),
+        pytest.param(BUDGET, lambda live: live["spec"].update({"maxUnavailable": 0}), id="a drain held up"),
+        pytest.param(
+            BUDGET,
+            lambda live: live["spec"]["selector"].update({"matchExpressions": [{"key": "a", "operator": "Exists"}]}),
+            id="another budget's pods",
+        ),
+        pytest.param(AUTOSCALER, lambda live: live["spec"].update({"maxReplicas": 1}), id="another maximum"),
+        pytest.param(AUTOSCALER, lambda live: live["spec"]["metrics"].append({"type": "Pods"}), id="another metric"),
         pytest.param(BINDING, lambda live: live["subjects"].append({"kind": "User", "name": "eve"}), id="a subject"),
         pytest.param(GROUP, lambda live: live["spec"].update({"maxListeners": 9}), id="another bound"),
         pytest.param(GROUP, lambda live: live["spec"].update({"maxWorkers": 99}), id="a bound the entry does not set"),
@@ -129,6 +176,10 @@ def test_a_field_that_is_no_longer_wanted_is_noticed_by_the_seal() -> None:
             id="strategy",
         ),
         pytest.param(DEPLOYMENT, lambda live: live["spec"].update({"replicas": 0}), False, id="replicas"),
+        pytest.param(
+            PROXIES, lambda live: live["spec"].update({"strategy": {"type": "Recreate"}}), False, id="to Recreate"
+        ),
+        pytest.param(BUDGET, lambda live: live["spec"].update({"minAvailable": 2}), True, id="a budget of both kinds"),
         pytest.param(POLICY, lambda live: live["spec"].update({"ingress": [{}]}), False, id="a policy's rules"),
     ],
 )
@@ -148,6 +199,13 @@ def test_a_group_is_freed_of_fields_that_its_entry_does_not_set() -> None:
         "spec": {"maxWorkers": None, "podTemplate": {"spec": {"hostNetwork": None}}}
     }
     assert surplus_patch(desired, desired) is None
+
+
+def test_a_service_is_freed_of_ports_and_keeps_what_it_is_assigned() -> None:
+    desired, live = after(SERVICE, assigned)
+    assert surplus_patch(desired, live) is None
+    live["spec"]["ports"].append({"name": "stats", "port": 8081, "protocol": "TCP"})
+    assert surplus_patch(desired, live) == {"spec": {"ports": desired["spec"]["ports"]}}
 
 
 def test_other_peoples_additions_to_a_deployment_are_no_surplus() -> None:
