@@ -10,7 +10,7 @@ from typing import Any
 from actions_gateway.api.egress import parse_egress_exceptions
 from actions_gateway.api.gateway import ActionsGatewaySpec
 from actions_gateway.proxy.bootstrap import build_bootstrap
-from support.envoy import Proxy, running_envoy
+from support.envoy import Proxy, Tunnel, running_envoy
 from support.names import NameServer, serving_names
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -108,3 +108,11 @@ async def proxy_with_names(
         cluster(config)["dns_refresh_rate"] = "0.1s"
         async with running_envoy(config, folder) as proxy:
             yield proxy, names
+
+
+async def ended(tunnel: Tunnel) -> bytes:
+    """What still comes before the tunnel's end."""
+    try:
+        return await tunnel.reader.read()
+    except ConnectionResetError:
+        return b""

@@ -184,17 +184,6 @@ def test_a_name_that_moves_to_a_private_address_is_refused_from_then_on(tmp_path
     run(scenario())
 
 
-def test_names_are_looked_up_as_they_are(tmp_path: Path) -> None:
-    """No search domain of the cluster is appended: somebody's Service could answer there."""
-
-    async def scenario() -> None:
-        async with proxy_with_names({}, tmp_path) as (proxy, names):
-            await proxy.connect("github.com:443")
-            assert set(names.asked) == {"github.com"}
-
-    run(scenario())
-
-
 def test_a_url_with_another_port_opens_nothing_without_an_exception(tmp_path: Path) -> None:
     async def scenario() -> None:
         config = build_bootstrap(gateway("https://ghes.example:8443/acme"), ())
