@@ -17,19 +17,13 @@ def test_what_is_told_to_the_proxy_reaches_neither_the_host_nor_a_log(tmp_path: 
             received.append(await reader.read(100))
             writer.close()
 
-        server = await asyncio.start_server(listen, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        async with server:
-            config = bootstrap(f"127.0.0.1=127.0.0.1/32:{port}", accessLog=True)
-            async with running_envoy(config, tmp_path) as proxy:
-                tunnel = await proxy.connect(
-                    f"127.0.0.1:{port}", "Proxy-Authorization: Basic cGxhbnRlZA==", "X-A: planted"
-                )
-                tunnel.writer.write(b"hello")
-                assert await ended(tunnel) == b""
-                refused = await proxy.connect("elsewhere.example:443", "Proxy-Authorization: Basic cGxhbnRlZA==")
-                assert refused.status == 403
-                lines = await proxy.access_lines(2)
+        secret = "Proxy-Authorization: Basic cGxhbnRlZA=="
+        async with host(answer=listen) as there, proxy_to(there, tmp_path, accessLog=True) as proxy:
+            tunnel = await proxy.connect(there.authority, secret, "X-Other: planted")
+            tunnel.writer.write(b"hello")
+            assert await ended(tunnel) == b""
+            assert (await proxy.connect("elsewhere.example:443", secret)).status == 403
+            lines = await proxy.access_lines(2)
         assert received == [b"hello"]
         written = json.dumps(lines) + "".join(proxy.log_lines())
         assert "planted" not in written
