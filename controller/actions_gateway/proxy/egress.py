@@ -2,8 +2,9 @@
 
 Every host and port gets a cluster of its own while it is used (`sub_clusters_config`), in which each address that the
 name resolves to is an endpoint. A tunnel is offered one endpoint: the filter of addresses judges it when it is
-selected, before a connection is made, and nothing else is tried in its place. A forward proxy without these would
-connect to the next address of the name (happy eyeballs), or to that of a later resolution, unchecked.
+selected, before a connection is made, and so it judges the other one that is tried when that fails. A forward proxy
+without these would connect to the next address of the name (happy eyeballs), or to that of a later resolution,
+unchecked.
 
 A tunnel ends as a whole: when either side closes its half, Envoy delivers what it holds and closes both. On SIGTERM
 Envoy ends at once with all its tunnels; what lets them go on is the pod's preStop hook, not a setting here.
@@ -94,7 +95,7 @@ def build_cluster() -> dict[str, Any]:
         "cluster_type": extension(
             "clusters.dynamic_forward_proxy",
             "extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig",
-            sub_clusters_config={"lb_policy": "RANDOM", "max_sub_clusters": 1024, "sub_cluster_ttl": "300s"},
+            sub_clusters_config={"lb_policy": "ROUND_ROBIN", "max_sub_clusters": 1024, "sub_cluster_ttl": "300s"},
             # Names of certificates are for the client to check: what is tunnelled is its own TLS.
             allow_insecure_cluster_options=True,
         ),
@@ -106,6 +107,18 @@ _ROUTE = {
     "route": {
         "cluster": EGRESS,
         "timeout": "0s",
+        # Another address of the name once, which is judged like the first.
+        "retry_policy": {
+            "retry_on": "connect-failure",
+            "num_retries": 1,
+            "host_selection_retry_max_attempts": 3,
+            "retry_host_predicate": [
+                extension(
+                    "retry_host_predicates.previous_hosts",
+                    "extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate",
+                )
+            ],
+        },
         "upgrade_configs": [{"upgrade_type": "CONNECT", "connect_config": {}}],
     },
 }

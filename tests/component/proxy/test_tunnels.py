@@ -108,7 +108,21 @@ def test_a_host_that_refuses_connections_is_a_503_and_counted(tmp_path: Path) ->
             pass
         async with proxy_to(there, tmp_path) as proxy:
             assert (await proxy.connect(there.authority)).status == 503
-            assert await proxy.cluster("upstream_cx_connect_fail") == 1
+            assert await proxy.cluster("upstream_cx_connect_fail") == 2, "each of two tries"
+
+    run(scenario())
+
+
+def test_a_host_that_answers_at_one_of_its_addresses_is_reached(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with host("127.0.0.3") as there:
+            records = {"two.example": ["127.0.0.2", "127.0.0.3"]}
+            exception = f"two.example=127.0.0.2/31:{there.port}"
+            async with proxy_with_names(records, tmp_path, exception) as (proxy, _):
+                for _ in range(20):
+                    tunnel = await proxy.connect(f"two.example:{there.port}")
+                    assert await tunnel.ask(b"reached") == b"reached"
+                assert await proxy.cluster("upstream_cx_connect_fail") > 0
 
     run(scenario())
 
