@@ -65,7 +65,7 @@ class PlayedAgents:
 
     async def _play(self, pod: Manifest) -> None:
         if pod["metadata"]["labels"][labels.APP] == PROXY:
-            await self._show_ready(pod)
+            await show_ready(self._client, pod)
             return
         namespace, spec = pod["metadata"]["namespace"], pod["spec"]
         folder = self._folder / pod["metadata"]["uid"]
@@ -75,7 +75,7 @@ class PlayedAgents:
                 run_agent(settings, client=client, clock=SystemClock(), rng=random.Random(3), tunables=FAST)
             )
             try:
-                await self._show_ready(pod)
+                await show_ready(self._client, pod)
                 await agent
             finally:
                 await cancel_and_wait(agent)
@@ -114,16 +114,23 @@ class PlayedAgents:
                 (place / item["path"]).write_text(data[item["key"]])
         return place
 
-    async def _show_ready(self, pod: Manifest) -> None:
-        status = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
-        with contextlib.suppress(NotFound):
-            await self._client.patch(
-                PODS,
-                pod["metadata"]["name"],
-                {"status": status},
-                namespace=pod["metadata"]["namespace"],
-                subresource="status",
-            )
+
+async def show_proxies_ready(client: KubeClient) -> None:
+    """Plays the kubelet for proxies' pods until cancelled: each is ready, and nothing runs."""
+    changes = list_watch(
+        client, PODS, clock=SystemClock(), rng=random.Random(4), label_selector=f"{labels.APP}={PROXY}"
+    )
+    async for change in changes:
+        if change.type is ChangeType.ADDED:
+            await show_ready(client, change.object)
+
+
+async def show_ready(client: KubeClient, pod: Manifest) -> None:
+    """The status of a pod that runs."""
+    status = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+    name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
+    with contextlib.suppress(NotFound):
+        await client.patch(PODS, name, {"status": status}, namespace=namespace, subresource="status")
 
 
 def _value(entry: dict[str, Any], pod: Manifest) -> str:

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from actions_gateway.api.conditions import ConditionType, find_condition
+from actions_gateway.api.egress import EgressException, parse_egress_exceptions
 from actions_gateway.api.names import MANAGER_NAMESPACE
 from actions_gateway.engine.clock import SystemClock
 from actions_gateway.engine.supervision import cancel_and_wait
@@ -31,7 +33,7 @@ from gateway_sandbox.github.models import Job
 from gateway_sandbox.github.simulator import GitHubSimulator
 from support.agent_rig import APP_ID, APP_KEY, INSTALLATION_ID, KEYS, pem, public_pem
 from support.installed import Callers, callers
-from support.played_agents import PlayedAgents
+from support.played_agents import PlayedAgents, show_proxies_ready
 from support.pod_player import PodPlayer
 
 APP_SECRET = {"appId": str(APP_ID), "installationId": str(INSTALLATION_ID), "privateKey": pem(APP_KEY)}
@@ -79,6 +81,7 @@ class Site:
             health_port=0,
             metrics_port=0,
             tenant_namespaces=mode,
+            proxy_exceptions=self._exceptions(),
             lease_seconds=3.0,
             renew_seconds=2.0,
             retry_seconds=0.2,
@@ -88,10 +91,17 @@ class Site:
                 run_manager(settings, client=client, clock=SystemClock(), rng=random.Random(1)), name="manager"
             )
             agents = tasks.create_task(self.agents.run(), name="agents")
+            proxies = tasks.create_task(show_proxies_ready(self.as_.admin), name="proxies")
             await self.agents.synced.wait()
             yield
+            await cancel_and_wait(proxies)
             await cancel_and_wait(agents)
             await cancel_and_wait(manager)
+
+    def _exceptions(self) -> tuple[EgressException, ...]:
+        """What a platform opens for a GitHub that is neither public nor on port 443."""
+        address = urlsplit(self.simulator.url)
+        return parse_egress_exceptions(f"{address.hostname}=127.0.0.1/32:{address.port}")
 
     @asynccontextmanager
     async def workers(self, namespace: str) -> AsyncIterator[PodPlayer]:

@@ -190,9 +190,17 @@ class Life:
         await self._as.until_gone(RUNNERGROUPS, "ci-gpu", self._namespace)
 
     async def _delete(self) -> None:
+        core = self._site.simulator.core
+        assert core.runners()
         await self._as.admin.delete(ACTIONSGATEWAYS, "ci", namespace=self._namespace)
+        await self._until_no(RUNNERGROUPS, "")
+        assert core.runners() == [], "the agent removes its runners while its groups are there"
+        await self._as.until_gone(ACTIONSGATEWAYS, "ci", self._namespace)
         for resource, name, _, _ in KINDS:
             await self._as.until_gone(resource, name, self._namespace)
+        told = {event["reason"] for event in (await self._as.admin.list(EVENTS, self._namespace)).items}
+        assert "RemovingObjects" in told
+        assert "RunnersLeftAtGitHub" not in told
 
     # -- parts
 
