@@ -22,6 +22,7 @@ def test_the_tenants_workloads_and_limits_are_listed_in_one_command(sandbox: Any
     assert answer.code == 0, answer
     assert "deployment.apps/actions-gateway-controller" in answer.out
     assert "networkpolicy.networking.k8s.io/actions-gateway-workload" in answer.out
+    assert "horizontalpodautoscaler.autoscaling/actions-gateway-proxy" in answer.out
 
 
 def test_runner_groups_show_their_conditions_as_yaml(sandbox: Any) -> None:

@@ -40,8 +40,6 @@ class SeedCommand:
     """The original's words around the command; empty where a gap is filled."""
     gap: str = ""
     """The original's sentence that asks for the command; empty where the command is printed."""
-    remarks: tuple[str, ...] = ()
-    """Regular expressions that are found in what it writes to its error output."""
     editor: str = ""
     """A sed expression that stands for the person, where the command opens an editor."""
     platform: str = ""
@@ -137,5 +135,4 @@ def _section(entry: dict[str, Any]) -> Section:
 
 
 def _command(entry: dict[str, Any]) -> SeedCommand:
-    patterns = {name: tuple(entry.get(name, ())) for name in ("shows", "remarks")}
-    return SeedCommand(**{**entry, **patterns})
+    return SeedCommand(**{**entry, "shows": tuple(entry.get("shows", ()))})

@@ -29,9 +29,9 @@ def gateway_crd() -> Schema:
         status=ActionsGatewayStatus,
         root_rules=gateway.NAME_RULES,
         columns=[
-            _column("ProxyReady", "integer", ".status.proxyReadyReplicas"),
             _ready_column("Ready", "status"),
             _ready_column("Reason", "reason", priority=1),
+            _column("ProxyReady", "integer", ".status.proxyReadyReplicas"),
             _column("Sessions", "integer", ".status.activeSessions"),
             _column("Jobs", "integer", ".status.activeJobs"),
             _column("ObservedGen", "integer", ".status.observedGeneration", priority=1),
