@@ -11,6 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import jobs
+import manager_fleet
 import polls
 import proxy
 import scale
@@ -22,6 +23,7 @@ SCENARIOS: dict[str, Callable[[], None]] = {
     "proxy": proxy.measure,
     "jobs": jobs.measure,
     "scale": scale.measure,
+    "manager_fleet": manager_fleet.measure,
 }
 
 

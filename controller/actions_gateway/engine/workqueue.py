@@ -141,7 +141,7 @@ class WorkQueue(Generic[Key]):
             timer = heapq.heappop(self._timers)
             if self._is_wanted(timer):
                 del self._due[timer[2]]
-                self.add(timer[2], Lane.NEW)
+                self.add(timer[2])
 
     def _is_wanted(self, timer: tuple[float, int, Key]) -> bool:
         due, _, key = timer

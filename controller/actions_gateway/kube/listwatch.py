@@ -7,7 +7,7 @@ that asks for a longer pause gets it.
 """
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -60,9 +60,14 @@ async def list_watch(
     label_selector: str | None = None,
     field_selector: str | None = None,
     backoff: Backoff | None = None,
+    in_full: bool = True,
 ) -> AsyncIterator[Change]:
-    """Yields changes for ever; ends by cancellation only."""
-    position = _ListWatch(client, resource, namespace, label_selector, field_selector)
+    """Yields changes for ever; ends by cancellation only.
+
+    Unless `in_full`, an object that vanished while the watch was interrupted is reported with its identity only
+    (name, namespace, uid, resource version), so that no copy of every object is held to tell of it.
+    """
+    position = _ListWatch(client, resource, namespace, label_selector, field_selector, _same if in_full else _identity)
     pause = backoff or Backoff(base_seconds=1.0, cap_seconds=30.0)
     failures = 0
     synced = must_list = False
@@ -97,6 +102,15 @@ async def list_watch(
         await clock.sleep(delay)
 
 
+def _same(manifest: Manifest) -> Manifest:
+    return manifest
+
+
+def _identity(manifest: Manifest) -> Manifest:
+    metadata = manifest["metadata"]
+    return {"metadata": {name: metadata.get(name) for name in ("name", "namespace", "uid", "resourceVersion")}}
+
+
 class _ListWatch:
     """The position in the stream and the objects known, which a relist needs to tell what vanished."""
 
@@ -107,7 +121,9 @@ class _ListWatch:
         namespace: str | None,
         label_selector: str | None,
         field_selector: str | None,
+        kept: Callable[[Manifest], Manifest],
     ) -> None:
+        self._kept = kept
         self._client = client
         self._resource = resource
         self._namespace = namespace
@@ -133,7 +149,7 @@ class _ListWatch:
                 yield Change(ChangeType.ADDED, item)
             elif before["metadata"].get("resourceVersion") != item["metadata"].get("resourceVersion"):
                 yield Change(ChangeType.MODIFIED, item)
-        self._known = current
+        self._known = {key: self._kept(item) for key, item in current.items()}
         self._version = answer.resource_version
 
     async def follow(self) -> AsyncIterator[Change]:
@@ -153,5 +169,5 @@ class _ListWatch:
                     self._known.pop(key_of(event.object), None)
                     yield Change(ChangeType.DELETED, event.object)
                 case WatchType.ADDED | WatchType.MODIFIED:
-                    self._known[key_of(event.object)] = event.object
+                    self._known[key_of(event.object)] = self._kept(event.object)
                     yield Change(ChangeType(event.type.value), event.object)

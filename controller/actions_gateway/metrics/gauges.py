@@ -4,6 +4,7 @@ A thousand tenants have some 60,000 series of conditions. As the library's objec
 and a scrape of them holds up the event loop for half a second.
 """
 
+import sys
 from collections.abc import Iterator, Mapping
 
 from prometheus_client.utils import floatToGoString
@@ -61,4 +62,5 @@ class SeriesGauge:
     def _key(self, labels: Mapping[str, str]) -> tuple[str, ...]:
         if len(labels) != len(self._names):
             raise KeyError(f"{self._metric.name} has the labels {self._names}")
-        return tuple([labels[name] for name in self._names])
+        # A fleet's labels have few different values, each of them in many series.
+        return tuple([sys.intern(labels[name]) for name in self._names])

@@ -49,13 +49,19 @@ class ScriptedApi:
 
 
 def play(api: ScriptedApi, scenario: Callable[[ManualClock, list[Change]], Any]) -> list[tuple[str, str]]:
+    return [
+        (change.type.value, change.object.get("metadata", {}).get("name", "")) for change in changes_of(api, scenario)
+    ]
+
+
+def changes_of(api: ScriptedApi, scenario: Callable[[ManualClock, list[Change]], Any], **options: bool) -> list[Change]:
     seen: list[Change] = []
 
     async def body() -> None:
         clock = ManualClock()
 
         async def follow() -> None:
-            stream = list_watch(cast("KubeClient", api), r.PODS, "team-a", clock=clock, rng=random.Random(1))
+            stream = list_watch(cast("KubeClient", api), r.PODS, "team-a", clock=clock, rng=random.Random(1), **options)
             async for change in stream:
                 seen.append(change)
 
@@ -66,7 +72,7 @@ def play(api: ScriptedApi, scenario: Callable[[ManualClock, list[Change]], Any])
         await asyncio.gather(task, return_exceptions=True)
 
     run(body())
-    return [(change.type.value, change.object.get("metadata", {}).get("name", "")) for change in seen]
+    return seen
 
 
 async def ten_seconds(clock: ManualClock, _: list[Change]) -> None:
@@ -82,6 +88,19 @@ def test_what_vanished_while_the_watch_was_expired_is_told_as_deleted() -> None:
         ("DELETED", "a"),
         ("ADDED", "c"),
     ]
+
+
+def test_of_what_vanished_the_identity_is_told_where_no_more_is_held() -> None:
+    def events() -> ScriptedApi:
+        return ScriptedApi([[pod("a", 1)], [pod("b", 2)]], [Gone("too old")])
+
+    def vanished(**options: bool) -> dict[str, Any]:
+        (found,) = [change for change in changes_of(events(), ten_seconds, **options) if change.type == "DELETED"]
+        return found.object
+
+    assert vanished() == pod("a", 1)
+    assert vanished(in_full=False).keys() == {"metadata"}
+    assert vanished(in_full=False)["metadata"]["resourceVersion"] == "1"
 
 
 def test_a_watch_that_ends_resumes_from_the_last_version_seen_without_listing_again() -> None:

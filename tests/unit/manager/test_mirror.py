@@ -122,3 +122,18 @@ def test_a_rollouts_counts_are_looked_at_together_and_a_changed_spec_at_once() -
     assert delay_seconds(DEPLOYMENTS, ready) > 0
     scaled = Edit(account("1", status={}), {**account("2", status={}), "spec": {"replicas": 0}})
     assert delay_seconds(DEPLOYMENTS, scaled) == 0
+
+
+def test_a_packed_mirror_gives_what_it_took_and_is_harmed_by_nobody() -> None:
+    mirror = Mirror(SERVICEACCOUNTS, is_packed=True)
+    mirror.put(account("9", note="as it was"))
+    edit = mirror.take(change(ChangeType.MODIFIED, account("10", note="as it is")))
+    assert edit is not None
+    assert edit.before == account("9", note="as it was")
+    found = mirror.get("a", "team-a")
+    assert found == account("10", note="as it is")
+    found["note"] = "changed by a reader"
+    assert mirror.in_namespace("team-a") == [account("10", note="as it is")]
+    assert mirror.take(change(ChangeType.MODIFIED, account("9"))) is None
+    assert mirror.take(change(ChangeType.DELETED, {"metadata": account("11")["metadata"]})) is not None
+    assert len(mirror) == 0

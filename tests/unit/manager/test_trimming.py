@@ -2,7 +2,17 @@
 
 from typing import Any
 
-from actions_gateway.kube.resources import HPAS, NAMESPACES, PODS, RESOURCEQUOTAS, SERVICEACCOUNTS, Resource
+from actions_gateway.kube.resources import (
+    DEPLOYMENTS,
+    HPAS,
+    NAMESPACES,
+    PDBS,
+    PODS,
+    RESOURCEQUOTAS,
+    SERVICEACCOUNTS,
+    SERVICES,
+    Resource,
+)
 from actions_gateway.manager.gateway.mirror import Mirror
 
 Manifest = dict[str, Any]
@@ -51,3 +61,14 @@ def test_of_a_quota_what_the_server_counted_stays() -> None:
 def test_of_an_autoscaler_the_readings_go() -> None:
     status = {"currentMetrics": [{"type": "Resource"}], "desiredReplicas": 2, "conditions": [{"type": "ScalingActive"}]}
     assert kept(HPAS, status=status)["status"].keys() == {"desiredReplicas", "conditions"}
+
+
+def test_of_a_budget_and_a_service_nothing_but_what_is_ours_to_write_stays() -> None:
+    for resource in (PDBS, SERVICES):
+        assert kept(resource, spec={"selector": {}}, status={"currentHealthy": 1}).keys() == {"metadata", "spec"}
+
+
+def test_of_a_deployments_conditions_the_times_go() -> None:
+    entry = {"type": "Available", "status": "True", "reason": "MinimumReplicasAvailable"}
+    found = kept(DEPLOYMENTS, status={"conditions": [entry | {"lastUpdateTime": "now", "lastTransitionTime": "now"}]})
+    assert found["status"] == {"conditions": [entry]}

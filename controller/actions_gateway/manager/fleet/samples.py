@@ -3,6 +3,7 @@
 Expectations come from the manager, so that a dead agent or proxy, whose own series end with it, is missed.
 """
 
+import sys
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -32,6 +33,7 @@ _QUOTA_REFUSALS = ("exceeded quota: ", "failed quota: ")
 """How the API server begins a quota's refusal: of what is too much, and of what states no amount (Kubernetes,
 plugin/pkg/admission/resourcequota/controller.go)."""
 _SCALING_DISABLED = "ScalingDisabled"
+_LEAST_PROXIES = ProxySettings.model_construct().min_replicas
 
 
 class Sample(NamedTuple):
@@ -42,9 +44,9 @@ class Sample(NamedTuple):
     value: float
 
     @property
-    def series(self) -> tuple[str, tuple[str, ...]]:
-        """What tells the series from every other."""
-        return self.metric.name, tuple(self.labels.values())
+    def series(self) -> tuple[str, ...]:
+        """Its metric's name and the values of its labels in the catalogue's order; a fleet has few different ones."""
+        return self.metric.name, *(sys.intern(self.labels[name]) for name in self.metric.labels)
 
 
 def gateway_samples(snapshot: Snapshot, *, is_served: bool) -> Iterator[Sample]:
@@ -62,9 +64,6 @@ def gateway_samples(snapshot: Snapshot, *, is_served: bool) -> Iterator[Sample]:
         yield Sample(EXPECTED_SESSIONS, labels, float(is_expected))
     for manifest in (gateway, *groups):
         yield from _condition_samples(manifest)
-    if is_served:
-        for quota in snapshot.quotas:
-            yield from _quota_samples(quota)
 
 
 def _component_samples(snapshot: Snapshot, labels: dict[str, str], is_running: bool) -> Iterator[Sample]:
@@ -80,7 +79,7 @@ def _component_samples(snapshot: Snapshot, labels: dict[str, str], is_running: b
 def _least_proxies(gateway: Manifest) -> int:
     # Read from the raw spec, since one that became invalid keeps its proxies.
     stated = ((gateway.get("spec") or {}).get("proxy") or {}).get("minReplicas")
-    return stated if isinstance(stated, int) else ProxySettings.model_construct().min_replicas
+    return stated if isinstance(stated, int) else _LEAST_PROXIES
 
 
 def _lacks_reading(autoscaler: Manifest | None) -> bool:
@@ -111,7 +110,8 @@ def _condition_samples(manifest: Manifest) -> Iterator[Sample]:
             yield Sample(CONDITION, {**labels, "status": status.value}, float(entry["status"] == status.value))
 
 
-def _quota_samples(quota: Manifest) -> Iterator[Sample]:
+def quota_samples(quota: Manifest) -> Iterator[Sample]:
+    """What a ResourceQuota admits and what is used of it, in base units."""
     metadata, status = quota["metadata"], _status(quota)
     used = status.get("used") or {}
     for key, amount in (status.get("hard") or {}).items():

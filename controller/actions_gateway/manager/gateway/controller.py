@@ -100,6 +100,7 @@ class GatewayController:
             clock=self._clock,
             rng=self._rng,
             label_selector=mirror.label_selector,
+            in_full=False,
         )
         async for change in changes:
             if edit := mirror.take(change):
@@ -162,5 +163,5 @@ def _mirrors() -> Mirrors:
     ours = f"{labels.MANAGED_BY}={labels.BY_MANAGER}"
     mirrors = [Mirror(ACTIONSGATEWAYS), Mirror(NAMESPACES), Mirror(RESOURCEQUOTAS)]
     mirrors.append(Mirror(PODS, label_selector=f"{labels.APP} in ({AGENT},{PROXY})"))
-    mirrors += [Mirror(resource, label_selector=ours) for resource in CHILD_KINDS]
+    mirrors += [Mirror(resource, label_selector=ours, is_packed=True) for resource in CHILD_KINDS]
     return {mirror.resource: mirror for mirror in mirrors}

@@ -83,7 +83,7 @@ class GatewayReconciler:
             # Half a pass: the watch brings the marked namespace, and then there is something to report.
             return None
         now = self._clock.now()
-        after = self._after_writes(snapshot, key)
+        after = self._after_writes(snapshot, plan, key)
         verdict = decide_conditions(after, plan, failures, now)
         await self._report(after, verdict, now)
         self._observe(after, plan, key)
@@ -106,7 +106,7 @@ class GatewayReconciler:
         if deletion.is_over:
             self._fleet.forget(key)
         else:
-            now, after = self._clock.now(), self._after_writes(snapshot, key)
+            now, after = self._clock.now(), self._after_writes(snapshot, plan, key)
             verdict = leaving_verdict(decide_conditions(after, plan, failures, now), deletion)
             await self._report(after, verdict, now)
             self._show(after, plan, key)
@@ -114,8 +114,10 @@ class GatewayReconciler:
             raise ProvisioningIncomplete(failures)
         return None if deletion.is_over else deletion.again_after_seconds
 
-    def _after_writes(self, snapshot: Snapshot, key: Key) -> Snapshot:
+    def _after_writes(self, snapshot: Snapshot, plan: Plan, key: Key) -> Snapshot:
         """The children as they are now, beside the gateway that was acted on: its generation is the one observed."""
+        if not any(plan.stages):
+            return snapshot
         after = gather(self._mirrors, key)
         return replace(after, gateway=snapshot.gateway) if after else snapshot
 

@@ -8,6 +8,7 @@ from actions_gateway.kube.listwatch import key_of
 from actions_gateway.kube.resources import (
     ACTIONSGATEWAYS,
     DEPLOYMENTS,
+    HPAS,
     NAMESPACES,
     PODS,
     RESOURCEQUOTAS,
@@ -48,7 +49,7 @@ def delay_seconds(resource: Resource, edit: Edit) -> float:
         return _POD_DELAY_SECONDS
     if edit.before is None or edit.after is None:
         return 0.0
-    if resource == DEPLOYMENTS and _without_status(edit.before) == _without_status(edit.after):
+    if resource in (DEPLOYMENTS, HPAS) and _without_status(edit.before) == _without_status(edit.after):
         return _ROLLOUT_DELAY_SECONDS
     if resource != RUNNERGROUPS:
         return 0.0

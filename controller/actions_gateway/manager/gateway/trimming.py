@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from actions_gateway.kube.client import Manifest
-from actions_gateway.kube.resources import HPAS, NAMESPACES, PODS, RESOURCEQUOTAS, Resource
+from actions_gateway.kube.resources import DEPLOYMENTS, HPAS, NAMESPACES, PDBS, PODS, RESOURCEQUOTAS, SERVICES, Resource
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _POD_METADATA = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp", "labels")
@@ -42,13 +42,31 @@ def _trim_quota(quota: Manifest) -> None:
     quota.pop("spec", None)
 
 
+def _trim_status(manifest: Manifest) -> None:
+    manifest.pop("status", None)
+
+
+def _trim_deployment(deployment: Manifest) -> None:
+    """Without the times of its conditions: one moves with every pod that the rollout brings up."""
+    for entry in (deployment.get("status") or {}).get("conditions") or []:
+        for name in ("lastUpdateTime", "lastTransitionTime"):
+            entry.pop(name, None)
+
+
 def _trim_autoscaler(autoscaler: Manifest) -> None:
     """Its readings move every few seconds, and nothing of ours follows them."""
     (autoscaler.get("status") or {}).pop("currentMetrics", None)
 
 
 _CUTS: Mapping[Resource, Callable[[Manifest], None]] = MappingProxyType(
-    {PODS: _trim_pod, RESOURCEQUOTAS: _trim_quota, HPAS: _trim_autoscaler}
+    {
+        PODS: _trim_pod,
+        RESOURCEQUOTAS: _trim_quota,
+        HPAS: _trim_autoscaler,
+        DEPLOYMENTS: _trim_deployment,
+        PDBS: _trim_status,
+        SERVICES: _trim_status,
+    }
 )
 
 
