@@ -16,7 +16,9 @@ NOT_YET = {
 }
 """The rows that nothing can be compared with, and why."""
 
-BOUND = re.compile(r"(?:rate |duration )?(?P<comparison>[<>=]) (?P<number>[0-9.]+)(?P<unit>s| minutes|/hour|/minute|/5min|)(?: .*)?")
+BOUND = re.compile(
+    r"(?:rate |duration )?(?P<comparison>[<>=]) (?P<number>[0-9.]+)(?P<unit>s| minutes|/hour|/minute|/5min|)(?: .*)?"
+)
 UNITS = {
     "s": "seconds",
     " minutes": "minutes",

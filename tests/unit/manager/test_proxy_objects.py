@@ -143,7 +143,7 @@ def test_the_environment_is_what_the_bootstrap_refers_to() -> None:
 def test_resources_have_defaults_and_a_key_given_is_a_key_replaced() -> None:
     assert container()["resources"] == {
         "requests": {"cpu": "50m", "memory": "128Mi"},
-        "limits": {"cpu": "1", "memory": "256Mi"},
+        "limits": {"cpu": "1", "memory": "512Mi"},
     }
     given = container(proxy={"resources": {"limits": {"memory": "1Gi"}}})["resources"]
     assert given["limits"] == {"cpu": "1", "memory": "1Gi"}
