@@ -54,14 +54,18 @@ def play(api: ScriptedApi, scenario: Callable[[ManualClock, list[Change]], Any])
     ]
 
 
-def changes_of(api: ScriptedApi, scenario: Callable[[ManualClock, list[Change]], Any], **options: bool) -> list[Change]:
+def changes_of(
+    api: ScriptedApi, scenario: Callable[[ManualClock, list[Change]], Any], *, in_full: bool = True
+) -> list[Change]:
     seen: list[Change] = []
 
     async def body() -> None:
         clock = ManualClock()
 
         async def follow() -> None:
-            stream = list_watch(cast("KubeClient", api), r.PODS, "team-a", clock=clock, rng=random.Random(1), **options)
+            stream = list_watch(
+                cast("KubeClient", api), r.PODS, "team-a", clock=clock, rng=random.Random(1), in_full=in_full
+            )
             async for change in stream:
                 seen.append(change)
 
@@ -94,11 +98,11 @@ def test_of_what_vanished_the_identity_is_told_where_no_more_is_held() -> None:
     def events() -> ScriptedApi:
         return ScriptedApi([[pod("a", 1)], [pod("b", 2)]], [Gone("too old")])
 
-    def vanished(**options: bool) -> dict[str, Any]:
-        (found,) = [change for change in changes_of(events(), ten_seconds, **options) if change.type == "DELETED"]
+    def vanished(*, in_full: bool) -> dict[str, Any]:
+        (found,) = [change for change in changes_of(events(), ten_seconds, in_full=in_full) if change.type == "DELETED"]
         return found.object
 
-    assert vanished() == pod("a", 1)
+    assert vanished(in_full=True) == pod("a", 1)
     assert vanished(in_full=False).keys() == {"metadata"}
     assert vanished(in_full=False)["metadata"]["resourceVersion"] == "1"
 
