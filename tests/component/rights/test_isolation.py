@@ -132,7 +132,6 @@ MANAGER_ATTEMPTS: dict[str, Attempt] = {
     "a pod": lambda manager, theirs: manager.create(PODS, named(theirs)),
     "the agent's token": lambda manager, theirs: manager.create_token(AGENT, theirs),
     "a binding for the whole cluster": lambda manager, _: manager.create(CLUSTERROLEBINDINGS, {"metadata": {}}),
-    "a gateway's spec": lambda manager, theirs: manager.patch(ACTIONSGATEWAYS, "ci", {"spec": {}}, namespace=theirs),
     "an ActionsGateway's deletion": lambda manager, theirs: manager.delete(ACTIONSGATEWAYS, "ci", namespace=theirs),
     "another definition": lambda manager, _: manager.request(
         "GET", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
