@@ -93,7 +93,7 @@ class ManagerSettings:
     metrics_port: int = 8080
     tenant_namespaces: TenantNamespaces = TenantNamespaces.ANY
     log_level: str = "info"
-    workers: int = 8
+    workers: int = 16
     """Gateways reconciled at the same time: one slow tenant must not delay the others."""
     lease_seconds: float = 15.0
     renew_seconds: float = 10.0

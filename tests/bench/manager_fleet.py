@@ -26,9 +26,9 @@ import aiohttp
 from actions_gateway.api.names import MANAGER, MANAGER_NAMESPACE
 from actions_gateway.engine.clock import SystemClock
 from actions_gateway.kube.client import KubeClient, Manifest
-from actions_gateway.kube.listwatch import ChangeType, list_watch
-from actions_gateway.kube.resources import ACTIONSGATEWAYS, CONFIGMAPS, NAMESPACES, RUNNERGROUPS
-from component.scale.fleet import create_all, start_fleet
+from actions_gateway.kube.listwatch import list_watch
+from actions_gateway.kube.resources import ACTIONSGATEWAYS, CONFIGMAPS, NAMESPACES
+from component.scale.fleet import create_all, report_as_agents, start_fleet
 from gateway_sandbox.certificates import SandboxCertificates
 from gateway_sandbox.controllers.conditions import find_condition
 from gateway_sandbox.controlplane.assets import CONTROL_PLANE, ProgramsMissing, require_programs
@@ -36,7 +36,6 @@ from gateway_sandbox.controlplane.programs import KWOK
 from gateway_sandbox.controlplane.server import ControlPlane, Options
 from gateway_sandbox.kubeconfigs import write_kubeconfig
 from support.installed import Callers, callers, gateway_in, install
-from support.manager_objects import group_conditions
 
 SIZES = (100, 1000)
 USER = f"system:serviceaccount:{MANAGER_NAMESPACE}:{MANAGER}"
@@ -80,7 +79,8 @@ async def _measure(plane: ControlPlane, size: int) -> None:
         admin = everybody.admin
         await _print_floor(admin, size)
         await create_all(admin, NAMESPACES, ({"metadata": {"name": name}} for name in names))
-        async with Agents(admin), Process.started(everybody) as manager:
+        agents = asyncio.create_task(report_as_agents(admin))
+        async with Process.started(everybody) as manager:
             await manager.until_synced(0)
             ready_after = await _create(admin, names)
             asked, written = await _until_quiet(plane, manager)
@@ -88,12 +88,14 @@ async def _measure(plane: ControlPlane, size: int) -> None:
             _print("create to Ready, p50", f"{median(ready_after):7.1f} s")
             _print("requests (writes) a tenant", f"{asked / size:7.1f} ({written / size:.1f})")
             _print("manager CPU, peak memory", manager.usage())
+            _print("passes a tenant", f"{await manager.passes() / size:7.1f}")
             for line in _by_kind(plane, size):
                 print(f"    {line}")
             before = _count(plane)[1]
             await asyncio.sleep(_REST_SECONDS)
             at_rest = (_count(plane)[1] - before) / size * 60 / _REST_SECONDS
             _print("writes a tenant and minute, at rest", f"{at_rest:7.2f}")
+        agents.cancel()
         before_restart, past = _count(plane), len(_own_events(plane))
         async with Process.started(everybody) as manager:
             started = time.perf_counter()
@@ -134,35 +136,6 @@ async def _create(admin: KubeClient, names: list[str]) -> list[float]:
     return sorted(ready[name] - created[name] for name in names)
 
 
-class Agents:
-    """Says of every runner group, whenever its spec changes, what its agent would."""
-
-    def __init__(self, admin: KubeClient) -> None:
-        self._admin = admin
-        self._task: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> None:
-        self._task = asyncio.create_task(self._report())
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._task is not None
-        self._task.cancel()
-
-    async def _report(self) -> None:
-        async for change in list_watch(self._admin, RUNNERGROUPS, clock=SystemClock(), rng=random.Random(1)):
-            metadata = change.object.get("metadata") or {}
-            seen = (change.object.get("status") or {}).get("observedGeneration")
-            if change.type in (ChangeType.ADDED, ChangeType.MODIFIED) and seen != metadata["generation"]:
-                status = {"activeSessions": 1, "registrations": 1, "conditions": group_conditions()}
-                await self._admin.patch(
-                    RUNNERGROUPS,
-                    metadata["name"],
-                    {"status": status | {"observedGeneration": metadata["generation"]}},
-                    namespace=metadata["namespace"],
-                    subresource="status",
-                )
-
-
 @dataclass
 class Process:
     """The manager."""
@@ -199,16 +172,26 @@ class Process:
 
     async def until_synced(self, served: int) -> None:
         """Returns once it leads and has looked at every gateway."""
-        wanted = f"actions_gateway_managed_gateways {served}.0"
-        async with aiohttp.ClientSession() as session:
-            while True:
-                try:
-                    async with session.get(f"http://127.0.0.1:{self.metrics_port}/metrics") as response:
-                        if wanted in (await response.text()).splitlines():
-                            return
-                except aiohttp.ClientConnectionError:
-                    pass
-                await asyncio.sleep(0.2)
+        while True:
+            if await self._value("actions_gateway_managed_gateways") == served:
+                return
+            await asyncio.sleep(0.2)
+
+    async def passes(self) -> float:
+        """How many reconciles succeeded."""
+        name = 'actions_gateway_reconcile_total{controller="actionsgateway",result="success"}'
+        return await self._value(name) or 0.0
+
+    async def _value(self, series: str) -> float | None:
+        try:
+            async with (
+                aiohttp.ClientSession() as session,
+                session.get(f"http://127.0.0.1:{self.metrics_port}/metrics") as response,
+            ):
+                lines = (await response.text()).splitlines()
+        except aiohttp.ClientConnectionError:
+            return None
+        return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{series} ")), None)
 
     def usage(self) -> str:
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()

@@ -1,6 +1,7 @@
 """A control plane of its own with hundreds of nodes that kwok plays: many objects, and no process for any of them."""
 
 import asyncio
+import contextlib
 import random
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -9,11 +10,13 @@ from typing import Any
 
 from actions_gateway.engine.clock import SystemClock
 from actions_gateway.kube.client import KubeClient, connect
+from actions_gateway.kube.errors import NotFound
 from actions_gateway.kube.listwatch import ChangeType, Key, key_of, list_watch
-from actions_gateway.kube.resources import NODES, Resource
+from actions_gateway.kube.resources import NODES, RUNNERGROUPS, Resource
 from gateway_sandbox.controllers.conditions import is_ready
 from gateway_sandbox.controlplane.kwok import build_fake_node, start_kwok
 from gateway_sandbox.controlplane.server import ControlPlane
+from support.manager_objects import group_conditions
 
 Manifest = dict[str, Any]
 NODE_COUNT = 250
@@ -94,3 +97,23 @@ def deployment(name: str, namespace: str, replicas: int) -> Manifest:
             "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
         },
     }
+
+
+async def report_as_agents(client: KubeClient) -> None:
+    """Says of every runner group, whenever its spec changes, what its agent would: kwok runs none."""
+    async for change in list_watch(client, RUNNERGROUPS, clock=SystemClock(), rng=random.Random(1)):
+        if change.type not in (ChangeType.ADDED, ChangeType.MODIFIED):
+            continue
+        metadata, spec = change.object["metadata"], change.object["spec"]
+        if (change.object.get("status") or {}).get("observedGeneration") == metadata["generation"]:
+            continue
+        count = 0 if spec.get("suspended") else 1
+        status = {"observedGeneration": metadata["generation"], "activeSessions": count, "registrations": count}
+        with contextlib.suppress(NotFound):
+            await client.patch(
+                RUNNERGROUPS,
+                metadata["name"],
+                {"status": status | {"conditions": group_conditions()}},
+                namespace=metadata["namespace"],
+                subresource="status",
+            )

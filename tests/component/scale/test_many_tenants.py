@@ -8,37 +8,20 @@ from typing import Any
 
 from actions_gateway.api.names import AGENT, MANAGER, MANAGER_NAMESPACE
 from actions_gateway.engine.clock import SystemClock
-from actions_gateway.kube.client import KubeClient
-from actions_gateway.kube.listwatch import ChangeType, list_watch
-from actions_gateway.kube.resources import ACTIONSGATEWAYS, DEPLOYMENTS, NAMESPACES, PODS, RUNNERGROUPS
+from actions_gateway.kube.resources import ACTIONSGATEWAYS, DEPLOYMENTS, NAMESPACES, PODS
 from actions_gateway.manager.gateway.controller import GatewayController
 from actions_gateway.metrics.catalog import Component
 from actions_gateway.metrics.registry import Metrics
 from gateway_sandbox.controllers.conditions import find_condition, is_ready
 from support.aio import run
 from support.installed import callers, gateway_in, install
-from support.manager_objects import SETTINGS, group_conditions
+from support.manager_objects import SETTINGS
 
-from .fleet import LIMIT_SECONDS, Fleet, create_all, until
+from .fleet import LIMIT_SECONDS, Fleet, create_all, report_as_agents, until
 
 TENANT_COUNT = 60
 MANAGER_USER = f"system:serviceaccount:{MANAGER_NAMESPACE}:{MANAGER}"
 NAMES = [f"tenant-{number:03}" for number in range(TENANT_COUNT)]
-
-
-async def report_as_agents(client: KubeClient) -> None:
-    """Says of every runner group what its agent would: kwok runs none."""
-    async for change in list_watch(client, RUNNERGROUPS, clock=SystemClock(), rng=random.Random(1)):
-        if change.type is ChangeType.ADDED:
-            metadata = change.object["metadata"]
-            status = {"activeSessions": 1, "conditions": group_conditions()}
-            await client.patch(
-                RUNNERGROUPS,
-                metadata["name"],
-                {"status": status},
-                namespace=metadata["namespace"],
-                subresource="status",
-            )
 
 
 def is_ready_gateway(manifest: dict[str, Any]) -> bool:
