@@ -98,13 +98,16 @@ WORKQUEUE_DEPTH = _gauge("workqueue_depth", "Keys that wait for a reconcile.", _
 # -- manager
 MANAGED_GATEWAYS = _gauge("managed_gateways", "ActionsGateways served; exported after the first full list.", _M, {})
 EXPECTED_SESSIONS = _gauge(
-    "expected_sessions", "1 while the group should poll, 0 while it is suspended or paused.", _M, _GROUP
+    "expected_sessions", "1 while the group should poll, 0 while it is suspended, paused or contained.", _M, _GROUP
 )
 EXPECTED_AGENTS = _gauge("expected_agents", "Agents that the gateway should have running.", _M, _GATEWAY)
 EXPECTED_PROXIES = _gauge("expected_proxies", "Proxies that the gateway should have ready at least.", _M, _GATEWAY)
 PROXY_READY_REPLICAS = _gauge("proxy_ready_replicas", "Proxies of the gateway that are ready.", _M, _GATEWAY)
 PROXY_HPA_METRIC_AVAILABLE = _gauge(
-    "proxy_hpa_metric_available", "0 while the proxy's autoscaler has no reading to go by, else 1.", _M, _GATEWAY
+    "proxy_hpa_metric_available",
+    "0 while the proxy's autoscaler says that it has no reading to go by, else 1.",
+    _M,
+    _GATEWAY,
 )
 PROXY_QUOTA_EXCEEDED = _gauge(
     "proxy_quota_exceeded", "1 while the namespace's quota refuses proxies of the gateway, else 0.", _M, _GATEWAY
@@ -124,7 +127,10 @@ GATEWAYS_CREATED = _counter(
 )
 GATEWAYS_DELETED = _counter("gateways_deleted_total", "ActionsGateways that went after the first full list.", _M, {})
 ROLLOUT_WAITING = _gauge(
-    "rollout_waiting_gateways", "Gateways that wait for their turn to get the release's images.", _M, {}
+    "rollout_waiting_gateways",
+    "Gateways that wait for their turn to get the newest release; stays above 0 while its rollout is stopped.",
+    _M,
+    {},
 )
 CONDITION = _gauge(
     "condition",
