@@ -102,7 +102,7 @@ def test_another_port_needs_the_platforms_exception_for_that_host_and_port(excep
     message = refusal(exceptions, gitHubURL="https://ghes.example.com:8443/octo")
     assert (message is None) == is_served
     if message:
-        assert "PROXY_EXCEPTIONS=ghes.example.com=CIDR:8443" in message
+        assert "--proxy-exception ghes.example.com=CIDR:8443" in message
 
 
 @pytest.mark.parametrize("url", ["https://github.com/octo", "https://github.com:443/octo"])

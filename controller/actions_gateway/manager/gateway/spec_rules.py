@@ -68,8 +68,7 @@ def _check_port(spec: ActionsGatewaySpec, exceptions: tuple[EgressException, ...
     if port != HTTPS_PORT and not any(_covers(exception, host, port) for exception in exceptions):
         raise ValueError(
             f"spec.gitHubURL: {spec.git_hub_url} names port {port}, and the egress proxy opens only {HTTPS_PORT}; "
-            f"leave the port out, or a platform owner excepts it with PROXY_EXCEPTIONS={host}=CIDR:{port} "
-            "in the manager's settings"
+            f"leave the port out, or a platform owner excepts it with 'gw install --proxy-exception {host}=CIDR:{port}'"
         )
 
 
