@@ -187,3 +187,6 @@ async def work(
                 queue.add_after(key, again_after_seconds)
         finally:
             queue.done(key)
+        # Work that asks nobody for anything never waits: a long queue of it would keep everything else from its turn,
+        # and the leader from renewing its lease.
+        await asyncio.sleep(0)

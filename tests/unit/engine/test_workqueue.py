@@ -287,3 +287,22 @@ def test_a_short_wish_during_a_longer_patience_is_not_forgotten() -> None:
         assert waiting.result() == "a"
 
     run(body())
+
+
+def test_a_long_queue_of_work_that_never_waits_leaves_others_their_turn() -> None:
+    async def body() -> None:
+        queue = make_queue(ManualClock())
+        for number in range(100):
+            queue.add(str(number))
+
+        async def handle(_: str) -> float | None:
+            return None
+
+        task = asyncio.ensure_future(work(queue, handle, lambda *_: None))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert 90 < len(queue) < 100
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    run(body())
