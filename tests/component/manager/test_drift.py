@@ -160,6 +160,18 @@ def test_containment_takes_the_agent_and_every_rule_and_gives_them_back(play: Pl
     on_a_provisioned_tenant(play, scenario)
 
 
+def test_a_gateway_that_became_invalid_is_contained_all_the_same(play: Play) -> None:
+    async def scenario(rig: Rig, _: RunningManager) -> None:
+        await rig.patch(ACTIONSGATEWAYS, "ci", {"spec": {"gitHubURL": "https://ghes.example.com:8443/octo"}})
+        await rig.until_condition("ci", "Ready", "False", "InvalidSpec")
+        await rig.patch(ACTIONSGATEWAYS, "ci", {"metadata": {"annotations": {labels.CONTAINED: "key leaked"}}})
+        for name in (PROXY, WORKLOAD_POLICY, AGENT):
+            await rig.until(NETWORKPOLICIES, name, lambda live: not rules(live))
+        await rig.until(DEPLOYMENTS, AGENT, lambda live: live["spec"]["replicas"] == 0)
+
+    on_a_provisioned_tenant(play, scenario)
+
+
 def test_levels_follow_the_profile_both_ways_and_a_stricter_one_of_somebody_else_stays(play: Play) -> None:
     async def scenario(rig: Rig, _: RunningManager) -> None:
         def has(level: str, mode: str = "enforce") -> Callable[[Manifest], bool]:

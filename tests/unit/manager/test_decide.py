@@ -112,6 +112,22 @@ def test_a_contained_gateway_loses_its_agent_and_every_rule_of_its_policies_and_
         assert expected | {("Deployment", AGENT)} <= changed
 
 
+@pytest.mark.parametrize("replicas", [1, 0])
+def test_an_invalid_spec_keeps_no_gateway_from_being_contained(replicas: int) -> None:
+    metadata = {"finalizers": [GATEWAY_FINALIZER], "annotations": {labels.CONTAINED: "leak"}}
+    contained = served(metadata=metadata, gitHubURL="https://github.com:70000/octo")
+    children = make.children_of(served())
+    children["Deployment", AGENT]["spec"]["replicas"] = replicas
+    plan = plan_of(make.snapshot(contained, children=children))
+    assert plan.refusal is not None
+    assert plan.refusal.reason is Reason.INVALID_SPEC
+    closed, stopped = plan.stages if replicas else (*plan.stages, ())
+    policies = [step.manifest for step in closed if isinstance(step, ApplyChild)]
+    assert {policy["metadata"]["name"] for policy in policies} == {PROXY, WORKLOAD_POLICY, AGENT}
+    assert all(policy["spec"]["ingress"] == policy["spec"]["egress"] == [] for policy in policies)
+    assert [type(step).__name__ for step in stopped] == ["StopAgent"] * replicas
+
+
 # -- Pod Security
 
 

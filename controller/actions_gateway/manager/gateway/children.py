@@ -18,7 +18,7 @@ from actions_gateway.manager.gateway.access import (
     build_service_accounts,
 )
 from actions_gateway.manager.gateway.groups import build_runner_groups
-from actions_gateway.manager.gateway.network import build_network_policies
+from actions_gateway.manager.gateway.network import build_containing_policies, build_network_policies
 from actions_gateway.manager.gateway.ownership import sealed
 from actions_gateway.manager.gateway.proxy_service import (
     build_autoscaler,
@@ -48,11 +48,14 @@ def build_children(
 
     What limits a pod (accounts, rights, NetworkPolicies) stands before anything that makes one.
     """
-    contained = is_contained(gateway)
     limits = [
         *build_service_accounts(gateway),
         build_role_binding(gateway),
-        *build_network_policies(gateway, spec, settings.proxy_exceptions, is_contained=contained),
+        *(
+            build_containing_policies(gateway)
+            if is_contained(gateway)
+            else build_network_policies(gateway, spec, settings.proxy_exceptions)
+        ),
     ]
     proxy, agent = build_deployments(gateway, spec, settings)
     surroundings = [build_proxy_service(gateway), build_disruption_budget(gateway), build_autoscaler(gateway, spec)]

@@ -7,10 +7,12 @@ from actions_gateway.api.conditions import Reason
 from actions_gateway.api.gateway import ActionsGatewaySpec, parse_gateway_spec
 from actions_gateway.api.names import MAX_NAME_LENGTH, PROXY, RESERVED_NAMESPACES
 from actions_gateway.kube.client import Manifest
-from actions_gateway.kube.resources import DEPLOYMENTS, Resource, resource_of
+from actions_gateway.kube.resources import DEPLOYMENTS, NETWORKPOLICIES, Resource, resource_of
 from actions_gateway.manager.gateway.agreement import agrees, must_replace, replicas_of
 from actions_gateway.manager.gateway.children import CHILD_KINDS, build_children
 from actions_gateway.manager.gateway.deletion import has_left, is_kept, is_leaving
+from actions_gateway.manager.gateway.network import build_containing_policies
+from actions_gateway.manager.gateway.ownership import sealed
 from actions_gateway.manager.gateway.pod_security import TAKEN_OVER, NamespaceLabels, decide_namespace_labels
 from actions_gateway.manager.gateway.release import carried, is_held, settings_for
 from actions_gateway.manager.gateway.snapshot import (
@@ -24,8 +26,10 @@ from actions_gateway.manager.gateway.snapshot import (
     SetFinalizer,
     Snapshot,
     Step,
+    StopAgent,
 )
 from actions_gateway.manager.gateway.spec_rules import check_spec, describe_problem
+from actions_gateway.manager.gateway.verdict.lifecycle import is_contained
 from actions_gateway.settings import ManagerSettings, TenantNamespaces
 
 
@@ -44,7 +48,8 @@ def decide(snapshot: Snapshot, settings: ManagerSettings, *, may_roll: bool = Tr
         check_spec(snapshot.namespace, spec, settings.proxy_exceptions)
         stages = build_children(snapshot.gateway, spec, settings_for(snapshot, settings, may_roll=may_roll))
     except ValueError as problem:
-        return Plan(None, Refusal(Reason.INVALID_SPEC, f"{describe_problem(problem)}; correct the ActionsGateway."), ())
+        refusal = Refusal(Reason.INVALID_SPEC, f"{describe_problem(problem)}; correct the ActionsGateway.")
+        return Plan(None, refusal, _containment(snapshot) if is_contained(snapshot.gateway) else ())
     place = decide_namespace_labels(snapshot.namespace, spec.security_profile)
     labelling: tuple[Step, ...] = () if place.is_settled else (_label(snapshot, place),)
     notices = tuple(_taken_over(snapshot, place))
@@ -74,6 +79,19 @@ def decide(snapshot: Snapshot, settings: ManagerSettings, *, may_roll: bool = Tr
         notices=notices,
         kept_levels=place.kept,
     )
+
+
+def _containment(snapshot: Snapshot) -> tuple[tuple[Step, ...], ...]:
+    """What contains a gateway whose spec says nothing: an incident does not wait until it is corrected."""
+    names = {manifest["metadata"]["name"] for manifest in snapshot.owned(NETWORKPOLICIES)}
+    policies = [
+        sealed(made) for made in build_containing_policies(snapshot.gateway) if made["metadata"]["name"] in names
+    ]
+    closed = tuple(step for made in policies if (step := _apply(snapshot, made, {})))
+    agent = snapshot.agent
+    if agent is None or not replicas_of(agent):
+        return (closed,)
+    return (closed, (StopAgent(str(agent["metadata"]["name"]), str(agent["metadata"]["uid"])),))
 
 
 def _refusal_by_place(snapshot: Snapshot, settings: ManagerSettings) -> Refusal | None:

@@ -4,6 +4,8 @@ Agent and workers are both workload. The agent reaches the API server beside tha
 that is contained has all of them without any rule.
 """
 
+from types import MappingProxyType
+
 from actions_gateway.api import labels
 from actions_gateway.api.egress import PRIVATE_IPV4, PRIVATE_IPV6, EgressException
 from actions_gateway.api.gateway import ActionsGatewaySpec
@@ -19,24 +21,35 @@ _IPV4_MAPPED = "::ffff:"
 """Never on a wire, and Kubernetes takes them for IPv4, which is no part of an IPv6 range."""
 
 
+_SELECTORS = MappingProxyType(
+    {
+        PROXY: {labels.APP: PROXY},
+        WORKLOAD_POLICY: {labels.COMPONENT: labels.WORKLOAD},
+        AGENT: {labels.APP: AGENT},
+    }
+)
+
+
 def build_network_policies(
-    gateway: Manifest, spec: ActionsGatewaySpec, exceptions: tuple[EgressException, ...], *, is_contained: bool
+    gateway: Manifest, spec: ActionsGatewaySpec, exceptions: tuple[EgressException, ...]
 ) -> list[Manifest]:
-    """What proxies, workload and the agent among it may do; nothing at all when contained."""
-    policies: tuple[tuple[str, dict[str, str], list[Rule], list[Rule]], ...] = (
-        (PROXY, {labels.APP: PROXY}, _into_proxies(), _out_of_proxies(spec, exceptions)),
-        (WORKLOAD_POLICY, {labels.COMPONENT: labels.WORKLOAD}, [], [to_dns(), _to_proxies()]),
-        (AGENT, {labels.APP: AGENT}, [from_monitoring()], [to_api_server()]),
-    )
+    """What proxies, workload and the agent among it may do."""
     return [
-        build_child(
-            gateway,
-            NETWORKPOLICIES,
-            name,
-            spec=policy_spec(selector, ingress=[] if is_contained else ingress, egress=[] if is_contained else egress),
-        )
-        for name, selector, ingress, egress in policies
+        _policy(gateway, PROXY, _into_proxies(), _out_of_proxies(spec, exceptions)),
+        _policy(gateway, WORKLOAD_POLICY, [], [to_dns(), _to_proxies()]),
+        _policy(gateway, AGENT, [from_monitoring()], [to_api_server()]),
     ]
+
+
+def build_containing_policies(gateway: Manifest) -> list[Manifest]:
+    """The same policies without any rule; they need no spec, so that an invalid one does not keep traffic going."""
+    return [_policy(gateway, name, [], []) for name in _SELECTORS]
+
+
+def _policy(gateway: Manifest, name: str, ingress: list[Rule], egress: list[Rule]) -> Manifest:
+    return build_child(
+        gateway, NETWORKPOLICIES, name, spec=policy_spec(_SELECTORS[name], ingress=ingress, egress=egress)
+    )
 
 
 def _into_proxies() -> list[Rule]:

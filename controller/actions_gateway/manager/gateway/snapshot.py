@@ -150,7 +150,16 @@ class SuspendGroup:
     resource: Resource = RUNNERGROUPS
 
 
-Step = MarkNamespace | ApplyChild | DeleteChild | SetFinalizer | RemoveFinalizer | SuspendGroup
+@dataclass(frozen=True, slots=True)
+class StopAgent:
+    """Takes the agent's Deployment to zero, whatever else would be wanted of it."""
+
+    name: str
+    uid: str
+    resource: Resource = DEPLOYMENTS
+
+
+Step = MarkNamespace | ApplyChild | DeleteChild | SetFinalizer | RemoveFinalizer | SuspendGroup | StopAgent
 
 
 @dataclass(frozen=True, slots=True)
