@@ -5,15 +5,20 @@ the exceptions.
 """
 
 import json
-from collections.abc import Iterator
+import ssl
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import httpx
 import pytest
 
 from support.commands import Answer, run_command
 from support.components import require_control_plane, require_kubectl
+
+T = TypeVar("T")
 
 CLUSTERS = ("embedded", "real")
 
@@ -40,6 +45,22 @@ class Sandbox:
         known = {"KUBECONFIG": str(self.folder / "kubeconfig")} | variables
         return run_command(require_kubectl(), *arguments, timeout_seconds=timeout_seconds, **known)
 
+    def github(self, method: str, path: str, body: Any = None) -> Any:
+        """The answer of the simulated GitHub's control API, asked directly."""
+        tls = ssl.create_default_context(cafile=self.info["ca_path"])
+        token = Path(self.info["control_token_path"]).read_text().strip()
+        with httpx.Client(verify=tls, headers={"Authorization": f"Bearer {token}"}, trust_env=False) as client:
+            answer = client.request(method, self.info["control_url"] + path, json=body)
+        assert answer.is_success, answer.text
+        return answer.json() if answer.content else None
+
+    def objects(self, kinds: str, namespace: str) -> list[dict[str, Any]]:
+        """What `kubectl get` finds, as JSON."""
+        answer = self.kubectl("get", kinds, "-n", namespace, "-o", "json", "--show-managed-fields")
+        assert answer.code == 0, answer
+        found: list[dict[str, Any]] = json.loads(answer.out)["items"]
+        return found
+
     def tenant_arguments(self, *groups: str) -> list[str]:
         """The options of `gw tenant add` that belong to this sandbox."""
         options = [
@@ -50,6 +71,15 @@ class Sandbox:
         for group in groups or GROUPS:
             options += ["--runner-group", group]
         return options
+
+
+def until(holds: Callable[[], T], *, within_seconds: float = 60.0) -> T:
+    """What `holds` returns once it is true; fails after the time, which is only there to end a test that hangs."""
+    deadline = time.monotonic() + within_seconds
+    while not (found := holds()):
+        assert time.monotonic() < deadline, f"{holds} does not hold within {within_seconds:g} s"
+        time.sleep(0.1)
+    return found
 
 
 def pytest_configure(config: pytest.Config) -> None:
