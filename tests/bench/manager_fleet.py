@@ -175,6 +175,7 @@ class Process:
         while True:
             if await self._value("actions_gateway_managed_gateways") == served:
                 return
+            self.usage()  # fails once it has ended
             await asyncio.sleep(0.2)
 
     async def passes(self) -> float:
