@@ -152,6 +152,22 @@ def test_without_a_proxy_nothing_reaches_github_and_with_it_everything_goes_on(s
     assert concluded(sandbox, waiting) == [("success", 1, 1)]
 
 
+def test_a_deleted_gateway_leaves_no_runner_at_github_and_no_envoy(sandbox: Any) -> None:
+    added = sandbox.gw("tenant", "add", "team-gone", "--yes", *sandbox.tenant_arguments("gone labels=self-hosted,gone"))
+    assert added.code == 0, added
+    assert runners_of(sandbox, "team-gone")
+    uids = {pod["metadata"]["uid"] for pod in proxy_pods(sandbox, "team-gone")}
+    assert uids
+    deleted = sandbox.kubectl("delete", "actionsgateway", "--all", "-n", "team-gone", timeout_seconds=90)
+    assert deleted.code == 0, deleted
+    assert runners_of(sandbox, "team-gone") == []
+    until(lambda: not [process for process in pod_processes(sandbox.folder) if process.pod_uid in uids])
+
+
+def runners_of(sandbox: Any, prefix: str) -> list[str]:
+    return [one["name"] for one in sandbox.github("GET", "/state")["runners"] if one["name"].startswith(prefix)]
+
+
 def failures_of_the_agent(sandbox: Any) -> int:
     """How often it has told of a request that did not reach GitHub."""
     log = sandbox.kubectl("logs", "-n", NAMESPACE, "deploy/actions-gateway-controller")
