@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ _GOODBYE_SECONDS = 0.5
 _WATCH_SILENCE_SECONDS = 150.0
 """An API server tells every watch about once a minute how far it has got (Kubernetes API concepts, "Watch bookmarks");
 two and a half minutes without a word are a connection that is dead and does not know it."""
-_PAGE_SIZE = "500"
+_PAGE_SIZE = 500
 
 
 class PatchType(StrEnum):
@@ -60,7 +61,7 @@ _APPLY = "application/apply-patch+yaml"
 
 @dataclass(frozen=True, slots=True)
 class ObjectList:
-    """One page-complete list with the resource version to watch from."""
+    """A list, or a page of one, with the resource version to watch from."""
 
     items: list[Manifest]
     resource_version: str
@@ -126,24 +127,43 @@ class KubeClient:
         label_selector: str | None = None,
         field_selector: str | None = None,
     ) -> ObjectList:
-        """All objects, page after page; in one piece when the pages expire before they are read."""
-        query = _selectors(label_selector, field_selector)
+        """All objects; raises KubeError."""
+        pages = partial(self.pages, resource, namespace, label_selector=label_selector, field_selector=field_selector)
         try:
-            return await self._list(resource, namespace, query | {"limit": _PAGE_SIZE})
+            return await self._whole(pages())
         except Gone:
-            return await self._list(resource, namespace, query)
+            return await self._whole(pages(size=None))
 
-    async def _list(self, resource: Resource, namespace: str | None, query: dict[str, str]) -> ObjectList:
-        items: list[Manifest] = []
+    async def pages(
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        label_selector: str | None = None,
+        field_selector: str | None = None,
+        size: int | None = _PAGE_SIZE,
+    ) -> AsyncIterator[ObjectList]:
+        """The list page after page, with `size` None in one piece.
+
+        Raises KubeError; Gone when pages expire before they are read.
+        """
+        query = _selectors(label_selector, field_selector) | ({} if size is None else {"limit": str(size)})
         while True:
             page = await self.request("GET", resource.path(namespace), query=query)
-            # Items of a list carry no type of their own.
-            for item in page.get("items") or []:
-                items.append({"apiVersion": resource.api_version, "kind": resource.kind, **item})
             metadata = page.get("metadata") or {}
+            # Items of a list carry no type of their own.
+            kind = {"apiVersion": resource.api_version, "kind": resource.kind}
+            items = [{**kind, **item} for item in page.get("items") or []]
+            yield ObjectList(items, str(metadata.get("resourceVersion") or ""))
             if not metadata.get("continue"):
-                return ObjectList(items, str(metadata.get("resourceVersion") or ""))
+                return
             query = query | {"continue": metadata["continue"]}
+
+    async def _whole(self, pages: AsyncIterator[ObjectList]) -> ObjectList:
+        whole = ObjectList([], "")
+        async for page in pages:
+            whole = ObjectList([*whole.items, *page.items], page.resource_version)
+        return whole
 
     async def watch(
         self,

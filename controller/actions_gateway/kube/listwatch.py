@@ -22,6 +22,7 @@ from actions_gateway.kube.resources import Resource
 log = structlog.get_logger(__name__)
 
 _LASTED_SECONDS = 5.0
+_PAGE_SIZE = 200
 
 Key = tuple[str, str]
 """(namespace, name); the namespace of a cluster-scoped object is empty."""
@@ -133,24 +134,39 @@ class _ListWatch:
         self._known: dict[Key, Manifest] = {}
 
     async def relist(self) -> AsyncIterator[Change]:
-        answer = await self._client.list(
+        """Everything that is new, has changed or vanished; in one piece when the pages expire before they are read."""
+        try:
+            async for change in self._read(_PAGE_SIZE):
+                yield change
+        except Gone:
+            async for change in self._read(None):
+                yield change
+
+    async def _read(self, page_size: int | None) -> AsyncIterator[Change]:
+        """Each page is told of before the next one is asked for, so that a large list is never held as a whole."""
+        pages = self._client.pages(
             self._resource,
             self._namespace,
             label_selector=self._label_selector,
             field_selector=self._field_selector,
+            size=page_size,
         )
-        current = {key_of(item): item for item in answer.items}
-        for key, vanished in list(self._known.items()):
-            if key not in current:
-                yield Change(ChangeType.DELETED, vanished)
-        for key, item in current.items():
-            before = self._known.get(key)
-            if before is None:
-                yield Change(ChangeType.ADDED, item)
-            elif before["metadata"].get("resourceVersion") != item["metadata"].get("resourceVersion"):
-                yield Change(ChangeType.MODIFIED, item)
-        self._known = {key: self._kept(item) for key, item in current.items()}
-        self._version = answer.resource_version
+        current: set[Key] = set()
+        version = ""
+        async for page in pages:
+            version = page.resource_version
+            for item in page.items:
+                key = key_of(item)
+                current.add(key)
+                before = self._known.get(key)
+                self._known[key] = self._kept(item)
+                if before is None:
+                    yield Change(ChangeType.ADDED, item)
+                elif before["metadata"].get("resourceVersion") != item["metadata"].get("resourceVersion"):
+                    yield Change(ChangeType.MODIFIED, item)
+        for key in [known for known in self._known if known not in current]:
+            yield Change(ChangeType.DELETED, self._known.pop(key))
+        self._version = version
 
     async def follow(self) -> AsyncIterator[Change]:
         stream = self._client.watch(

@@ -22,20 +22,26 @@ def pod(name: str, version: int) -> dict[str, Any]:
 class ScriptedApi:
     """Answers lists and watches from a script; an exception in it is raised, a missing watch hangs."""
 
-    def __init__(
-        self, lists: list[list[dict[str, Any]] | Exception], watches: list[list[WatchEvent] | Exception]
-    ) -> None:
+    def __init__(self, lists: list[list[Any] | Exception], watches: list[list[WatchEvent] | Exception]) -> None:
         self._lists = lists
         self._watches = watches
         self.watched_from: list[str] = []
         self.list_count = 0
+        self.page_sizes: list[int | None] = []
 
-    async def list(self, *_: object, **__: object) -> ObjectList:
+    async def pages(self, *_: object, size: int | None, **__: object) -> AsyncIterator[ObjectList]:
+        """Pages of one object each, when pages are asked for; an exception among them ends the list."""
         answer = self._lists[min(self.list_count, len(self._lists) - 1)]
         self.list_count += 1
+        self.page_sizes.append(size)
         if isinstance(answer, Exception):
             raise answer
-        return ObjectList(answer, str(100 * self.list_count))
+        for item in answer:
+            if isinstance(item, Exception):
+                raise item
+            yield ObjectList([item], str(100 * self.list_count))
+        if not answer:
+            yield ObjectList([], str(100 * self.list_count))
 
     async def watch(self, *_: object, resource_version: str, **__: object) -> AsyncIterator[WatchEvent]:
         self.watched_from.append(resource_version)
@@ -89,9 +95,27 @@ def test_what_vanished_while_the_watch_was_expired_is_told_as_deleted() -> None:
         ("ADDED", "a"),
         ("ADDED", "b"),
         ("SYNCED", ""),
-        ("DELETED", "a"),
         ("ADDED", "c"),
+        ("DELETED", "a"),
     ]
+
+
+def test_pages_that_expire_are_read_again_in_one_piece_and_told_once() -> None:
+    api = ScriptedApi([[pod("a", 1), pod("b", 2), Gone("too old")], [pod("a", 1), pod("c", 3)]], [])
+    assert play(api, ten_seconds) == [
+        ("ADDED", "a"),
+        ("ADDED", "b"),
+        ("ADDED", "c"),
+        ("DELETED", "b"),
+        ("SYNCED", ""),
+    ]
+    assert [size is None for size in api.page_sizes] == [False, True]
+    assert api.watched_from == ["200"]
+
+
+def test_a_list_that_breaks_off_in_the_middle_is_taken_up_where_it_was() -> None:
+    api = ScriptedApi([[pod("a", 1), Unreachable("no answer")], [pod("a", 1), pod("b", 2)]], [])
+    assert play(api, ten_seconds) == [("ADDED", "a"), ("ADDED", "b"), ("SYNCED", "")]
 
 
 def test_of_what_vanished_the_identity_is_told_where_no_more_is_held() -> None:
