@@ -130,7 +130,7 @@ class KubeClient:
         """All objects; raises KubeError."""
         pages = partial(self.pages, resource, namespace, label_selector=label_selector, field_selector=field_selector)
         try:
-            return await self._whole(pages())
+            return await self._whole(pages(size=_PAGE_SIZE))
         except Gone:
             return await self._whole(pages(size=None))
 
@@ -141,9 +141,9 @@ class KubeClient:
         *,
         label_selector: str | None = None,
         field_selector: str | None = None,
-        size: int | None = _PAGE_SIZE,
+        size: int | None,
     ) -> AsyncIterator[ObjectList]:
-        """The list page after page, with `size` None in one piece.
+        """The list page after page of `size` objects; None for one piece.
 
         Raises KubeError; Gone when pages expire before they are read.
         """

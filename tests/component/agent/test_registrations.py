@@ -39,8 +39,13 @@ def test_idle_and_busy_registrations_count_and_a_suspended_group_keeps_the_busy_
             async with rig.agent(FAST) as agent:
                 jobs = rig.enqueue(2, *CPU)
                 await agent.until(lambda: len(rig.player.running) == 2)
-                group = await agent.until_group("ci-cpu", lambda g: g.get("status", {}).get("activeJobs") == 2)
-                assert group["status"]["registrations"] == len(rig.github.runners()) >= 3
+                await agent.until_group(
+                    "ci-cpu",
+                    lambda group: (
+                        group["status"]["activeJobs"] == 2
+                        and group["status"]["registrations"] == len(rig.github.runners()) >= 3
+                    ),
+                )
                 await suspended(rig)
                 await until_reported(agent, 2)
                 assert {runner.id for runner in rig.github.runners()} == {job.runner.id for job in jobs if job.runner}

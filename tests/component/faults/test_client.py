@@ -122,7 +122,7 @@ def test_each_misbehaviour_is_one_typed_error_that_names_its_cause(
 def test_a_list_whose_pages_expire_begins_anew_and_is_whole(
     plane: ControlPlane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client_module, "_PAGE_SIZE", "2")
+    monkeypatch.setattr(client_module, "_PAGE_SIZE", 2)
 
     async def main() -> None:
         async with site(plane) as here, here.client() as client:
