@@ -15,7 +15,7 @@ from actions_gateway.agent.tokens.verdict import AVAILABLE
 from actions_gateway.agent.tunables import Tunables
 from actions_gateway.api import labels
 from actions_gateway.api.gateway import SecurityProfile
-from actions_gateway.api.names import AGENT_STATUS_FIELDS, MANAGER_FIELDS, MANAGER_STATUS_FIELDS, WORKER
+from actions_gateway.api.names import AGENT, AGENT_STATUS_FIELDS, MANAGER_FIELDS, MANAGER_STATUS_FIELDS, WORKER
 from actions_gateway.api.runnergroup import RunnerGroupSpec
 from actions_gateway.engine.clock import SystemClock
 from actions_gateway.github.secrets import Secret
@@ -97,11 +97,11 @@ def test_a_field_that_somebody_took_from_the_manager_comes_back_and_their_additi
         await serve_ours(api)
         async with api.client() as client:
             _, plan = planned(await stored_gateway(api, client))
-            resource, manifest = next(one for one in children(plan) if one[0] == DEPLOYMENTS)
-            name = manifest["metadata"]["name"]
+            deployments = (one for one in children(plan) if one[0] == DEPLOYMENTS)
+            resource, manifest = next(one for one in deployments if one[1]["metadata"]["name"] == AGENT)
             await client.apply(resource, manifest, field_manager=MANAGER_FIELDS)
             change: Manifest = {"spec": {"replicas": 0}, "metadata": {"annotations": {"team": "a"}}}
-            live = await client.patch(resource, name, change, namespace=api.namespace, field_manager="someone")
+            live = await client.patch(resource, AGENT, change, namespace=api.namespace, field_manager="someone")
             assert not agrees(manifest, live)
             with pytest.raises(Conflict, match=r"someone.*\.spec\.replicas"):
                 await client.apply(resource, manifest, field_manager=MANAGER_FIELDS, force=False)
