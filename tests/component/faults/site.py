@@ -1,6 +1,7 @@
 """One API server behind a misbehaving proxy, and clients on both sides of it."""
 
 import asyncio
+import contextlib
 import secrets
 import tempfile
 from collections.abc import AsyncIterator
@@ -59,6 +60,21 @@ class Site:
         self.namespaces.append(str(made["metadata"]["name"]))
         return self.namespaces[-1]
 
+    async def delete_gateways(self) -> None:
+        """Deletes those in the test's namespaces, of which no manager takes its finalizer any more."""
+        for namespace in self.namespaces:
+            try:
+                gateways = (await self.admin.list(ACTIONSGATEWAYS, namespace)).items
+            except NotFound:
+                continue  # a test without the type
+            for gateway in gateways:
+                name = gateway["metadata"]["name"]
+                with contextlib.suppress(NotFound):
+                    await self.admin.patch(
+                        ACTIONSGATEWAYS, name, {"metadata": {"finalizers": None}}, namespace=namespace
+                    )
+                    await self.admin.delete(ACTIONSGATEWAYS, name, namespace=namespace)
+
 
 @asynccontextmanager
 async def site(plane: ControlPlane) -> AsyncIterator[Site]:
@@ -75,15 +91,7 @@ async def site(plane: ControlPlane) -> AsyncIterator[Site]:
             yield here
         finally:
             # Or every later manager would serve them, too.
-            for namespace in here.namespaces:
-                await _delete_gateways(admin, namespace)
-
-
-async def _delete_gateways(admin: KubeClient, namespace: str) -> None:
-    try:
-        await admin.request("DELETE", ACTIONSGATEWAYS.path(namespace))
-    except NotFound:
-        pass  # a test without the type
+            await here.delete_gateways()
 
 
 async def furnish(plane: ControlPlane) -> None:

@@ -37,6 +37,7 @@ async def definitions(here: Site, manifests: list[dict[str, Any]]) -> AsyncItera
 
 
 async def remove(here: Site) -> None:
+    await here.delete_gateways()
     for name in (GATEWAYS, GROUPS):
         try:
             await here.admin.delete(CRDS, name)

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import structlog.testing
 
+from actions_gateway.api.names import AGENT
 from actions_gateway.kube.resources import ACTIONSGATEWAYS, DEPLOYMENTS
 from gateway_sandbox.controlplane.server import ControlPlane
 from support.aio import run
@@ -81,8 +82,7 @@ async def assert_at_rest(here: Site, namespace: str) -> None:
     await until(is_observed)
     after = {entry["metadata"]["uid"]: entry["metadata"]["generation"] for entry in await made(here, namespace)}
     # The log level is the agent's: its Deployment is the one thing that changed, and it is still the same object.
-    (deployment,) = (await here.admin.list(DEPLOYMENTS, namespace)).items
-    own = deployment["metadata"]["uid"]
+    own = (await here.admin.get(DEPLOYMENTS, AGENT, namespace))["metadata"]["uid"]
     assert before.keys() == after.keys()
     assert {uid for uid in after if after[uid] != before[uid]} == {own}
 
