@@ -80,6 +80,8 @@ def test_a_manager_that_has_not_heard_of_the_deletion_is_refused_says_so_once_an
                     await until_provisioned(here, ordered)
                     async with terminating(here, namespace):
                         assert await children(here, namespace) == []
+                    # The gateway's finalizer would go with the silence of the watches, after 150 s.
+                    await here.delete_gateways()
                     await until_gone(here, namespace)
             mine = [line for line in lines if line.get("namespace") == namespace]
             assert "namespace is being deleted: nothing is provisioned in it" in [line["event"] for line in mine]
