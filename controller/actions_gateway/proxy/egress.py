@@ -95,7 +95,7 @@ def build_cluster() -> dict[str, Any]:
         "cluster_type": extension(
             "clusters.dynamic_forward_proxy",
             "extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig",
-            sub_clusters_config={"lb_policy": "ROUND_ROBIN", "max_sub_clusters": 1024, "sub_cluster_ttl": "300s"},
+            sub_clusters_config={"lb_policy": "ROUND_ROBIN", "max_sub_clusters": 1024, "sub_cluster_ttl": "60s"},
             # Names of certificates are for the client to check: what is tunnelled is its own TLS.
             allow_insecure_cluster_options=True,
         ),
@@ -154,7 +154,7 @@ def _access_log(spec: ActionsGatewaySpec) -> dict[str, Any]:
         "details": "%RESPONSE_CODE_DETAILS%",
         "received_bytes": "%BYTES_RECEIVED%",
         "sent_bytes": "%BYTES_SENT%",
-        "peer": "%DOWNSTREAM_REMOTE_ADDRESS%",
+        "peer": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS%",
     }
     log = extension(
         "access_loggers.stdout",

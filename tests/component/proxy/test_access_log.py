@@ -35,7 +35,8 @@ def test_what_is_told_to_the_proxy_reaches_neither_the_host_nor_a_log(tmp_path: 
 def test_the_access_log_has_one_line_per_tunnel_and_refusal_when_asked_for(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with host() as there, proxy_to(there, tmp_path, accessLog=True) as proxy:
-            tunnel = await proxy.connect(there.authority)
+            # Who asked is what a job cannot say for itself.
+            tunnel = await proxy.connect(there.authority, "X-Forwarded-For: 8.8.4.4")
             await tunnel.ask(b"12345")
             tunnel.writer.close()
             (await proxy.connect("169.254.169.254:443")).writer.close()

@@ -125,7 +125,7 @@ def test_an_invalid_spec_keeps_no_gateway_from_being_contained(replicas: int) ->
     policies = [step.manifest for step in closed if isinstance(step, ApplyChild)]
     assert {policy["metadata"]["name"] for policy in policies} == {PROXY, WORKLOAD_POLICY, AGENT}
     assert all(policy["spec"]["ingress"] == policy["spec"]["egress"] == [] for policy in policies)
-    assert [type(step).__name__ for step in stopped] == ["StopAgent"] * replicas
+    assert [type(step).__name__ for step in stopped] == ["SetReplicas"] * replicas
 
 
 # -- Pod Security

@@ -5,18 +5,21 @@ from typing import Any
 
 import pytest
 
+from actions_gateway.api import labels
 from actions_gateway.api.conditions import ConditionStatus, ConditionType, Reason
-from actions_gateway.api.names import AGENT, GATEWAY_FINALIZER, PROXY
+from actions_gateway.api.names import AGENT, GATEWAY_FINALIZER, PROXY, WORKLOAD_POLICY
 from actions_gateway.kube.resources import DEPLOYMENTS, NETWORKPOLICIES, RUNNERGROUPS
 from actions_gateway.manager.gateway.conditions import Verdict, decide_conditions
 from actions_gateway.manager.gateway.decide import decide
 from actions_gateway.manager.gateway.deletion import decide_deletion, has_left, leaving_verdict
 from actions_gateway.manager.gateway.snapshot import (
+    ApplyChild,
     DeleteChild,
     Deletion,
     Plan,
     RemoveFinalizer,
     SetFinalizer,
+    SetReplicas,
     Snapshot,
     SuspendGroup,
 )
@@ -325,3 +328,23 @@ def test_a_step_never_names_an_object_without_its_uid() -> None:
     for step in steps_of(plan_of(served(registrations=0, suspended=True))):
         assert isinstance(step, DeleteChild)
         assert step.uid == f"uid-{step.resource.kind}-{step.name}"
+
+
+def test_a_contained_gateway_is_contained_before_anything_else_of_it_goes() -> None:
+    owner = leaving()
+    owner["metadata"]["annotations"] = {labels.CONTAINED: "leak"}
+    children = served()
+    steps = steps_of(plan_of(children, owner=owner))
+    assert {step.name for step in steps if isinstance(step, ApplyChild)} == {AGENT, PROXY, WORKLOAD_POLICY}
+    assert [step for step in steps if isinstance(step, SetReplicas)] == [steps[-1]]
+    assert paused_text(owner, children).startswith("The annotation ")
+    assert "not carried out yet: the agent is to run, NetworkPolicy" in paused_text(owner, children)
+    children = {**children, **{key: child for key, child in children_of(owner).items() if key[0] != "RunnerGroup"}}
+    assert "no agent runs and no traffic passes" in paused_text(owner, children)
+    assert not any(isinstance(step, ApplyChild | SetReplicas) for step in steps_of(plan_of(children, owner=owner)))
+
+
+def paused_text(owner: Manifest, children: Children) -> str:
+    verdict = decide_conditions(snapshot(owner, children=children), Plan(None, None, ()), (), at(1.0))
+    (message,) = (found.message for found in verdict.conditions if found.type is ConditionType.PAUSED)
+    return message

@@ -9,7 +9,7 @@ from actions_gateway.api import labels
 from actions_gateway.api.names import AGENT, PROXY
 from actions_gateway.manager.gateway.decide import decide
 from actions_gateway.manager.gateway.release import Standing, is_complete, releases_of, standing
-from actions_gateway.manager.gateway.snapshot import ApplyChild, Snapshot
+from actions_gateway.manager.gateway.snapshot import ApplyChild, SetReplicas, Snapshot
 from actions_gateway.settings import ManagerSettings
 from support import manager_objects as make
 
@@ -192,3 +192,37 @@ def test_a_tenant_that_broke_after_its_release_was_up_is_broken_by_itself() -> N
 def test_a_contained_tenant_is_complete_without_a_pod() -> None:
     deployment = {"metadata": {"generation": 2}, "spec": {"replicas": 0}, "status": {"observedGeneration": 2}}
     assert is_complete(deployment)
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ({**DOWN, "conditions": [PROGRESSED]}, Standing.DONE),
+        ({**COMPLETE, "availableReplicas": 1, "conditions": [PROGRESSED]}, Standing.DONE),
+        ({**DOWN, "observedGeneration": 0, "conditions": [PROGRESSED]}, Standing.IN_FLIGHT),
+        (DOWN, Standing.IN_FLIGHT),
+    ],
+)
+def test_a_release_that_has_proven_itself_takes_no_place_for_what_comes_later(
+    status: Manifest, expected: Standing
+) -> None:
+    rolled = after(tenant(), applied(tenant(), may_roll=True), status)
+    assert standing(rolled, NEW) is expected
+
+
+def test_what_a_tenant_does_to_its_own_pods_later_takes_no_place() -> None:
+    proven = after(tenant(), applied(tenant(), may_roll=True), {**COMPLETE, "conditions": [PROGRESSED]})
+    changed = replace(proven, gateway=make.gateway(agent={"resources": {"requests": {"cpu": "1000"}}}))
+    broken = after(changed, applied(changed, may_roll=True), {**DOWN, "conditions": [GIVEN_UP]})
+    assert standing(broken, NEW) is Standing.DONE
+
+
+def test_a_deployment_that_waits_has_as_many_pods_as_it_should() -> None:
+    scaled = tenant()
+    for name in (AGENT, PROXY):
+        scaled.children["Deployment", name]["spec"]["replicas"] = 0
+    plan = decide(scaled, NEW, may_roll=False)
+    assert plan is not None
+    steps = [step for stage in plan.stages for step in stage if isinstance(step, SetReplicas)]
+    assert {step.name: step.replicas for step in steps} == {AGENT: 1, PROXY: 2}
+    assert applied(scaled, may_roll=False) == {}

@@ -68,6 +68,28 @@ def test_one_that_does_not_come_up_holds_its_place_and_three_stop_the_rollout() 
     assert len(world.turns) == 4
 
 
+def test_a_turn_whose_pass_fails_is_given_on_and_comes_back_after_all_others() -> None:
+    world = World(*[Standing.WAITING] * 5)
+    broken = list(world.turns)
+    for key in broken:
+        world.look(key)
+        world.rollout.give_up(key)
+    others = [("team-003", "ci"), ("team-004", "ci")]
+    assert world.turns[3:] == others
+    for key in others:
+        world.look(key, Standing.IN_FLIGHT)
+        world.look(key, Standing.DONE)
+    # No pass is asked for: each comes back after its own pause, and may roll then.
+    assert world.turns[5:] == []
+    assert all(world.look(key) for key in broken)
+
+
+def test_only_a_turn_can_be_given_up() -> None:
+    world = World(*[Standing.WAITING] * 4)
+    world.rollout.give_up(("team-003", "ci"))
+    assert names(world.turns) == ["team-000", "team-001", "team-002"]
+
+
 def test_a_new_leader_gives_no_turn_before_it_knows_who_is_in_flight() -> None:
     world = World(*[Standing.WAITING] * 17, *[Standing.IN_FLIGHT] * 3, begun=False)
     assert world.turns == []

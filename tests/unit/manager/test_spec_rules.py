@@ -114,3 +114,18 @@ def test_a_password_in_a_url_is_not_repeated() -> None:
     message = refusal(gitHubURL="https://me:hunter2@github.com/octo")
     assert message is not None
     assert "hunter2" not in message
+
+
+@pytest.mark.parametrize("host", ["github.com.", "...", "-ghes.example.com", "ghes..example.com"])
+def test_a_host_that_no_proxy_opens_is_told_with_the_field(host: str) -> None:
+    message = refusal(gitHubURL=f"https://{host}/octo")
+    assert message is not None
+    assert message.startswith(f"spec.gitHubURL: https://{host}/octo names the host ")
+
+
+def test_port_zero_is_not_the_usual_port() -> None:
+    assert "names port 0" in (refusal(gitHubURL="https://github.com:0/octo") or "")
+
+
+def test_upper_case_is_no_other_host() -> None:
+    assert refusal(gitHubURL="https://GitHub.com/octo") is None

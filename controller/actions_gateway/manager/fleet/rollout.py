@@ -31,6 +31,8 @@ class Rollout:
         self._standings: dict[Key, Standing] = {}
         self._turns: set[Key] = set()
         """Those that got a turn and have not been brought to the release yet."""
+        self._failed: dict[Key, int] = {}
+        """How often a turn came to nothing."""
         self._is_begun = False
 
     @property
@@ -53,9 +55,20 @@ class Rollout:
             self._standings[key] = standing
         if standing not in _WAITING:
             self._turns.discard(key)
+            self._failed.pop(key, None)
         if standing is Standing.STUCK:
             log.warning("gateway does not become available with the new release", namespace=key[0], name=key[1])
         self._give_turns()
+
+    def give_up(self, key: Key) -> None:
+        """Takes the turn of a tenant whose pass failed before its Deployments were reached, for those behind it.
+
+        It gets another one only after them: what is broken in its own namespace must not hold up the fleet.
+        """
+        if key in self._turns:
+            self._turns.discard(key)
+            self._failed[key] = self._failed.get(key, 0) + 1
+            self._give_turns()
 
     def begin(self) -> None:
         """Every tenant of the first list has been passed over."""
@@ -67,12 +80,17 @@ class Rollout:
             return
         waiting = [key for key, standing in self._standings.items() if standing in _WAITING]
         self._metrics.set(ROLLOUT_WAITING, len(waiting))
-        queue = sorted(set(waiting) - self._turns, key=lambda key: (_WAITING.index(self._standings[key]), key))
+        queue = sorted(
+            set(waiting) - self._turns,
+            key=lambda key: (self._failed.get(key, 0), _WAITING.index(self._standings[key]), key),
+        )
         held = sum(standing in (Standing.IN_FLIGHT, Standing.STUCK) for standing in self._standings.values())
         given = queue[: max(0, self.places - held - len(self._turns))]
         for key in given:
             self._turns.add(key)
-            self._look_at(key)
+            if key not in self._failed:
+                # One that failed before looks again by itself, after its pause.
+                self._look_at(key)
         if given:
             names = ["/".join(key) for key in given[:_NAMED]]
             log.info("release rollout goes on", gateways=names, count=len(given), waiting=len(waiting))

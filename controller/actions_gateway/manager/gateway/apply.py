@@ -19,8 +19,8 @@ from actions_gateway.manager.gateway.snapshot import (
     Plan,
     RemoveFinalizer,
     SetFinalizer,
+    SetReplicas,
     Step,
-    StopAgent,
     SuspendGroup,
 )
 
@@ -86,7 +86,7 @@ class Writer:
                 await self._apply(step, namespace, known)
             case DeleteChild():
                 await self._delete(step.resource, step.name, namespace, step.uid, is_foreground=step.is_foreground)
-            case SetFinalizer() | RemoveFinalizer() | SuspendGroup() | StopAgent():
+            case SetFinalizer() | RemoveFinalizer() | SuspendGroup() | SetReplicas():
                 await self._edit(step, namespace)
             case _:
                 assert_never(step)
@@ -125,7 +125,7 @@ class Writer:
                 f"alone; delete it with 'kubectl delete {plural} -n {namespace} {name}', and the gateway makes its own"
             )
 
-    async def _edit(self, step: SetFinalizer | RemoveFinalizer | SuspendGroup | StopAgent, namespace: str) -> None:
+    async def _edit(self, step: SetFinalizer | RemoveFinalizer | SuspendGroup | SetReplicas, namespace: str) -> None:
         """Changes what somebody else made, or has in hand; its uid or version keeps the change off any successor."""
         resource, name, patch = step.resource, step.name, self._client.patch
         match step:
@@ -136,9 +136,9 @@ class Writer:
             case SuspendGroup():
                 suspended = {"metadata": {"uid": step.uid}, "spec": {"suspended": True}}
                 live = await patch(resource, name, suspended, namespace=namespace, field_manager=MANAGER_FIELDS)
-            case StopAgent():
-                stopped = {"metadata": {"uid": step.uid}, "spec": {"replicas": 0}}
-                live = await patch(resource, name, stopped, namespace=namespace, field_manager=MANAGER_FIELDS)
+            case SetReplicas():
+                scaled = {"metadata": {"uid": step.uid}, "spec": {"replicas": step.replicas}}
+                live = await patch(resource, name, scaled, namespace=namespace, field_manager=MANAGER_FIELDS)
             case RemoveFinalizer():
                 # By apply it would stay where another writer owns it as well, as after an export that was applied.
                 kept = {"metadata": {"resourceVersion": step.resource_version, "finalizers": list(step.kept)}}

@@ -38,7 +38,7 @@ def decide_conditions(snapshot: Snapshot, plan: Plan, failures: tuple[Failure, .
     proxy = proxy_condition(snapshot, plan.spec, plan.refusal)
     credential = credential_condition(snapshot, agent)
     degraded = degraded_condition(failures)
-    paused = paused_condition(snapshot.gateway)
+    paused = paused_condition(snapshot)
     deaf, again_after_seconds = deaf_groups(snapshot, now)
     ready = (
         (_not_ready(plan.refusal.reason, plan.refusal.message) if plan.refusal else None)

@@ -7,12 +7,11 @@ from actions_gateway.api.conditions import Reason
 from actions_gateway.api.gateway import ActionsGatewaySpec, parse_gateway_spec
 from actions_gateway.api.names import MAX_NAME_LENGTH, PROXY, RESERVED_NAMESPACES
 from actions_gateway.kube.client import Manifest
-from actions_gateway.kube.resources import DEPLOYMENTS, NETWORKPOLICIES, Resource, resource_of
+from actions_gateway.kube.resources import DEPLOYMENTS, Resource, resource_of
 from actions_gateway.manager.gateway.agreement import agrees, must_replace, replicas_of
 from actions_gateway.manager.gateway.children import CHILD_KINDS, build_children
+from actions_gateway.manager.gateway.containment import decide_containment
 from actions_gateway.manager.gateway.deletion import has_left, is_kept, is_leaving
-from actions_gateway.manager.gateway.network import build_containing_policies
-from actions_gateway.manager.gateway.ownership import sealed
 from actions_gateway.manager.gateway.pod_security import TAKEN_OVER, NamespaceLabels, decide_namespace_labels
 from actions_gateway.manager.gateway.release import carried, is_held, settings_for
 from actions_gateway.manager.gateway.snapshot import (
@@ -24,9 +23,9 @@ from actions_gateway.manager.gateway.snapshot import (
     Plan,
     Refusal,
     SetFinalizer,
+    SetReplicas,
     Snapshot,
     Step,
-    StopAgent,
 )
 from actions_gateway.manager.gateway.spec_rules import check_spec, describe_problem
 from actions_gateway.manager.gateway.verdict.lifecycle import is_contained
@@ -49,7 +48,7 @@ def decide(snapshot: Snapshot, settings: ManagerSettings, *, may_roll: bool = Tr
         stages = build_children(snapshot.gateway, spec, settings_for(snapshot, settings, may_roll=may_roll))
     except ValueError as problem:
         refusal = Refusal(Reason.INVALID_SPEC, f"{describe_problem(problem)}; correct the ActionsGateway.")
-        return Plan(None, refusal, _containment(snapshot) if is_contained(snapshot.gateway) else ())
+        return Plan(None, refusal, decide_containment(snapshot) if is_contained(snapshot.gateway) else ())
     place = decide_namespace_labels(snapshot.namespace, spec.security_profile)
     labelling: tuple[Step, ...] = () if place.is_settled else (_label(snapshot, place),)
     notices = tuple(_taken_over(snapshot, place))
@@ -60,9 +59,10 @@ def decide(snapshot: Snapshot, settings: ManagerSettings, *, may_roll: bool = Tr
     least = {(DEPLOYMENTS.kind, PROXY): spec.proxy.min_replicas}
     limits, pod_makers = (
         [
-            _apply(snapshot, manifest, least)
+            _held(snapshot, manifest, least)
+            if _is_held(snapshot, manifest, settings, may_roll)
+            else _apply(snapshot, manifest, least)
             for manifest in stage
-            if not _is_held(snapshot, manifest, settings, may_roll)
         ]
         for stage in stages
     )
@@ -79,19 +79,6 @@ def decide(snapshot: Snapshot, settings: ManagerSettings, *, may_roll: bool = Tr
         notices=notices,
         kept_levels=place.kept,
     )
-
-
-def _containment(snapshot: Snapshot) -> tuple[tuple[Step, ...], ...]:
-    """What contains a gateway whose spec says nothing: an incident does not wait until it is corrected."""
-    names = {manifest["metadata"]["name"] for manifest in snapshot.owned(NETWORKPOLICIES)}
-    policies = [
-        sealed(made) for made in build_containing_policies(snapshot.gateway) if made["metadata"]["name"] in names
-    ]
-    closed = tuple(step for made in policies if (step := _apply(snapshot, made, {})))
-    agent = snapshot.agent
-    if agent is None or not replicas_of(agent):
-        return (closed,)
-    return (closed, (StopAgent(str(agent["metadata"]["name"]), str(agent["metadata"]["uid"])),))
 
 
 def _refusal_by_place(snapshot: Snapshot, settings: ManagerSettings) -> Refusal | None:
@@ -163,6 +150,16 @@ def _apply(snapshot: Snapshot, manifest: Manifest, least_replicas: Mapping[Child
     if agrees(manifest, live) and (not least or replicas_of(live) >= least):
         return None
     return ApplyChild(_resource(manifest), manifest, least_replicas=least)
+
+
+def _held(snapshot: Snapshot, manifest: Manifest, least_replicas: Mapping[ChildKey, int]) -> SetReplicas | None:
+    """What is put right of a Deployment whose turn has not come: how many pods it has. The rest waits with it."""
+    key = (str(manifest["kind"]), str(manifest["metadata"]["name"]))
+    live = snapshot.children[key]
+    wanted = int(manifest["spec"].get("replicas", max(replicas_of(live), least_replicas.get(key, 0))))
+    if replicas_of(live) == wanted:
+        return None
+    return SetReplicas(str(live["metadata"]["name"]), str(live["metadata"]["uid"]), wanted)
 
 
 def _is_held(snapshot: Snapshot, manifest: Manifest, settings: ManagerSettings, may_roll: bool) -> bool:

@@ -20,6 +20,7 @@ from actions_gateway.kube.client import Manifest
 from actions_gateway.kube.resources import DEPLOYMENTS, NETWORKPOLICIES, RUNNERGROUPS, Resource
 from actions_gateway.manager.gateway.children import CHILD_KINDS
 from actions_gateway.manager.gateway.conditions import Verdict
+from actions_gateway.manager.gateway.containment import decide_containment
 from actions_gateway.manager.gateway.snapshot import (
     DeleteChild,
     Deletion,
@@ -32,7 +33,7 @@ from actions_gateway.manager.gateway.snapshot import (
 )
 from actions_gateway.manager.gateway.verdict.credential import credential_condition, keeps_from_jobs
 from actions_gateway.manager.gateway.verdict.groups import named
-from actions_gateway.manager.gateway.verdict.lifecycle import deleting_condition
+from actions_gateway.manager.gateway.verdict.lifecycle import deleting_condition, is_contained
 from actions_gateway.manager.gateway.verdict.workloads import agent_condition
 
 HELPLESS_AGENT_SECONDS = 30.0
@@ -74,6 +75,9 @@ def decide_deletion(snapshot: Snapshot, now: datetime) -> Plan | None:
     if age_seconds >= WHOLE_SECONDS or not remaining or is_leaving(snapshot.namespace) or not snapshot.is_marked:
         # In a namespace that goes, all goes at once and in no order; in one that is no tenant's we may write nothing.
         return _release(snapshot, remaining)
+    if is_contained(snapshot.gateway) and (stages := decide_containment(snapshot)):
+        message = "The gateway is contained before its objects go."
+        return Plan(None, None, stages, Deletion(Reason.REMOVING_OBJECTS, message, WHOLE_SECONDS - age_seconds))
     if groups := _waited_for(snapshot, age_seconds):
         return _remove_registrations(snapshot, groups, age_seconds)
     return _remove_objects(snapshot, remaining, age_seconds)

@@ -88,6 +88,7 @@ class GatewayReconciler:
         await self._report(after, verdict, now)
         self._observe(after, plan, key)
         if failures:
+            self._rollout.give_up(key)
             raise ProvisioningIncomplete(failures)
         return verdict.again_after_seconds
 

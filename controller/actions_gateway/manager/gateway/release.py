@@ -89,6 +89,9 @@ def is_held(desired: Manifest, live: Manifest, settings: ManagerSettings, *, may
 def carried(desired: Manifest, live: Manifest) -> Manifest:
     """The desired Deployment with the note of how it was before its release was brought to it."""
     before = _annotation(live, labels.ROLLED_WHILE)
+    if _annotation(desired, labels.RELEASED_FOR) != _annotation(live, labels.RELEASED_FOR) and _was_complete(live):
+        # The release has proven itself; what the tenant makes of its pods from here on is its own.
+        before = None
     if _annotation(desired, labels.RELEASE) != _annotation(live, labels.RELEASE):
         hangs = before == labels.AVAILABLE and not _was_complete(live)
         before = labels.AVAILABLE if is_complete(live) or hangs else labels.UNAVAILABLE
@@ -115,6 +118,9 @@ def is_in_flight(deployment: Manifest, settings: ManagerSettings) -> bool:
     before = _annotation(deployment, labels.ROLLED_WHILE)
     if before is None or _waits(deployment, settings) or is_complete(deployment):
         return False
+    if _is_observed(deployment) and _was_complete(deployment):
+        # A pod that is lost later, or one more that the autoscaler asks for, says nothing about the release.
+        return False
     return before == labels.AVAILABLE or not _is_given_up(deployment)
 
 
@@ -124,11 +130,17 @@ def is_complete(deployment: Manifest) -> bool:
     wanted = int((deployment.get("spec") or {}).get("replicas", 1))
     updated = int(status.get("updatedReplicas") or 0)
     return (
-        int(status.get("observedGeneration") or 0) >= int(deployment["metadata"].get("generation") or 0)
+        _is_observed(deployment)
         and updated >= wanted
         and int(status.get("replicas") or 0) <= updated
         and int(status.get("availableReplicas") or 0) >= wanted
     )
+
+
+def _is_observed(deployment: Manifest) -> bool:
+    """Whether the status tells of the current spec."""
+    observed = (deployment.get("status") or {}).get("observedGeneration") or 0
+    return int(observed) >= int(deployment["metadata"].get("generation") or 0)
 
 
 def _build(gateway: Manifest, spec: ActionsGatewaySpec, settings: ManagerSettings) -> tuple[Manifest, Manifest]:

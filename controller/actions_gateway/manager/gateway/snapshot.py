@@ -151,15 +151,16 @@ class SuspendGroup:
 
 
 @dataclass(frozen=True, slots=True)
-class StopAgent:
-    """Takes the agent's Deployment to zero, whatever else would be wanted of it."""
+class SetReplicas:
+    """Changes how many pods a Deployment has, and nothing else of it."""
 
     name: str
     uid: str
+    replicas: int
     resource: Resource = DEPLOYMENTS
 
 
-Step = MarkNamespace | ApplyChild | DeleteChild | SetFinalizer | RemoveFinalizer | SuspendGroup | StopAgent
+Step = MarkNamespace | ApplyChild | DeleteChild | SetFinalizer | RemoveFinalizer | SuspendGroup | SetReplicas
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from actions_gateway.api import labels
 from actions_gateway.api.egress import EgressException
-from actions_gateway.api.gateway import ActionsGatewaySpec, SecurityProfile
+from actions_gateway.api.gateway import HOST_PATTERN, ActionsGatewaySpec, SecurityProfile
 from actions_gateway.kube.client import Manifest
 from actions_gateway.proxy.hosts import HTTPS_PORT
 
@@ -62,9 +62,14 @@ def _check_port(spec: ActionsGatewaySpec, exceptions: tuple[EgressException, ...
     """The proxies open port 443 alone, and what the platform excepts from that."""
     try:
         url = urlsplit(spec.git_hub_url)
-        host, port = url.hostname or "", url.port or HTTPS_PORT
+        host, port = url.hostname or "", HTTPS_PORT if url.port is None else url.port
     except ValueError as problem:
         raise ValueError(f"spec.gitHubURL: {spec.git_hub_url}: {problem}") from problem
+    if not re.fullmatch(HOST_PATTERN, host) or host.startswith("*"):
+        raise ValueError(
+            f"spec.gitHubURL: {spec.git_hub_url} names the host {host!r}, which the egress proxy opens to nobody; "
+            "write a host name of letters, digits, hyphens and single dots, without a dot at its end"
+        )
     if port != HTTPS_PORT and not any(_covers(exception, host, port) for exception in exceptions):
         raise ValueError(
             f"spec.gitHubURL: {spec.git_hub_url} names port {port}, and the egress proxy opens only {HTTPS_PORT}; "

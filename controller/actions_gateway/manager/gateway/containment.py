@@ -1,0 +1,28 @@
+"""What contains a gateway beside, or without, everything else that would be wanted of it.
+
+An incident waits neither for a corrected spec nor for the end of a deletion: agent at zero, policies without rules.
+"""
+
+from actions_gateway.kube.client import Manifest
+from actions_gateway.kube.resources import NETWORKPOLICIES
+from actions_gateway.manager.gateway.agreement import agrees, replicas_of
+from actions_gateway.manager.gateway.network import build_containing_policies
+from actions_gateway.manager.gateway.ownership import sealed
+from actions_gateway.manager.gateway.snapshot import ApplyChild, SetReplicas, Snapshot, Step
+
+
+def decide_containment(snapshot: Snapshot) -> tuple[tuple[Step, ...], ...]:
+    """The stages that are left to do, traffic first; empty when the gateway is contained."""
+    there = {manifest["metadata"]["name"]: manifest for manifest in snapshot.owned(NETWORKPOLICIES)}
+    wanted = [sealed(made) for made in build_containing_policies(snapshot.gateway)]
+    policies = tuple(ApplyChild(NETWORKPOLICIES, made) for made in wanted if _differs(made, there))
+    agent = snapshot.agent
+    stopped: tuple[Step, ...] = ()
+    if agent is not None and replicas_of(agent):
+        stopped = (SetReplicas(str(agent["metadata"]["name"]), str(agent["metadata"]["uid"]), 0),)
+    return tuple(stage for stage in (policies, stopped) if stage)
+
+
+def _differs(made: Manifest, there: dict[str, Manifest]) -> bool:
+    live = there.get(made["metadata"]["name"])
+    return live is not None and "deletionTimestamp" not in live["metadata"] and not agrees(made, live)
