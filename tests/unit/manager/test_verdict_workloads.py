@@ -152,6 +152,13 @@ def test_a_contained_gateways_agent_is_not_missed() -> None:
     assert (condition.status, condition.reason) == (ConditionStatus.FALSE, Reason.CONTAINED)
 
 
+def test_a_containment_that_ended_while_the_spec_was_invalid_is_told() -> None:
+    children = make.children_of(make.gateway())
+    children["Deployment", AGENT]["spec"]["replicas"] = 0
+    condition = agent_condition(make.snapshot(children=children), Refusal(Reason.INVALID_SPEC, "spec.x: y"))
+    assert "until the spec is corrected" in condition.message
+
+
 def test_a_gateway_that_is_not_served_says_so_for_its_parts() -> None:
     refusal = Refusal(Reason.ANOTHER_GATEWAY, "served by the older one")
     snapshot = make.snapshot(children={})

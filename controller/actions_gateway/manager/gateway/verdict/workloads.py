@@ -23,6 +23,14 @@ def agent_condition(snapshot: Snapshot, refusal: Refusal | None = None) -> Condi
     if refusal is None and is_contained(snapshot.gateway):
         text = f"Deployment {AGENT} has no pod while the gateway is contained."
         return Condition(ConditionType.AGC_AVAILABLE, ConditionStatus.FALSE, Reason.CONTAINED, text)
+    if (
+        refusal is not None
+        and not is_contained(snapshot.gateway)
+        and (deployment.get("spec") or {}).get("replicas") == 0
+    ):
+        # A containment that ended while the spec was invalid.
+        text = f"Deployment {AGENT} stays at zero, and its policies without rules, until the spec is corrected."
+        return Condition(ConditionType.AGC_AVAILABLE, ConditionStatus.FALSE, Reason.AGC_NOT_READY, text)
     text = (
         f"Deployment {AGENT} has no ready pod of its current template"
         f"{_cause(deployment, snapshot.pods_of(AGENT))}; {_look(snapshot, AGENT)}."
