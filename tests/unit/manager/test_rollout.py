@@ -84,6 +84,20 @@ def test_a_turn_whose_pass_fails_is_given_on_and_comes_back_after_all_others() -
     assert all(world.look(key) for key in broken)
 
 
+def test_those_that_healed_without_a_turn_are_looked_at_when_they_get_one() -> None:
+    world = World(*[Standing.WAITING] * 6)
+    broken = list(world.turns)
+    for key in broken:
+        world.look(key)
+        world.rollout.give_up(key)
+    # Their own passes succeed before it is their turn again, so that no other pass comes by itself.
+    assert not any(world.look(key) for key in broken[:2])
+    for key in world.turns[3:]:
+        world.look(key, Standing.IN_FLIGHT)
+        world.look(key, Standing.DONE)
+    assert sorted(world.turns[6:]) == broken[:2]
+
+
 def test_only_a_turn_can_be_given_up() -> None:
     world = World(*[Standing.WAITING] * 4)
     world.rollout.give_up(("team-003", "ci"))

@@ -33,6 +33,8 @@ class Rollout:
         """Those that got a turn and have not been brought to the release yet."""
         self._failed: dict[Key, int] = {}
         """How often a turn came to nothing."""
+        self._pausing: set[Key] = set()
+        """Those whose last pass failed: their next one comes by itself."""
         self._is_begun = False
 
     @property
@@ -46,6 +48,7 @@ class Rollout:
 
     def observe(self, key: Key, standing: Standing | None) -> None:
         """Takes in where a tenant is after a pass; None when it is not served."""
+        self._pausing.discard(key)
         before = self._standings.get(key)
         if standing is before:
             return
@@ -65,6 +68,7 @@ class Rollout:
 
         It gets another one only after them: what is broken in its own namespace must not hold up the fleet.
         """
+        self._pausing.add(key)
         if key in self._turns:
             self._turns.discard(key)
             self._failed[key] = self._failed.get(key, 0) + 1
@@ -88,8 +92,7 @@ class Rollout:
         given = queue[: max(0, self.places - held - len(self._turns))]
         for key in given:
             self._turns.add(key)
-            if key not in self._failed:
-                # One that failed before looks again by itself, after its pause.
+            if key not in self._pausing:
                 self._look_at(key)
         if given:
             names = ["/".join(key) for key in given[:_NAMED]]
