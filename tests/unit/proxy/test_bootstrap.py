@@ -19,6 +19,11 @@ def build(**proxy: Any) -> dict[str, Any]:
     return build_bootstrap(ActionsGatewaySpec.model_validate(fields), EXCEPTIONS)
 
 
+def egress_cluster() -> dict[str, Any]:
+    found: dict[str, Any] = build()["static_resources"]["clusters"][0]
+    return found
+
+
 def test_a_bootstrap_is_json_and_a_function_of_its_arguments() -> None:
     assert json.dumps(build(accessLog=True)) == json.dumps(build(accessLog=True))
     assert json.dumps(build(accessLog=True)) != json.dumps(build())
@@ -40,6 +45,18 @@ def test_its_only_variables_are_those_that_a_pod_sets() -> None:
     names = set(re.findall(r"\$\(([A-Z_]+)\)", json.dumps(build())))
     assert names == {"PROXY_PORT", "STATS_PORT", "BIND_ADDRESS", "POD_NAME"}
     assert "$$(" not in json.dumps(build())
+
+
+def test_names_are_resolved_as_they_are() -> None:
+    """With the pod's search domains, `github.com` could be answered by `github.com.svc.cluster.local`."""
+    resolver = egress_cluster()["typed_dns_resolver_config"]["typed_config"]
+    assert resolver["dns_resolver_options"] == {"no_default_search_domain": True}
+
+
+def test_hosts_that_are_asked_for_once_are_forgotten_soon() -> None:
+    """Names below an allowed suffix are a job's to make up: while they fill the limit, no other host can be reached."""
+    hosts = egress_cluster()["cluster_type"]["typed_config"]["sub_clusters_config"]
+    assert (hosts["max_sub_clusters"], hosts["sub_cluster_ttl"]) == (1024, "60s")
 
 
 @pytest.mark.parametrize("text", ["github.com:443", "A-b_c.example:1", "10.0.0.1:443"])
