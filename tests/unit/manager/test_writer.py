@@ -5,12 +5,12 @@ from typing import Any, cast
 
 import pytest
 
-from actions_gateway.api.names import GATEWAY_FINALIZER
+from actions_gateway.api.names import GATEWAY_FINALIZER, PROXY
 from actions_gateway.kube.client import KubeClient
-from actions_gateway.kube.resources import ACTIONSGATEWAYS, SERVICEACCOUNTS
+from actions_gateway.kube.resources import ACTIONSGATEWAYS, DEPLOYMENTS, SERVICEACCOUNTS
 from actions_gateway.manager.gateway.apply import Writer
 from actions_gateway.manager.gateway.mirror import Mirror, Mirrors
-from actions_gateway.manager.gateway.snapshot import DeleteChild, Plan, RemoveFinalizer, Step
+from actions_gateway.manager.gateway.snapshot import DeleteChild, Plan, RemoveFinalizer, SetReplicas, Step
 from support.aio import run
 from support.manager_objects import gateway
 
@@ -68,3 +68,11 @@ def test_a_gateway_that_went_with_our_finalizer_is_not_let_go_twice() -> None:
     known = mirror.get("ci", "team-a")
     assert known is not None, "its end is the watch's to tell, which wakes the next gateway"
     assert known["metadata"]["finalizers"] == []
+
+
+def test_only_that_very_deployment_is_scaled_and_by_nothing_but_its_replicas() -> None:
+    proxy = {"kind": "Deployment", "metadata": {"name": PROXY, "namespace": "team-a", "uid": "4"}, "spec": {}}
+    mirrors = {DEPLOYMENTS: Mirror(DEPLOYMENTS)}
+    carry_out(SetReplicas(PROXY, "4", 2), client := Answering(proxy), mirrors)
+    assert client.sent == [(DEPLOYMENTS, PROXY, {"metadata": {"uid": "4"}, "spec": {"replicas": 2}})]
+    assert not mirrors[DEPLOYMENTS], "its end, if the watch told of it meanwhile, is not undone"

@@ -84,11 +84,14 @@ class GatewayReconciler:
             return None
         now = self._clock.now()
         after = self._after_writes(snapshot, plan, key)
-        verdict = decide_conditions(after, plan, failures, now)
-        await self._report(after, verdict, now)
-        self._observe(after, plan, key)
+        # Before the status is written: one that cannot be must not keep a turn of the release from the others.
+        self._rollout.observe(key, None if plan.refusal else standing(after, self._settings))
         if failures:
             self._rollout.give_up(key)
+        verdict = decide_conditions(after, plan, failures, now)
+        await self._report(after, verdict, now)
+        self._show(after, plan, key)
+        if failures:
             raise ProvisioningIncomplete(failures)
         return verdict.again_after_seconds
 
@@ -133,10 +136,6 @@ class GatewayReconciler:
                 action="Reconcile",
                 warning=announcement.is_warning,
             )
-
-    def _observe(self, snapshot: Snapshot, plan: Plan, key: Key) -> None:
-        self._show(snapshot, plan, key)
-        self._rollout.observe(key, None if plan.refusal else standing(snapshot, self._settings))
 
     def _forget(self, key: Key) -> None:
         self._fleet.forget(key)
