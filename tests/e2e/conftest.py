@@ -1,7 +1,7 @@
 """One sandbox with one tenant for all end-to-end tests that only look at it or run jobs on it.
 
-A test that takes `sandbox` runs on the embedded cluster and on the real one; `@pytest.mark.embedded_only(reason)` names
-the exceptions.
+A test that takes `sandbox` runs on the embedded cluster and on the real one; `@pytest.mark.embedded_only(reason)` and
+`@pytest.mark.real_only(reason)` name the exceptions.
 """
 
 import json
@@ -84,12 +84,15 @@ def until(holds: Callable[[], T], *, within_seconds: float = 60.0) -> T:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "embedded_only(reason): the case says nothing more on the real cluster")
+    config.addinivalue_line("markers", "real_only(reason): the embedded cluster lacks what the case is about")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "sandbox" in metafunc.fixturenames:
-        is_confined = metafunc.definition.get_closest_marker("embedded_only") is not None
-        metafunc.parametrize("sandbox", CLUSTERS[:1] if is_confined else CLUSTERS, indirect=True, scope="session")
+        left_out = {"embedded_only": "real", "real_only": "embedded"}
+        excluded = {cluster for mark, cluster in left_out.items() if metafunc.definition.get_closest_marker(mark)}
+        clusters = [cluster for cluster in CLUSTERS if cluster not in excluded]
+        metafunc.parametrize("sandbox", clusters, indirect=True, scope="session")
 
 
 def start_sandbox(folder: Path, *options: str) -> Sandbox:

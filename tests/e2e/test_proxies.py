@@ -95,6 +95,40 @@ def test_a_tenant_has_two_ready_envoys_that_each_serve_their_own_figures(sandbox
         assert stats(pod)["envoy_server_live"] == 1
 
 
+@pytest.mark.real_only("the embedded cluster has no autoscaler")
+def test_the_autoscaler_has_a_reading_of_the_proxies(sandbox: Any) -> None:
+    """Its target is a share of the pods' requests, so that it has one only where they state some."""
+
+    def reading() -> Any:
+        (scaler,) = sandbox.objects("horizontalpodautoscalers", NAMESPACE)
+        active = [
+            entry["status"] for entry in scaler["status"].get("conditions", []) if entry["type"] == "ScalingActive"
+        ]
+        return active == ["True"] and scaler["status"]
+
+    status = until(reading)
+    (measured,) = status["currentMetrics"]
+    assert measured["resource"]["name"] == "cpu"
+    assert measured["resource"]["current"]["averageUtilization"] >= 0
+    assert status["desiredReplicas"] == status["currentReplicas"] == ready_proxies(sandbox)
+
+
+@pytest.mark.real_only("the embedded cluster has no EndpointSlices")
+def test_the_service_leads_to_every_ready_proxy(sandbox: Any) -> None:
+    def addresses() -> Any:
+        slices = sandbox.objects("endpointslices", NAMESPACE)
+        found = [entry for entry in slices if entry["metadata"]["labels"]["kubernetes.io/service-name"] == PROXY]
+        return {
+            address
+            for entry in found
+            for endpoint in entry.get("endpoints") or []
+            if endpoint["conditions"]["ready"]
+            for address in endpoint["addresses"]
+        }
+
+    until(lambda: addresses() == {pod["status"]["podIP"] for pod in proxy_pods(sandbox)} and len(addresses()) == 2)
+
+
 def test_whatever_agent_and_workers_ask_of_github_goes_through_an_envoy(sandbox: Any) -> None:
     until(lambda: ready_proxies(sandbox) == 2)
     before = sum((stats(pod) for pod in proxy_pods(sandbox)), Counter[str]())
