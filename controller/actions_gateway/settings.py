@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from actions_gateway.api.egress import EgressException, parse_egress_exceptions
+from actions_gateway.api.egress import PUBLIC_ONLY, PlatformEgress, parse_denied_cidrs, parse_egress_exceptions
 from actions_gateway.api.images import PROXY_IMAGE
 from actions_gateway.api.names import AGENT, MANAGER, WORKER
 from actions_gateway.api.runnergroup import RUNNER_IMAGE, RUNNER_VERSION
@@ -85,7 +85,7 @@ class ManagerSettings:
     worker_image: str = RUNNER_IMAGE
     proxy_image: str = PROXY_IMAGE
     """Envoy's own image."""
-    proxy_exceptions: tuple[EgressException, ...] = ()
+    egress: PlatformEgress = PUBLIC_ONLY
     proxy_drain_seconds: int = PROXY_DRAIN_SECONDS
     """How long a proxy that is to go still serves its open tunnels."""
     bind_address: str = ALL_ADDRESSES
@@ -108,7 +108,10 @@ class ManagerSettings:
             controller_image=read(environment, "CONTROLLER_IMAGE", str),
             worker_image=read(environment, "WORKER_IMAGE", str, RUNNER_IMAGE),
             proxy_image=read(environment, "PROXY_IMAGE", str, PROXY_IMAGE),
-            proxy_exceptions=read(environment, "PROXY_EXCEPTIONS", parse_egress_exceptions, ()),
+            egress=PlatformEgress(
+                exceptions=read(environment, "PROXY_EXCEPTIONS", parse_egress_exceptions, ()),
+                denied=read(environment, "PROXY_DENIED_CIDRS", parse_denied_cidrs, ()),
+            ),
             proxy_drain_seconds=read(environment, "PROXY_DRAIN_SECONDS", _seconds, PROXY_DRAIN_SECONDS),
             bind_address=read(environment, "BIND_ADDRESS", str, ALL_ADDRESSES),
             health_port=read(environment, "HEALTH_PORT", _port, 8081),

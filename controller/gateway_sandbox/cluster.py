@@ -21,7 +21,7 @@ import structlog
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from actions_gateway.api.egress import EgressException
+from actions_gateway.api.egress import EgressException, PlatformEgress
 from actions_gateway.api.images import PROXY_IMAGE
 from actions_gateway.api.runnergroup import RUNNER_IMAGE
 from actions_gateway.engine.clock import Clock, SystemClock
@@ -230,7 +230,7 @@ class Cluster:
         manifests = installation_manifests(
             image=CONTROLLER_IMAGE,
             replicas=self.backend.manager_replicas,
-            proxy_exceptions=(self._egress_exception,),
+            egress=PlatformEgress(exceptions=(self._egress_exception,)),
             proxy_drain_seconds=PROXY_DRAIN_SECONDS,
         )
         for manifest in manifests:

@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from actions_gateway.api.egress import parse_egress_exceptions
+from actions_gateway.api.egress import PlatformEgress, parse_egress_exceptions
 from actions_gateway.api.gateway import ActionsGatewaySpec
 from actions_gateway.proxy.bootstrap import build_bootstrap
 from gateway_sandbox.envoy import PACKAGE, find_envoy
@@ -73,8 +73,8 @@ async def _measure(port: int) -> None:
 @asynccontextmanager
 async def _envoy(port: int) -> AsyncIterator[Proxy]:
     fields = {"gitHubAppRef": {"name": "app"}, "gitHubURL": "https://github.com/acme"}
-    exceptions = parse_egress_exceptions(f"127.0.0.1=127.0.0.1/32:{port}")
-    bootstrap = build_bootstrap(ActionsGatewaySpec.model_validate(fields), exceptions)
+    platform = PlatformEgress(parse_egress_exceptions(f"127.0.0.1=127.0.0.1/32:{port}"))
+    bootstrap = build_bootstrap(ActionsGatewaySpec.model_validate(fields), platform)
     with tempfile.TemporaryDirectory() as folder:
         async with running_envoy(bootstrap, Path(folder)) as proxy:
             yield proxy

@@ -90,8 +90,8 @@ def environment_of(gw: Gw) -> dict[str, str]:
 def test_what_no_option_names_stays_as_it_is(install: Install) -> None:
     worker = f"registry.example.com/mine@sha256:{'d' * 64}"
     named = ("--tenant-namespaces", "marked", "--log-level", "debug", "--replicas", "3", "--worker-image", worker)
-    opened = ("--proxy-exception", "ghes.example.com=10.20.0.0/16:443")
-    assert install("--yes", *named, *opened).code == 0
+    egress = ("--proxy-exception", "ghes.example.com=10.20.0.0/16:443", "--proxy-denied-cidr", "20.30.0.0/16")
+    assert install("--yes", *named, *egress).code == 0
     written = len(install.gw.cluster.applied)
     again = install.gw("install", "--controller-image", IMAGE, "--yes")
     assert again.code == 0, again
@@ -105,6 +105,39 @@ def test_exceptions_are_named_anew_all_together_and_an_empty_one_takes_all_away(
         options = [part for exception in wish for part in ("--proxy-exception", exception)]
         assert install("--yes", *options).code == 0
         assert environment_of(install.gw)["PROXY_EXCEPTIONS"] == stored
+
+
+def test_denied_ranges_are_named_anew_all_together_and_an_empty_one_takes_all_away(install: Install) -> None:
+    first, second = "20.30.0.0/16", "2600:1f00::/40"
+    for wish, stored in (([first], first), ([second, first], f"{first},{second}"), ([""], "")):
+        options = [part for cidr in wish for part in ("--proxy-denied-cidr", cidr)]
+        assert install("--yes", *options).code == 0
+        assert environment_of(install.gw)["PROXY_DENIED_CIDRS"] == stored
+
+
+def test_the_plan_shows_what_becomes_of_the_denied_ranges(install: Install) -> None:
+    assert install("--yes", "--proxy-denied-cidr", "20.30.0.0/16").code == 0
+    answer = install("--dry-run", "--proxy-denied-cidr", "20.30.0.0/16", "--proxy-denied-cidr", "2600:1f00::/40")
+    (line,) = [line for line in answer.err.splitlines() if "20.30.0.0/16" in line]
+    assert "PROXY_DENIED_CIDRS" in line
+    assert line.endswith("20.30.0.0/16 -> 20.30.0.0/16,2600:1f00::/40")
+    assert environment_of(install.gw)["PROXY_DENIED_CIDRS"] == "20.30.0.0/16"
+
+
+def test_a_range_is_denied_until_somebody_says_otherwise(install: Install) -> None:
+    """The manager refuses what somebody made of its setting; without the setting it would open what that closed."""
+    assert install("--yes", "--proxy-denied-cidr", "20.30.0.0/16").code == 0
+    deployment = install.gw.cluster.objects[r.DEPLOYMENTS.plural, MANAGER_NAMESPACE, MANAGER]
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    (entry,) = [entry for entry in container["env"] if entry["name"] == "PROXY_DENIED_CIDRS"]
+    entry["value"] = "20.30.0.1/16"
+    written = len(install.gw.cluster.applied)
+    answer = install("--yes")
+    assert answer.code == 2, answer
+    assert "--proxy-denied-cidr: '20.30.0.1/16': 20.30.0.1/16 has host bits set" in answer.err
+    assert len(install.gw.cluster.applied) == written
+    assert install("--yes", "--proxy-denied-cidr", "20.30.0.0/16").code == 0
+    assert environment_of(install.gw)["PROXY_DENIED_CIDRS"] == "20.30.0.0/16"
 
 
 def test_the_proxys_image_has_to_be_named_by_digest_once(gw: Gw, install: Install) -> None:
@@ -328,6 +361,9 @@ REFUSED: list[tuple[str, list[str], str]] = [
     ("a floating proxy", ["--controller-image", IMAGE, "--proxy-image", "a/b:1"], "the image a/b:1 has no digest"),
     ("no exception", [*NAMED, "--proxy-exception", "ghes.example.com"], "is no exception of the form HOST"),
     ("every address", [*NAMED, "--proxy-exception", "a.example.com=0.0.0.0/0:443"], "a range of every address"),
+    ("no range", [*NAMED, "--proxy-denied-cidr", "example.com"], "--proxy-denied-cidr: 'example.com'"),
+    ("host bits", [*NAMED, "--proxy-denied-cidr", "20.30.0.1/16"], "20.30.0.1/16 has host bits set"),
+    ("all denied", [*NAMED, "--proxy-denied-cidr", "::/0"], "a range of every address"),
     ("a missing release", ["--release", "/nonexistent.yaml"], "/nonexistent.yaml cannot be read"),
     ("two names", ["--release", "x.yaml", "--controller-image", IMAGE], "both name the manager's image"),
     ("no replicas", ["--controller-image", IMAGE, "--replicas", "0"], "--replicas"),

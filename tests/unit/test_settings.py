@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from actions_gateway.api.egress import PUBLIC_ONLY, EgressException, PlatformEgress
 from actions_gateway.settings import AgentSettings, ManagerSettings, SettingsError, TenantNamespaces
 
 AGENT = {
@@ -46,10 +47,27 @@ def test_only_a_plain_address_names_the_egress_proxy(value: str) -> None:
     assert "planted" not in str(caught.value)
 
 
+MANAGER = {"POD_NAMESPACE": "gmc-system", "CONTROLLER_IMAGE": "controller:1"}
+
+
+def test_what_proxies_may_reach_is_the_platforms_word() -> None:
+    words = {"PROXY_EXCEPTIONS": "ghes.example=10.0.0.0/8:443", "PROXY_DENIED_CIDRS": "20.30.0.0/16, 2600:1f00::/40"}
+    assert ManagerSettings.from_environment({**MANAGER, **words}).egress == PlatformEgress(
+        exceptions=(EgressException("ghes.example", "10.0.0.0/8", 443),), denied=("20.30.0.0/16", "2600:1f00::/40")
+    )
+    unsaid = {"PROXY_EXCEPTIONS": "", "PROXY_DENIED_CIDRS": ""}
+    assert ManagerSettings.from_environment({**MANAGER, **unsaid}).egress == PUBLIC_ONLY
+
+
+@pytest.mark.parametrize("name", ["PROXY_EXCEPTIONS", "PROXY_DENIED_CIDRS"])
+def test_an_unusable_word_of_the_platform_is_named_with_its_part(name: str) -> None:
+    with pytest.raises(SettingsError, match=rf"{name} .*'ghes\.example'"):
+        ManagerSettings.from_environment({**MANAGER, name: "ghes.example"})
+
+
 def test_the_manager_serves_any_namespace_unless_told_otherwise() -> None:
-    environment = {"POD_NAMESPACE": "gmc-system", "CONTROLLER_IMAGE": "controller:1"}
-    assert ManagerSettings.from_environment(environment).tenant_namespaces is TenantNamespaces.ANY
-    marked = ManagerSettings.from_environment({**environment, "TENANT_NAMESPACES": "marked"})
+    assert ManagerSettings.from_environment(MANAGER).tenant_namespaces is TenantNamespaces.ANY
+    marked = ManagerSettings.from_environment({**MANAGER, "TENANT_NAMESPACES": "marked"})
     assert marked.tenant_namespaces is TenantNamespaces.MARKED
     with pytest.raises(SettingsError, match="TENANT_NAMESPACES"):
-        ManagerSettings.from_environment({**environment, "TENANT_NAMESPACES": "some"})
+        ManagerSettings.from_environment({**MANAGER, "TENANT_NAMESPACES": "some"})

@@ -67,6 +67,14 @@ def install(
             help="What proxies may reach beyond public addresses on 443. Repeatable; '' takes all away. Else as it is.",
         ),
     ] = None,
+    proxy_denied_cidr: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--proxy-denied-cidr",
+            metavar="CIDR",
+            help="The cluster's own public addresses, which proxies refuse. Repeatable; '' takes all away. Else as is.",
+        ),
+    ] = None,
     release: Annotated[
         Path | None, typer.Option("--release", metavar="FILE", help="A release file that names the images.")
     ] = None,
@@ -114,6 +122,7 @@ def install(
             worker_image=worker_image,
             proxy_image=proxy_image,
             proxy_exceptions=None if proxy_exception is None else tuple(proxy_exception),
+            proxy_denied_cidrs=None if proxy_denied_cidr is None else tuple(proxy_denied_cidr),
             release_file=release,
             allow_floating_tags=allow_floating_tags,
             tenant_namespaces=TenantNamespaces(tenant_namespaces.value) if tenant_namespaces else None,

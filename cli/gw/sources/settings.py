@@ -36,6 +36,8 @@ class InstalledSettings:
     worker_image: str | None = None
     proxy_image: str | None = None
     proxy_exceptions: tuple[EgressException, ...] | None = None
+    proxy_denied_cidrs: str | None = None
+    """As it stands, usable or not: to go without it would open what it closes."""
     replicas: int | None = None
     """Never 0: a manager that is scaled to nothing is paused, which is no setting."""
 
@@ -69,6 +71,7 @@ def parse_settings(deployment: Manifest) -> InstalledSettings:
         worker_image=environment.get("WORKER_IMAGE") or None,
         proxy_image=environment.get("PROXY_IMAGE") or None,
         proxy_exceptions=_exceptions(environment.get("PROXY_EXCEPTIONS")),
+        proxy_denied_cidrs=environment.get("PROXY_DENIED_CIDRS"),
         replicas=int(spec["replicas"]) if spec.get("replicas") else None,
     )
 

@@ -1,19 +1,25 @@
-"""Exceptions from what egress proxies refuse: a setting of the platform, never of a tenant.
+"""What egress proxies refuse, and the exceptions from it: settings of the platform, never of a tenant.
 
-A proxy connects to public addresses on port 443 alone. GitHub Enterprise on a private network, or another port, needs
-an exception `HOST=CIDR:PORT`: to that host name on that port, at addresses within that range. An IPv6 range stands in
-brackets: `ghes.example.com=[fd00:10::/32]:443`.
+A proxy connects to public addresses on port 443 alone. Public addresses that are the cluster's own are ranges to deny
+beside those that are private anywhere. GitHub Enterprise on a private network, or another port, needs an exception
+`HOST=CIDR:PORT`: to that host name on that port, at addresses within that range, denied or not. An IPv6 range stands
+in brackets: `ghes.example.com=[fd00:10::/32]:443`.
 """
 
 import ipaddress
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+from itertools import chain
 
 from actions_gateway.api.gateway import HOST_PATTERN
 
 _EXCEPTION = re.compile(r"(?P<host>[^=]+)=(?:\[(?P<v6>[^\]]+)\]|(?P<v4>[^:\]]+)):(?P<port>[0-9]{1,5})")
 _HOST = re.compile(HOST_PATTERN)
 _LARGEST_PORT = 65535
+MOST_ENTRIES = 64
+"""Of each setting: a proxy's configuration is one argument, and Linux takes none of 128 KiB."""
 
 PRIVATE_IPV4 = (
     "0.0.0.0/8",
@@ -36,17 +42,13 @@ PRIVATE_IPV4 = (
 )
 """What no tenant reaches without an exception: what IANA's special-purpose registries call not globally reachable
 (RFC 6890), and multicast."""
+IPV4_MAPPED = "::ffff:0:0/96"
 PRIVATE_IPV6 = (
     # unspecified, loopback and IPv4-compatible
     "::/96",
-    # IPv4-mapped
-    "::ffff:0:0/96",
-    # NAT64: local use, and private IPv4 addresses below the well-known prefix (IPv6-only clusters reach GitHub by it)
+    IPV4_MAPPED,
+    # NAT64 of local use
     "64:ff9b:1::/48",
-    *(
-        f"{ipaddress.IPv6Address(0x64FF9B << 96 | int(network.network_address))}/{96 + network.prefixlen}"
-        for network in map(ipaddress.IPv4Network, PRIVATE_IPV4)
-    ),
     # discard, protocol assignments with Teredo, documentation, 6to4
     "100::/64",
     "2001::/23",
@@ -72,25 +74,90 @@ class EgressException:
         return f"{self.host}={f'[{self.cidr}]' if ':' in self.cidr else self.cidr}:{self.port}"
 
 
+@dataclass(frozen=True, slots=True)
+class PlatformEgress:
+    """What the platform says of every tenant's egress."""
+
+    exceptions: tuple[EgressException, ...] = ()
+    denied: tuple[str, ...] = ()
+    """The cluster's own ranges of public addresses, IPv4 and IPv6, as `parse_denied_cidrs` gives them."""
+
+    @property
+    def refused_ipv4(self) -> tuple[str, ...]:
+        """Ranges that no tenant reaches without an exception, each once."""
+        return _each_once(PRIVATE_IPV4, (cidr for cidr in self.denied if ":" not in cidr))
+
+    @property
+    def refused_ipv6(self) -> tuple[str, ...]:
+        """Such ranges of IPv6, with those of IPv4 below NAT64's well-known prefix.
+
+        That prefix as a whole stays open, since IPv6-only clusters reach GitHub by it (RFC 6052, section 2.1).
+        """
+        below_nat64 = (
+            f"{ipaddress.IPv6Address(0x64FF9B << 96 | int(network.network_address))}/{96 + network.prefixlen}"
+            for network in map(ipaddress.IPv4Network, self.refused_ipv4)
+        )
+        return _each_once(PRIVATE_IPV6, below_nat64, (cidr for cidr in self.denied if ":" in cidr))
+
+
+PUBLIC_ONLY = PlatformEgress()
+"""Of a platform that says nothing."""
+
+
+def _each_once(*ranges: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(chain(*ranges)))
+
+
 def parse_egress_exceptions(text: str) -> tuple[EgressException, ...]:
     """The exceptions of a comma-separated text; raises ValueError that names the one that cannot be used."""
-    return tuple(_parse(part.strip()) for part in text.split(",") if part.strip())
+    return tuple(_parse(part) for part in _parts(text))
 
 
 def _parse(text: str) -> EgressException:
     match = _EXCEPTION.fullmatch(text)
     if match is None or not _HOST.fullmatch(match["host"]):
         raise ValueError(f"{text!r} is no exception of the form HOST=CIDR:PORT")
-    try:
-        network = ipaddress.ip_network(match["v4"] or match["v6"])
-    except ValueError as problem:
-        raise ValueError(f"{text!r}: {problem}") from problem
-    if network.prefixlen == 0:
-        raise ValueError(f"{text!r}: a range of every address is no exception")
+    network = _parse_range(match["v4"] or match["v6"], text)
     port = int(match["port"])
     if not 1 <= port <= _LARGEST_PORT:
         raise ValueError(f"{text!r}: {port} is no port")
     return EgressException(match["host"], str(network), port)
+
+
+def _parts(text: str) -> list[str]:
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if len(parts) > MOST_ENTRIES:
+        raise ValueError(f"{len(parts)} entries are more than the {MOST_ENTRIES} that a proxy has room for")
+    return parts
+
+
+def _parse_range(text: str, part: str) -> IPv4Network | IPv6Network:
+    """A range with host bits zero; an error names `part`."""
+    if "%" in text:
+        raise ValueError(f"{part!r}: a range has no zone")
+    try:
+        network = ipaddress.ip_network(text)
+    except ValueError as problem:
+        raise ValueError(f"{part!r}: {problem}") from problem
+    if network.prefixlen == 0:
+        raise ValueError(f"{part!r}: a range of every address cannot be used")
+    return network
+
+
+def parse_denied_cidrs(text: str) -> tuple[str, ...]:
+    """The ranges of a comma-separated text, in order of addresses, each once.
+
+    Raises ValueError that names the one that cannot be used.
+    """
+    networks = {_parse_denied(part) for part in _parts(text)}
+    return tuple(str(network) for network in sorted(networks, key=ipaddress.get_mixed_type_key))
+
+
+def _parse_denied(text: str) -> IPv4Network | IPv6Network:
+    network = _parse_range(text, text)
+    if network.version == 6 and network.subnet_of(ipaddress.IPv6Network(IPV4_MAPPED)):
+        raise ValueError(f"{text!r}: addresses of IPv4 are written as such")
+    return network
 
 
 def render_egress_exceptions(exceptions: tuple[EgressException, ...]) -> str:

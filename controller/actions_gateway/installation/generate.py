@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from actions_gateway.api.egress import PUBLIC_ONLY
 from actions_gateway.api.images import PROXY_IMAGE
 from actions_gateway.api.runnergroup import RUNNER_IMAGE
 from actions_gateway.installation.argocd import argocd_patch
@@ -30,7 +31,7 @@ def render_files() -> dict[str, str]:
         replicas=REPLICAS,
         worker_image=RUNNER_IMAGE,
         proxy_image=PROXY_IMAGE,
-        proxy_exceptions=(),
+        egress=PUBLIC_ONLY,
         proxy_drain_seconds=PROXY_DRAIN_SECONDS,
         tenant_namespaces=TenantNamespaces.ANY,
         log_level="info",

@@ -1,7 +1,7 @@
 """The manager's own workload: namespace, Deployment, disruption budget, network policy."""
 
 from actions_gateway.api import labels
-from actions_gateway.api.egress import EgressException, render_egress_exceptions
+from actions_gateway.api.egress import PlatformEgress, render_egress_exceptions
 from actions_gateway.api.names import MANAGER, MANAGER_NAMESPACE
 from actions_gateway.installation.metadata import Manifest, metadata
 from actions_gateway.manifests import podspec
@@ -20,7 +20,7 @@ def manager_manifests(
     replicas: int,
     worker_image: str,
     proxy_image: str,
-    proxy_exceptions: tuple[EgressException, ...],
+    egress: PlatformEgress,
     proxy_drain_seconds: int,
     tenant_namespaces: TenantNamespaces,
     log_level: str,
@@ -32,7 +32,8 @@ def manager_manifests(
         "CONTROLLER_IMAGE": image,
         "WORKER_IMAGE": worker_image,
         "PROXY_IMAGE": proxy_image,
-        "PROXY_EXCEPTIONS": render_egress_exceptions(proxy_exceptions),
+        "PROXY_EXCEPTIONS": render_egress_exceptions(egress.exceptions),
+        "PROXY_DENIED_CIDRS": ",".join(egress.denied),
         "PROXY_DRAIN_SECONDS": str(proxy_drain_seconds),
         "TENANT_NAMESPACES": tenant_namespaces.value,
         "LOG_LEVEL": log_level,

@@ -2,7 +2,7 @@
 
 from actions_gateway import __version__
 from actions_gateway.api.crd import gateway_crd, runner_group_crd
-from actions_gateway.api.egress import EgressException
+from actions_gateway.api.egress import PUBLIC_ONLY, PlatformEgress
 from actions_gateway.api.images import PROXY_IMAGE
 from actions_gateway.api.runnergroup import RUNNER_IMAGE
 from actions_gateway.installation.manager import REPLICAS, build_namespace, manager_manifests
@@ -22,7 +22,7 @@ def installation_manifests(
     replicas: int = REPLICAS,
     worker_image: str = RUNNER_IMAGE,
     proxy_image: str = PROXY_IMAGE,
-    proxy_exceptions: tuple[EgressException, ...] = (),
+    egress: PlatformEgress = PUBLIC_ONLY,
     proxy_drain_seconds: int = PROXY_DRAIN_SECONDS,
     tenant_namespaces: TenantNamespaces = TenantNamespaces.ANY,
     log_level: str = "info",
@@ -40,7 +40,7 @@ def installation_manifests(
             replicas=replicas,
             worker_image=worker_image,
             proxy_image=proxy_image,
-            proxy_exceptions=proxy_exceptions,
+            egress=egress,
             proxy_drain_seconds=proxy_drain_seconds,
             tenant_namespaces=tenant_namespaces,
             log_level=log_level,

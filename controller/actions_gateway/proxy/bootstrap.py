@@ -5,7 +5,7 @@ Nothing is fetched: no discovery service, no file beside the argument that holds
 
 from typing import Any
 
-from actions_gateway.api.egress import EgressException
+from actions_gateway.api.egress import PlatformEgress
 from actions_gateway.api.gateway import ActionsGatewaySpec
 from actions_gateway.api.names import PROXY
 from actions_gateway.proxy import administration, egress
@@ -14,13 +14,13 @@ from actions_gateway.proxy.listeners import POD_NAME_VARIABLE, extension
 _TUNNEL_SECONDS = (1, 10, 60, 300, 900, 1800, 3600, 10800, 21600)
 
 
-def build_bootstrap(spec: ActionsGatewaySpec, exceptions: tuple[EgressException, ...]) -> dict[str, Any]:
-    """The bootstrap as JSON-like data; `exceptions` are the platform's."""
+def build_bootstrap(spec: ActionsGatewaySpec, platform: PlatformEgress) -> dict[str, Any]:
+    """The bootstrap as JSON-like data."""
     return {
         "node": {"id": f"$({POD_NAME_VARIABLE})", "cluster": PROXY},
         "admin": administration.build_admin(),
         "static_resources": {
-            "listeners": [egress.build_listener(spec, exceptions), administration.build_stats_listener()],
+            "listeners": [egress.build_listener(spec, platform), administration.build_stats_listener()],
             "clusters": [egress.build_cluster(), administration.build_cluster()],
         },
         "stats_config": {

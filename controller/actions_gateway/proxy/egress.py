@@ -12,7 +12,7 @@ Envoy ends at once with all its tunnels; what lets them go on is the pod's preSt
 
 from typing import Any
 
-from actions_gateway.api.egress import EgressException
+from actions_gateway.api.egress import PlatformEgress
 from actions_gateway.api.gateway import ActionsGatewaySpec
 from actions_gateway.proxy.listeners import PROXY_PORT_VARIABLE, extension, socket_address
 from actions_gateway.proxy.rules import address_filter, name_filter
@@ -41,14 +41,14 @@ LIFETIME_COUNTED = "21599s"
 `downstream_cx_max_duration_reached`, the series that the alert reads."""
 
 
-def build_listener(spec: ActionsGatewaySpec, exceptions: tuple[EgressException, ...]) -> dict[str, Any]:
+def build_listener(spec: ActionsGatewaySpec, platform: PlatformEgress) -> dict[str, Any]:
     """CONNECT over HTTP/1.1 and 1.0 on the proxy's port."""
     manager = extension(
         "filters.network.http_connection_manager",
         "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         stat_prefix=EGRESS,
         codec_type="HTTP1",
-        http_filters=_http_filters(spec, exceptions),
+        http_filters=_http_filters(spec, platform),
         route_config={"name": EGRESS, "virtual_hosts": [{"name": EGRESS, "domains": ["*"], "routes": [_ROUTE]}]},
         upgrade_configs=[{"upgrade_type": "CONNECT"}],
         request_headers_timeout=HEADERS_TIMEOUT,
@@ -124,7 +124,7 @@ _ROUTE = {
 }
 
 
-def _http_filters(spec: ActionsGatewaySpec, exceptions: tuple[EgressException, ...]) -> list[dict[str, Any]]:
+def _http_filters(spec: ActionsGatewaySpec, platform: PlatformEgress) -> list[dict[str, Any]]:
     resolve = extension(
         "filters.http.dynamic_forward_proxy",
         "extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig",
@@ -135,9 +135,9 @@ def _http_filters(spec: ActionsGatewaySpec, exceptions: tuple[EgressException, .
         "filters.http.router",
         "extensions.filters.http.router.v3.Router",
         suppress_envoy_headers=True,
-        upstream_http_filters=[address_filter(exceptions), codec],
+        upstream_http_filters=[address_filter(platform), codec],
     )
-    return [name_filter(spec, exceptions), resolve, router]
+    return [name_filter(spec, platform.exceptions), resolve, router]
 
 
 def _access_log(spec: ActionsGatewaySpec) -> dict[str, Any]:

@@ -6,7 +6,7 @@ Both are lists of what is allowed: what no policy names is refused with 403 and 
 import ipaddress
 from typing import Any
 
-from actions_gateway.api.egress import PRIVATE_IPV4, PRIVATE_IPV6, EgressException
+from actions_gateway.api.egress import EgressException, PlatformEgress
 from actions_gateway.api.gateway import ActionsGatewaySpec
 from actions_gateway.proxy.hosts import HTTPS_PORT, allowed_hosts
 from actions_gateway.proxy.listeners import extension
@@ -28,15 +28,15 @@ def name_filter(spec: ActionsGatewaySpec, exceptions: tuple[EgressException, ...
     return _filter("filters.http.rbac", {"names": _all(is_connect, is_name, is_listed)})
 
 
-def address_filter(exceptions: tuple[EgressException, ...]) -> dict[str, Any]:
+def address_filter(platform: PlatformEgress) -> dict[str, Any]:
     """Admits public addresses on 443, and an exception's own addresses and port under its own name.
 
     To be asked of the endpoint that is selected, as a filter of the router's upstream side.
     """
     seen = _any(*(_upstream(cidr, HTTPS_PORT) for cidr in ANY_ADDRESS))
-    private = _any(*(_upstream(cidr) for cidr in (*PRIVATE_IPV4, *PRIVATE_IPV6)))
-    policies = {"public": _all(seen, {"not_rule": private})}
-    for exception in exceptions:
+    refused = _any(*(_upstream(cidr) for cidr in (*platform.refused_ipv4, *platform.refused_ipv6)))
+    policies = {"public": _all(seen, {"not_rule": refused})}
+    for exception in platform.exceptions:
         address = _upstream(exception.cidr, exception.port)
         policies[str(exception)] = _all(_authority(exception.host, exception.port), address)
     return _filter("filters.http.upstream_rbac", policies)

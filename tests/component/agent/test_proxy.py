@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from actions_gateway.api.conditions import ConditionType
-from actions_gateway.api.egress import parse_egress_exceptions
+from actions_gateway.api.egress import PlatformEgress, parse_egress_exceptions
 from actions_gateway.api.gateway import ActionsGatewaySpec
 from actions_gateway.metrics.catalog import JOBS_ACQUIRED, LISTENER_SLOTS, TOKEN_REFRESHES
 from actions_gateway.proxy.bootstrap import build_bootstrap
@@ -102,7 +102,8 @@ def test_a_proxy_that_is_down_is_an_unreachable_github_and_heals() -> None:
 def bootstrap_for(rig: Rig, exceptions: str = "") -> dict[str, Any]:
     """The proxies of a gateway whose GitHub is the simulator; the platform's exceptions let them reach it."""
     fields = {"gitHubAppRef": {"name": "app"}, "gitHubURL": f"{rig.simulator.url}/octo/demo"}
-    return build_bootstrap(ActionsGatewaySpec.model_validate(fields), parse_egress_exceptions(exceptions))
+    platform = PlatformEgress(parse_egress_exceptions(exceptions))
+    return build_bootstrap(ActionsGatewaySpec.model_validate(fields), platform)
 
 
 def test_polls_claims_and_renewals_go_through_a_real_envoy(tmp_path: Path) -> None:

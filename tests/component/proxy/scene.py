@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from actions_gateway.api.egress import parse_egress_exceptions
+from actions_gateway.api.egress import PlatformEgress, parse_denied_cidrs, parse_egress_exceptions
 from actions_gateway.api.gateway import ActionsGatewaySpec
 from actions_gateway.proxy.bootstrap import build_bootstrap
 from support.envoy import Proxy, Tunnel, running_envoy
@@ -22,9 +22,14 @@ def gateway(url: str = "https://github.com/acme", **proxy: Any) -> ActionsGatewa
     return ActionsGatewaySpec.model_validate(fields)
 
 
-def bootstrap(exceptions: str = "", **fields: Any) -> dict[str, Any]:
-    """The bootstrap of a gateway on github.com; `exceptions` as the manager's setting has them."""
-    return build_bootstrap(gateway(**fields), parse_egress_exceptions(exceptions))
+def platform(exceptions: str = "", denied: str = "") -> PlatformEgress:
+    """What the manager's settings say."""
+    return PlatformEgress(parse_egress_exceptions(exceptions), parse_denied_cidrs(denied))
+
+
+def bootstrap(exceptions: str = "", denied: str = "", **fields: Any) -> dict[str, Any]:
+    """The bootstrap of a gateway on github.com; `exceptions` and `denied` as the manager's settings have them."""
+    return build_bootstrap(gateway(**fields), platform(exceptions, denied))
 
 
 def manager(config: dict[str, Any]) -> dict[str, Any]:

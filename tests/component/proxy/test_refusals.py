@@ -2,11 +2,15 @@
 
 from pathlib import Path
 
+import pytest
+
+from actions_gateway.api import egress
+from actions_gateway.proxy import rules
 from actions_gateway.proxy.bootstrap import build_bootstrap
 from support.aio import run
 from support.envoy import running_envoy
 
-from .scene import bootstrap, gateway, host, proxy_to, proxy_with_names
+from .scene import bootstrap, gateway, host, platform, proxy_to, proxy_with_names
 
 OPEN, MALFORMED, FORBIDDEN, UNAVAILABLE = 200, 400, 403, 503
 
@@ -145,6 +149,43 @@ def test_an_exception_of_ipv6_holds_for_its_range(tmp_path: Path) -> None:
     run(scenario())
 
 
+@pytest.mark.parametrize(("denied", "answer"), [("", OPEN), ("127.0.0.3/32", FORBIDDEN)], ids=["open", "denied"])
+def test_a_public_address_is_refused_and_counted_when_the_platform_denies_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, denied: str, answer: int
+) -> None:
+    """Loopback stands for public addresses, and the hosts' port for 443; an exception holds within what is denied."""
+    public = tuple(cidr for cidr in egress.PRIVATE_IPV4 if cidr != "127.0.0.0/8")
+    monkeypatch.setattr(egress, "PRIVATE_IPV4", public)
+
+    async def scenario() -> None:
+        async with host("127.0.0.2") as elsewhere, host("127.0.0.3", elsewhere.port) as own:
+            port = own.port
+            monkeypatch.setattr(rules, "HTTPS_PORT", port)
+            records = {"a.github.com": ["127.0.0.2"], "pod.github.com": ["127.0.0.3"], "ghes.example": ["127.0.0.3"]}
+            exception = f"ghes.example=127.0.0.3/32:{port}"
+            async with proxy_with_names(records, tmp_path, exception, denied=denied) as (proxy, _):
+                for name in ("a.github.com", "ghes.example"):
+                    assert await (await proxy.connect(f"{name}:{port}")).ask(b"reached") == b"reached"
+                assert (await proxy.connect(f"pod.github.com:{port}")).status == answer
+                assert await proxy.egress("rbac_denied") == (answer == FORBIDDEN)
+            assert own.visits == 1 + (answer == OPEN)
+
+    run(scenario())
+
+
+def test_an_address_that_is_denied_is_refused_in_both_families_and_below_nat64(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        addresses = ("20.30.0.1", "64:ff9b::141e:1", "2600:1f00::1")
+        records = {f"own{number}.github.com": [address] for number, address in enumerate(addresses)}
+        async with proxy_with_names(records, tmp_path, denied="20.30.0.0/16,2600:1f00::/40") as (proxy, _):
+            answers = [(await proxy.connect(f"{name}:443")).status for name in records]
+            assert answers == [FORBIDDEN] * len(addresses)
+            assert await proxy.egress("rbac_denied") == len(addresses)
+            assert await proxy.cluster("upstream_cx_total") == 0
+
+    run(scenario())
+
+
 def test_an_address_that_is_tried_in_place_of_another_is_judged_like_it(tmp_path: Path) -> None:
     """The allowed address refuses connections, the other one listens: an unchecked fall-through would reach it."""
 
@@ -186,7 +227,7 @@ def test_a_name_that_moves_to_a_private_address_is_refused_from_then_on(tmp_path
 
 def test_a_url_with_another_port_opens_nothing_without_an_exception(tmp_path: Path) -> None:
     async def scenario() -> None:
-        config = build_bootstrap(gateway("https://ghes.example:8443/acme"), ())
+        config = build_bootstrap(gateway("https://ghes.example:8443/acme"), platform())
         async with running_envoy(config, tmp_path) as proxy:
             assert (await proxy.connect("ghes.example:8443")).status == FORBIDDEN
 

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from actions_gateway.api.conditions import ConditionType, find_condition
-from actions_gateway.api.egress import EgressException, parse_egress_exceptions
+from actions_gateway.api.egress import PlatformEgress, parse_egress_exceptions
 from actions_gateway.api.names import MANAGER_NAMESPACE
 from actions_gateway.engine.clock import SystemClock
 from actions_gateway.engine.supervision import cancel_and_wait
@@ -81,7 +81,7 @@ class Site:
             health_port=0,
             metrics_port=0,
             tenant_namespaces=mode,
-            proxy_exceptions=self._exceptions(),
+            egress=self._egress(),
             lease_seconds=3.0,
             renew_seconds=2.0,
             retry_seconds=0.2,
@@ -98,10 +98,10 @@ class Site:
             await cancel_and_wait(agents)
             await cancel_and_wait(manager)
 
-    def _exceptions(self) -> tuple[EgressException, ...]:
+    def _egress(self) -> PlatformEgress:
         """What a platform opens for a GitHub that is neither public nor on port 443."""
         address = urlsplit(self.simulator.url)
-        return parse_egress_exceptions(f"{address.hostname}=127.0.0.1/32:{address.port}")
+        return PlatformEgress(parse_egress_exceptions(f"{address.hostname}=127.0.0.1/32:{address.port}"))
 
     @asynccontextmanager
     async def workers(self, namespace: str) -> AsyncIterator[PodPlayer]:

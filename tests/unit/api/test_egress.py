@@ -1,4 +1,4 @@
-"""Exceptions of the platform, and the ranges that they are exceptions from."""
+"""What proxies refuse, with what the platform adds to it and excepts from it."""
 
 import ipaddress
 
@@ -7,23 +7,27 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from actions_gateway.api.egress import (
-    PRIVATE_IPV4,
-    PRIVATE_IPV6,
+    PUBLIC_ONLY,
     EgressException,
+    PlatformEgress,
+    parse_denied_cidrs,
     parse_egress_exceptions,
     render_egress_exceptions,
 )
 
-NETWORKS = [ipaddress.ip_network(cidr) for cidr in (*PRIVATE_IPV4, *PRIVATE_IPV6)]
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
 HOSTS = st.from_regex(r"(\*\.)?([a-z][a-z0-9-]{0,8}[a-z0-9]\.){1,3}[a-z]{2,5}", fullmatch=True)
 RANGES = st.one_of(
     st.tuples(st.ip_addresses(v=4), st.integers(1, 32)), st.tuples(st.ip_addresses(v=6), st.integers(1, 128))
 ).map(lambda pair: str(ipaddress.ip_network(f"{pair[0]}/{pair[1]}", strict=False)))
+DENIABLE = RANGES.filter(lambda cidr: not cidr.startswith("::ffff:"))
 EXCEPTIONS = st.builds(EgressException, HOSTS, RANGES, st.integers(1, 65535))
 
 
-def is_refused(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    return any(address in network for network in NETWORKS if network.version == address.version)
+def is_refused(address: Address, platform: PlatformEgress = PUBLIC_ONLY) -> bool:
+    ranges = platform.refused_ipv4 if address.version == 4 else platform.refused_ipv6
+    return any(address in ipaddress.ip_network(cidr) for cidr in ranges)
 
 
 @given(st.lists(EXCEPTIONS, max_size=5).map(tuple))
@@ -53,6 +57,7 @@ def test_spaces_and_empty_parts_do_not_matter() -> None:
         ("ghes.example=10.0.0/8:443", "IPv4"),
         ("ghes.example=0.0.0.0/0:443", "every address"),
         ("ghes.example=[::/0]:443", "every address"),
+        ("ghes.example=[fe80::%eth0/64]:443", "no zone"),
         ("ghes.example=10.0.0.0/8:0", "no port"),
         ("ghes.example=10.0.0.0/8:65536", "no port"),
     ],
@@ -63,6 +68,74 @@ def test_a_part_that_cannot_be_used_is_named(part: str, reason: str) -> None:
     assert repr(part) in str(raised.value)
 
 
+def test_denied_ranges_are_normalized_in_order_of_addresses_each_once() -> None:
+    text = " 2600:1F00::/40, 20.30.0.0/255.255.0.0 ,, 8.8.8.8,20.30.0.0/16,"
+    assert parse_denied_cidrs(text) == ("8.8.8.8/32", "20.30.0.0/16", "2600:1f00::/40")
+    assert parse_denied_cidrs("") == ()
+
+
+@given(st.lists(DENIABLE, max_size=5))
+def test_the_order_in_which_ranges_are_denied_says_nothing(ranges: list[str]) -> None:
+    denied = parse_denied_cidrs(",".join(ranges))
+    assert set(denied) == set(ranges)
+    assert parse_denied_cidrs(",".join(reversed(denied))) == denied
+
+
+@pytest.mark.parametrize(
+    ("part", "reason"),
+    [
+        ("example.com", "does not appear"),
+        ("20.30.0.1/16", "host bits"),
+        ("20.30.0.0/33", "does not appear"),
+        ("[2600:1f00::/40]", "does not appear"),
+        ("0.0.0.0/0", "every address"),
+        ("::/0", "every address"),
+        ("fe80::%eth0/64", "no zone"),
+        ("::ffff:20.30.0.0/112", "IPv4"),
+    ],
+)
+def test_a_range_that_cannot_be_denied_is_named(part: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason) as raised:
+        parse_denied_cidrs(f"20.30.0.0/16,{part}")
+    assert repr(part) in str(raised.value)
+
+
+def test_there_are_no_more_entries_than_a_proxy_has_room_for() -> None:
+    ranges = [f"20.30.{number}.0/24" for number in range(65)]
+    assert len(parse_denied_cidrs(",".join(ranges[:64]))) == 64
+    with pytest.raises(ValueError, match="65 entries are more than the 64"):
+        parse_denied_cidrs(",".join(ranges))
+    with pytest.raises(ValueError, match="65 entries are more than the 64"):
+        parse_egress_exceptions(",".join(f"ghes.example={cidr}:443" for cidr in ranges))
+
+
+@given(st.lists(DENIABLE, max_size=5), st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)))
+@example(["20.30.0.0/16"], ipaddress.ip_address("20.30.255.255"))
+@example(["2600:1f00::/40"], ipaddress.ip_address("2600:1f00:ff::1"))
+def test_a_platform_denies_its_ranges_and_nothing_beside(ranges: list[str], address: Address) -> None:
+    platform = PlatformEgress(denied=parse_denied_cidrs(",".join(ranges)))
+    denied = [network for network in map(ipaddress.ip_network, ranges) if network.version == address.version]
+    embedded = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF) if int(address) >> 32 == 0x64FF9B << 64 else None
+    assert is_refused(address, platform) == (
+        is_refused(address)
+        or any(address in network for network in denied)
+        or (embedded is not None and is_refused(embedded, platform))
+    )
+
+
+@given(RANGES.filter(lambda cidr: "." in cidr), st.integers(0))
+def test_a_denied_range_of_ipv4_is_denied_below_nat64_too(cidr: str, offset: int) -> None:
+    network = ipaddress.IPv4Network(cidr)
+    number = int(network.network_address) + offset % network.num_addresses
+    platform = PlatformEgress(denied=parse_denied_cidrs(cidr))
+    assert is_refused(ipaddress.IPv4Address(number), platform)
+    assert is_refused(ipaddress.IPv6Address(0x64FF9B << 96 | number), platform)
+
+
+def test_a_range_that_is_refused_anyway_stands_once() -> None:
+    assert PlatformEgress(denied=parse_denied_cidrs("10.0.0.0/8,fc00::/7")).refused_ipv6 == PUBLIC_ONLY.refused_ipv6
+
+
 @given(st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)))
 @example(ipaddress.ip_address("169.254.169.254"))
 @example(ipaddress.ip_address("100.100.100.200"))
@@ -70,7 +143,7 @@ def test_a_part_that_cannot_be_used_is_named(part: str, reason: str) -> None:
 @example(ipaddress.ip_address("192.0.2.1"))
 @example(ipaddress.ip_address("2001:db8::1"))
 @example(ipaddress.ip_address("255.255.255.255"))
-def test_every_address_that_is_not_global_is_refused(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
+def test_every_address_that_is_not_global_is_refused(address: Address) -> None:
     assert is_refused(address) or (address.is_global and not address.is_multicast)
 
 

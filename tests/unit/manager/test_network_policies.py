@@ -1,12 +1,13 @@
 """Who may speak to whom in a tenant's namespace, rule by rule, and nothing beside."""
 
+import ipaddress
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from actions_gateway.api import labels
-from actions_gateway.api.egress import parse_egress_exceptions
+from actions_gateway.api.egress import PlatformEgress, parse_denied_cidrs, parse_egress_exceptions
 from actions_gateway.api.names import AGENT, PROXY, WORKLOAD_POLICY
 from support import manager_objects as make
 
@@ -19,8 +20,9 @@ MONITORING = "namespaces metrics=enabled"
 PUBLIC = "0.0.0.0/0 but private, ::/0 but private"
 
 
-def policy(name: str, exceptions: str = "", **changes: Any) -> Manifest:
-    settings = replace(make.SETTINGS, proxy_exceptions=parse_egress_exceptions(exceptions))
+def policy(name: str, exceptions: str = "", denied: str = "", **changes: Any) -> Manifest:
+    platform = PlatformEgress(parse_egress_exceptions(exceptions), parse_denied_cidrs(denied))
+    settings = replace(make.SETTINGS, egress=platform)
     found: Manifest = make.children_of(make.gateway(**changes), settings)["NetworkPolicy", name]["spec"]
     return found
 
@@ -75,6 +77,12 @@ def test_a_contained_gateway_speaks_to_nobody_and_its_pods_are_still_selected(na
     assert (contained["podSelector"], contained["policyTypes"]) == (policy(name)["podSelector"], ["Ingress", "Egress"])
 
 
+def blocks(spec: Manifest) -> dict[str, list[str]]:
+    """By range that the policy opens what it excepts from it."""
+    found = [one["ipBlock"] for entry in spec["egress"] for one in entry.get("to", [])]
+    return {block["cidr"]: block.get("except", []) for block in found}
+
+
 @pytest.mark.parametrize(
     ("family", "excepted"),
     [
@@ -83,9 +91,25 @@ def test_a_contained_gateway_speaks_to_nobody_and_its_pods_are_still_selected(na
     ],
 )
 def test_proxies_reach_no_private_and_no_link_local_range(family: str, excepted: set[str]) -> None:
-    blocks = [one["ipBlock"] for entry in policy(PROXY)["egress"] for one in entry.get("to", [])]
-    (block,) = [block for block in blocks if block["cidr"] == family]
-    assert excepted <= set(block["except"])
+    assert excepted <= set(blocks(policy(PROXY))[family])
+
+
+def test_proxies_do_not_reach_what_the_platform_denies_but_by_its_exceptions() -> None:
+    opened = blocks(policy(PROXY, "ghes.example.com=20.30.1.0/24:443", denied="20.30.0.0/16,2600:1f00::/40"))
+    before = blocks(policy(PROXY))
+    assert set(opened["0.0.0.0/0"]) - set(before["0.0.0.0/0"]) == {"20.30.0.0/16"}
+    assert set(opened["::/0"]) - set(before["::/0"]) == {"2600:1f00::/40", "64:ff9b::141e:0/112"}
+    assert opened["20.30.1.0/24"] == []
+
+
+@pytest.mark.parametrize("denied", ["", "0.0.0.0/1,::/1", "::/64,20.30.0.0/16"])
+def test_what_is_excepted_from_a_range_lies_within_it_and_is_smaller(denied: str) -> None:
+    """Kubernetes refuses the policy otherwise (validation of NetworkPolicy's ipBlock)."""
+    for family, excepted in blocks(policy(PROXY, denied=denied)).items():
+        whole = ipaddress.ip_network(family)
+        for network in map(ipaddress.ip_network, excepted):
+            assert (network.version, network.prefixlen > 0) == (whole.version, True)
+            assert getattr(network.network_address, "ipv4_mapped", None) is None
 
 
 def test_without_the_managed_policy_the_rule_for_https_alone_is_left_out() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from actions_gateway.api import labels
-from actions_gateway.api.egress import parse_egress_exceptions
+from actions_gateway.api.egress import PUBLIC_ONLY, PlatformEgress, parse_denied_cidrs, parse_egress_exceptions
 from actions_gateway.api.gateway import parse_gateway_spec
 from actions_gateway.api.names import PROXY
 from actions_gateway.manager.gateway import proxy_deployment
@@ -164,7 +164,7 @@ def test_the_argument_expands_to_the_bootstrap_of_this_pod() -> None:
     assert option == "--config-yaml"
     assert "\n" not in text
     owner = make.gateway(proxy={"allowedHosts": ["*.example.com"], "accessLog": True})
-    bootstrap = json.dumps(build_bootstrap(parse_gateway_spec("ci", owner["spec"]), ()))
+    bootstrap = json.dumps(build_bootstrap(parse_gateway_spec("ci", owner["spec"]), PUBLIC_ONLY))
     for name, value in POD.items():
         assert f"$({name})" in bootstrap
         bootstrap = bootstrap.replace(f"$({name})", value)
@@ -176,11 +176,22 @@ def test_no_other_dollar_of_the_bootstrap_is_expanded(monkeypatch: pytest.Monkey
     monkeypatch.setattr(proxy_deployment, "build_bootstrap", lambda *_: {"x": text, "y": "$(STATS_PORT)"})
     spec = parse_gateway_spec("ci", make.gateway()["spec"])
     expected = text.replace("$(PROXY_PORT)", "8080")
-    assert json.loads(expand(render_bootstrap(spec, ()), POD | {"HOME": "/root"})) == {"x": expected, "y": "8081"}
+    assert json.loads(expand(render_bootstrap(spec, PUBLIC_ONLY), POD | {"HOME": "/root"})) == {
+        "x": expected,
+        "y": "8081",
+    }
 
 
-def test_a_platforms_exception_rolls_the_proxies() -> None:
-    settings = replace(make.SETTINGS, proxy_exceptions=parse_egress_exceptions("ghes.example.com=10.2.0.0/16:443"))
+@pytest.mark.parametrize(
+    "platform",
+    [
+        PlatformEgress(parse_egress_exceptions("ghes.example.com=10.2.0.0/16:443")),
+        PlatformEgress(denied=parse_denied_cidrs("20.30.0.0/16")),
+    ],
+    ids=["an exception", "a denied range"],
+)
+def test_what_the_platform_says_rolls_the_proxies(platform: PlatformEgress) -> None:
+    settings = replace(make.SETTINGS, egress=platform)
     with_it, without = (make.children_of(make.gateway(), one)["Deployment", PROXY] for one in (settings, make.SETTINGS))
     assert with_it["spec"]["template"] != without["spec"]["template"]
 

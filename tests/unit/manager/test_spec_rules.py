@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 
 from actions_gateway.api.conditions import Reason
-from actions_gateway.api.egress import parse_egress_exceptions
+from actions_gateway.api.egress import PlatformEgress, parse_egress_exceptions
 from actions_gateway.manager.gateway.decide import decide
 from support import manager_objects as make
 
 
 def refusal(exceptions: str = "", **changes: Any) -> str | None:
     """The message, or None for a gateway that is served."""
-    settings = replace(make.SETTINGS, proxy_exceptions=parse_egress_exceptions(exceptions))
+    settings = replace(make.SETTINGS, egress=PlatformEgress(parse_egress_exceptions(exceptions)))
     plan = decide(make.snapshot(make.gateway(**changes), children={}), settings)
     assert plan is not None
     if plan.refusal is None:

@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
-from actions_gateway.api.egress import parse_egress_exceptions
+from actions_gateway.api.egress import PlatformEgress, parse_egress_exceptions
 from actions_gateway.api.gateway import ActionsGatewaySpec
 from actions_gateway.proxy.bootstrap import build_bootstrap
 from actions_gateway.proxy.rules import NAME_AND_PORT
 
-EXCEPTIONS = parse_egress_exceptions("ghes.example=10.0.0.0/8:443,six.example=[fd00::/8]:8443")
+PLATFORM = PlatformEgress(parse_egress_exceptions("ghes.example=10.0.0.0/8:443,six.example=[fd00::/8]:8443"))
 
 
 def build(**proxy: Any) -> dict[str, Any]:
     fields = {"gitHubAppRef": {"name": "planted"}, "gitHubURL": "https://github.com/acme", "proxy": proxy}
-    return build_bootstrap(ActionsGatewaySpec.model_validate(fields), EXCEPTIONS)
+    return build_bootstrap(ActionsGatewaySpec.model_validate(fields), PLATFORM)
 
 
 def egress_cluster() -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """What `gw install` is asked for, checked before a cluster is touched."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
 from actions_gateway import __version__
-from actions_gateway.api.egress import EgressException, parse_egress_exceptions
+from actions_gateway.api.egress import EgressException, parse_denied_cidrs, parse_egress_exceptions
 from actions_gateway.installation.manager import REPLICAS
 from actions_gateway.installation.release import (
     Images,
@@ -18,6 +20,8 @@ from actions_gateway.installation.release import (
 from actions_gateway.settings import TenantNamespaces
 from gw.errors import Refused
 from gw.sources.settings import InstalledSettings
+
+T = TypeVar("T")
 
 PAGE = "runbooks/procedures/install.md"
 EGRESS_PAGE = "runbooks/procedures/egress.md"
@@ -57,6 +61,7 @@ class InstallWishes:
     replicas: int | None = None
     log_level: str | None = None
     proxy_exceptions: tuple[str, ...] | None = None
+    proxy_denied_cidrs: tuple[str, ...] | None = None
     """None leaves these, and the workers' and proxies' images, as the cluster has them."""
     monitoring: Monitoring = Monitoring.AUTO
 
@@ -70,14 +75,17 @@ class InstallRequest:
     replicas: int
     log_level: str
     proxy_exceptions: tuple[EgressException, ...]
+    proxy_denied_cidrs: tuple[str, ...]
     monitoring: Monitoring
     unnamed: frozenset[str] = frozenset()
     """Fields of `InstalledSettings` that nobody named."""
     allow_floating_tags: bool = False
 
     def keeping(self, settings: InstalledSettings) -> "InstallRequest":
-        """The request with what the cluster has in place of what was not named; raises Refused for an image."""
+        """The request with what the cluster has in place of what was not named; raises Refused if that is unusable."""
         kept = {name: value for name in self.unnamed if (value := getattr(settings, name)) is not None}
+        if (denied := kept.get("proxy_denied_cidrs")) is not None:
+            kept["proxy_denied_cidrs"] = _denied_cidrs((denied,))
         images = Images(
             self.images.controller,
             worker=kept.pop("worker_image", self.images.worker),
@@ -97,13 +105,14 @@ class InstallRequest:
 def check_wishes(wishes: InstallWishes) -> InstallRequest:
     """The request; raises Refused that names option, field and next step."""
     images, unnamed = _images(wishes)
-    settings = ("tenant_namespaces", "replicas", "log_level", "proxy_exceptions")
+    settings = ("tenant_namespaces", "replicas", "log_level", "proxy_exceptions", "proxy_denied_cidrs")
     return InstallRequest(
         images=images,
         tenant_namespaces=wishes.tenant_namespaces or TenantNamespaces.ANY,
         replicas=REPLICAS if wishes.replicas is None else wishes.replicas,
         log_level=wishes.log_level or _LOG_LEVEL,
         proxy_exceptions=_exceptions(wishes.proxy_exceptions or ()),
+        proxy_denied_cidrs=_denied_cidrs(wishes.proxy_denied_cidrs or ()),
         monitoring=wishes.monitoring,
         unnamed=frozenset(unnamed | {name for name in settings if getattr(wishes, name) is None}),
         allow_floating_tags=wishes.allow_floating_tags,
@@ -138,13 +147,20 @@ def _named_images(wishes: InstallWishes) -> dict[str, str | None]:
 
 
 def _exceptions(texts: tuple[str, ...]) -> tuple[EgressException, ...]:
+    form = "ghes.example.com=10.20.0.0/24:443, an IPv6 range in brackets"
+    return _parsed("--proxy-exception", parse_egress_exceptions, texts, form)
+
+
+def _denied_cidrs(texts: tuple[str, ...]) -> tuple[str, ...]:
+    return _parsed("--proxy-denied-cidr", parse_denied_cidrs, texts, "20.30.0.0/16 or 2600:1f00:8000::/40")
+
+
+def _parsed(option: str, parse: Callable[[str], T], texts: tuple[str, ...], form: str) -> T:
+    """What a repeated option says; raises Refused."""
     try:
-        return tuple(exception for text in texts for exception in parse_egress_exceptions(text))
+        return parse(",".join(texts))
     except ValueError as problem:
-        raise Refused(
-            f"--proxy-exception: {problem}",
-            f"Write it as in ghes.example.com=10.20.0.0/24:443, an IPv6 range in brackets ({EGRESS_PAGE}).",
-        ) from None
+        raise Refused(f"{option}: {problem}", f"Write it as in {form} ({EGRESS_PAGE}).") from None
 
 
 def _read_release(path: Path) -> Release:

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from actions_gateway.api.egress import PlatformEgress
 from actions_gateway.installation.manifests import installation_manifests
 from actions_gateway.installation.metadata import metadata
 from actions_gateway.installation.monitoring import monitoring_manifests
@@ -32,7 +33,7 @@ def build_wanted(request: InstallRequest, served_groups: Collection[str]) -> lis
             image=request.images.controller,
             worker_image=request.images.worker,
             proxy_image=request.images.proxy,
-            proxy_exceptions=request.proxy_exceptions,
+            egress=PlatformEgress(request.proxy_exceptions, request.proxy_denied_cidrs),
             replicas=request.replicas,
             tenant_namespaces=request.tenant_namespaces,
             log_level=request.log_level,

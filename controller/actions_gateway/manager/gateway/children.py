@@ -54,7 +54,7 @@ def build_children(
         *(
             build_containing_policies(gateway)
             if is_contained(gateway)
-            else build_network_policies(gateway, spec, settings.proxy_exceptions)
+            else build_network_policies(gateway, spec, settings.egress)
         ),
     ]
     proxy, agent = build_deployments(gateway, spec, settings)

@@ -44,7 +44,7 @@ def decide(snapshot: Snapshot, settings: ManagerSettings, *, may_roll: bool = Tr
         return Plan(None, refusal, ())
     try:
         spec = parse_gateway(snapshot.gateway)
-        check_spec(snapshot.namespace, spec, settings.proxy_exceptions)
+        check_spec(snapshot.namespace, spec, settings.egress.exceptions)
         stages = build_children(snapshot.gateway, spec, settings_for(snapshot, settings, may_roll=may_roll))
     except ValueError as problem:
         refusal = Refusal(Reason.INVALID_SPEC, f"{describe_problem(problem)}; correct the ActionsGateway.")

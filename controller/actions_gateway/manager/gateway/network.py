@@ -7,7 +7,7 @@ that is contained has all of them without any rule.
 from types import MappingProxyType
 
 from actions_gateway.api import labels
-from actions_gateway.api.egress import PRIVATE_IPV4, PRIVATE_IPV6, EgressException
+from actions_gateway.api.egress import IPV4_MAPPED, PlatformEgress
 from actions_gateway.api.gateway import ActionsGatewaySpec
 from actions_gateway.api.names import AGENT, PROXY, WORKLOAD_POLICY
 from actions_gateway.kube.client import Manifest
@@ -16,10 +16,6 @@ from actions_gateway.manager.gateway.ownership import build_child
 from actions_gateway.manifests.netpolicy import Rule, from_monitoring, policy_spec, tcp, to_api_server, to_dns
 from actions_gateway.proxy.hosts import HTTPS_PORT
 from actions_gateway.proxy.listeners import PROXY_PORT, STATS_PORT
-
-_IPV4_MAPPED = "::ffff:"
-"""Never on a wire, and Kubernetes takes them for IPv4, which is no part of an IPv6 range."""
-
 
 _SELECTORS = MappingProxyType(
     {
@@ -30,12 +26,10 @@ _SELECTORS = MappingProxyType(
 )
 
 
-def build_network_policies(
-    gateway: Manifest, spec: ActionsGatewaySpec, exceptions: tuple[EgressException, ...]
-) -> list[Manifest]:
+def build_network_policies(gateway: Manifest, spec: ActionsGatewaySpec, platform: PlatformEgress) -> list[Manifest]:
     """What proxies, workload and the agent among it may do."""
     return [
-        _policy(gateway, PROXY, _into_proxies(), _out_of_proxies(spec, exceptions)),
+        _policy(gateway, PROXY, _into_proxies(), _out_of_proxies(spec, platform)),
         _policy(gateway, WORKLOAD_POLICY, [], [to_dns(), _to_proxies()]),
         _policy(gateway, AGENT, [from_monitoring()], [to_api_server()]),
     ]
@@ -61,14 +55,15 @@ def _to_proxies() -> Rule:
     return {"to": [{"podSelector": {"matchLabels": {labels.APP: PROXY}}}], "ports": [tcp(PROXY_PORT)]}
 
 
-def _out_of_proxies(spec: ActionsGatewaySpec, exceptions: tuple[EgressException, ...]) -> list[Rule]:
+def _out_of_proxies(spec: ActionsGatewaySpec, platform: PlatformEgress) -> list[Rule]:
     """DNS, HTTPS to public addresses unless the platform has a policy of its own for that, and each exception."""
-    ipv6 = [cidr for cidr in PRIVATE_IPV6 if not cidr.startswith(_IPV4_MAPPED)]
+    # Never on a wire, and Kubernetes takes them for IPv4, which is no part of an IPv6 range.
+    ipv6 = [cidr for cidr in platform.refused_ipv6 if cidr != IPV4_MAPPED]
     public = [
-        {"ipBlock": {"cidr": "0.0.0.0/0", "except": list(PRIVATE_IPV4)}},
+        {"ipBlock": {"cidr": "0.0.0.0/0", "except": list(platform.refused_ipv4)}},
         {"ipBlock": {"cidr": "::/0", "except": ipv6}},
     ]
     https = [{"to": public, "ports": [tcp(HTTPS_PORT)]}] if spec.proxy.managed_network_policy else []
-    targets = sorted({(exception.cidr, exception.port) for exception in exceptions})
+    targets = sorted({(exception.cidr, exception.port) for exception in platform.exceptions})
     excepted = [{"to": [{"ipBlock": {"cidr": cidr}}], "ports": [tcp(port)]} for cidr, port in targets]
     return [to_dns(), *https, *excepted]

@@ -9,7 +9,7 @@ import re
 from math import ceil
 
 from actions_gateway.api import labels
-from actions_gateway.api.egress import EgressException
+from actions_gateway.api.egress import PlatformEgress
 from actions_gateway.api.gateway import ActionsGatewaySpec
 from actions_gateway.api.names import PROXY, PROXY_CONTAINER
 from actions_gateway.api.quantities import parse_quantity
@@ -43,7 +43,7 @@ def build_proxy_deployment(
     spec: ActionsGatewaySpec,
     *,
     image: str,
-    exceptions: tuple[EgressException, ...],
+    platform: PlatformEgress,
     drain_seconds: int,
 ) -> Manifest:
     """The desired Deployment; raises ValueError for resources that cannot be used."""
@@ -66,7 +66,7 @@ def build_proxy_deployment(
                     "matchLabelKeys": ["pod-template-hash"],
                 }
             ],
-            "containers": [_container(spec, image, exceptions, drain_seconds)],
+            "containers": [_container(spec, image, platform, drain_seconds)],
         },
     }
     deployment = {
@@ -78,19 +78,17 @@ def build_proxy_deployment(
     return build_child(gateway, DEPLOYMENTS, PROXY, spec=deployment)
 
 
-def render_bootstrap(spec: ActionsGatewaySpec, exceptions: tuple[EgressException, ...]) -> str:
+def render_bootstrap(spec: ActionsGatewaySpec, platform: PlatformEgress) -> str:
     """The bootstrap as an argument.
 
     Kubernetes expands `$(NAME)` in it and takes `$$` for `$` (Kubernetes API reference, Container.args), so every
     dollar but those of the listeners' variables is doubled.
     """
-    text = json.dumps(build_bootstrap(spec, exceptions), sort_keys=True, separators=(",", ":"))
+    text = json.dumps(build_bootstrap(spec, platform), sort_keys=True, separators=(",", ":"))
     return _OTHER_DOLLAR.sub("$$", text)
 
 
-def _container(
-    spec: ActionsGatewaySpec, image: str, exceptions: tuple[EgressException, ...], drain_seconds: int
-) -> Manifest:
+def _container(spec: ActionsGatewaySpec, image: str, platform: PlatformEgress, drain_seconds: int) -> Manifest:
     resources = merged_resources(DEFAULTS, spec.proxy.resources, field=RESOURCES_FIELD)
     if parse_quantity(resources["requests"]["cpu"]) == 0:
         raise ValueError(
@@ -99,7 +97,7 @@ def _container(
     # Envoy would count the node's processors.
     threads = max(1, ceil(parse_quantity(resources["limits"]["cpu"])))
     drain = {"lifecycle": {"preStop": {"sleep": {"seconds": drain_seconds}}}} if drain_seconds else {}
-    arguments = ["--config-yaml", render_bootstrap(spec, exceptions), "--disable-hot-restart"]
+    arguments = ["--config-yaml", render_bootstrap(spec, platform), "--disable-hot-restart"]
     # A tunnel's line in the access log within a second; Envoy's own interval is ten.
     arguments += ["--file-flush-interval-msec", "1000"]
     return {

@@ -148,7 +148,7 @@ def _build(gateway: Manifest, spec: ActionsGatewaySpec, settings: ManagerSetting
         gateway,
         spec,
         image=settings.proxy_image,
-        exceptions=settings.proxy_exceptions,
+        platform=settings.egress,
         drain_seconds=settings.proxy_drain_seconds,
     )
     agent = build_agent_deployment(
