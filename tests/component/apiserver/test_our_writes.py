@@ -14,6 +14,7 @@ from actions_gateway.agent.runnergroups.status import GroupFacts, decide_status
 from actions_gateway.agent.tokens.verdict import AVAILABLE
 from actions_gateway.agent.tunables import Tunables
 from actions_gateway.api import labels
+from actions_gateway.api.egress import PUBLIC_ONLY, PlatformEgress, parse_denied_cidrs, parse_egress_exceptions
 from actions_gateway.api.gateway import SecurityProfile
 from actions_gateway.api.names import AGENT, AGENT_STATUS_FIELDS, MANAGER_FIELDS, MANAGER_STATUS_FIELDS, WORKER
 from actions_gateway.api.runnergroup import RunnerGroupSpec
@@ -45,6 +46,11 @@ from support.own_crds import GATEWAYS, GROUPS, moved, serve_ours
 NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 TIERS: Manifest = {"priorityTiers": [{"priorityClassName": "low", "threshold": 3}], "maxWorkers": 3}
 TIERED: Manifest = {"runnerGroups": [{"name": "cpu", "runnerLabels": ["linux", "x64"], **TIERS}]}
+EGRESS = PlatformEgress(
+    parse_egress_exceptions("ghes.example.com=20.30.1.0/24:8443,ghes.example.com=[fd00:2::/32]:443"),
+    # The widest that there are beside those that a platform has: what is excepted must be less than the whole.
+    parse_denied_cidrs("20.30.0.0/16,128.0.0.0/1,2600:1f00::/40,8000::/1,10.0.0.0/8"),
+)
 RESOURCES: Manifest = {"requests": {"cpu": "1500m", "memory": "1024Mi"}, "limits": {"memory": "2Gi"}}
 
 
@@ -56,10 +62,10 @@ async def stored_gateway(api: Api, client: KubeClient, **spec: Any) -> Manifest:
     return created | {"apiVersion": manifest["apiVersion"]}
 
 
-def planned(owner: Manifest) -> tuple[Snapshot, Plan]:
+def planned(owner: Manifest, egress: PlatformEgress = PUBLIC_ONLY) -> tuple[Snapshot, Plan]:
     """What the manager sees at first and what it makes of it."""
     seen = make.snapshot(owner, children={})
-    plan = decide(seen, make.SETTINGS)
+    plan = decide(seen, replace(make.SETTINGS, egress=egress))
     assert plan is not None
     assert plan.refusal is None
     return seen, plan
@@ -71,12 +77,18 @@ def children(plan: Plan) -> list[tuple[Resource, Manifest]]:
     return [(GROUPS if step.resource == RUNNERGROUPS else step.resource, moved(step.manifest)) for step in steps]
 
 
-@pytest.mark.parametrize("change", [{}, TIERED | {"agent": {"resources": RESOURCES}}], ids=["plain", "rich"])
-def test_the_managers_children_are_stored_as_they_are_applied(play: Play, change: Manifest) -> None:
+@pytest.mark.parametrize(
+    ("change", "egress"),
+    [({}, PUBLIC_ONLY), (TIERED | {"agent": {"resources": RESOURCES}}, EGRESS)],
+    ids=["plain", "rich"],
+)
+def test_the_managers_children_are_stored_as_they_are_applied(
+    play: Play, change: Manifest, egress: PlatformEgress
+) -> None:
     async def scenario(api: Api) -> None:
         await serve_ours(api)
         async with api.client() as client:
-            _, plan = planned(await stored_gateway(api, client, **change))
+            _, plan = planned(await stored_gateway(api, client, **change), egress)
             applied = children(plan)
             kinds = {resource.kind for resource, _ in applied}
             assert {"Deployment", "NetworkPolicy", "RoleBinding", "RunnerGroup", "ServiceAccount"} <= kinds
