@@ -152,7 +152,7 @@ def _exceptions(texts: tuple[str, ...]) -> tuple[EgressException, ...]:
 
 
 def _denied_cidrs(texts: tuple[str, ...]) -> tuple[str, ...]:
-    return _parsed("--proxy-denied-cidr", parse_denied_cidrs, texts, "20.30.0.0/16 or 2600:1f00:8000::/40")
+    return _parsed("--proxy-denied-cidr", parse_denied_cidrs, texts, "203.0.113.0/24 or 2001:db8:8000::/40")
 
 
 def _parsed(option: str, parse: Callable[[str], T], texts: tuple[str, ...], form: str) -> T:
