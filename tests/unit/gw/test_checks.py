@@ -1,7 +1,11 @@
 """Each check passes where it should and fails where it should, reads only what it names, and has a page."""
 
+import re
+import shlex
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +13,11 @@ import pytest
 
 from actions_gateway.api.conditions import ConditionType, Reason
 from gw.checks.catalog import CATALOG, HEALTH, INSTALLATION, PREREQUISITES
-from gw.checks.engine import judge
+from gw.checks.engine import judge, select
 from gw.checks.index import front_matter
 from gw.checks.model import Check, Finding, Outcome
+from gw.exits import ExitCode
+from gw.ops.health import HealthReport
 from gw.sources.definitions import OWN_VERSION, DefinitionFact
 from gw.sources.facts import Facts, Known, Missing, Need
 from gw.sources.gateways import ConditionFact, GatewayFact, GroupFact
@@ -21,6 +27,7 @@ from gw.sources.policies import PolicyFact
 from gw.sources.prerequisites import MetricsFact, NetworkFact, PlaceFact
 from gw.sources.rights import RightFact
 from gw.sources.server import ClockFact, ServerFact
+from gw_alerts.thresholds import Severity
 from support.clock import START
 
 PAGES = Path(__file__).parents[3] / "runbooks" / "checks"
@@ -400,6 +407,39 @@ def test_it_has_a_page_with_every_section_that_begins_its_diagnosis_with_gw(chec
     commands = [line for line in diagnosis.splitlines() if line.startswith(("gw ", "kubectl "))]
     assert commands[0].startswith("gw check " if check not in HEALTH else "gw ")
     assert any(command.startswith("kubectl ") for command in commands)
+
+
+def verifications(check_id: str) -> Iterator[list[str]]:
+    """The words of the commands that, as its page says, exit with 0 when the problem is gone."""
+    text = (PAGES / f"{check_id}.md").read_text().split("## Verification")[1]
+    yield from (shlex.split(command) for command in re.findall(r"`(gw [^`]+)` exits with 0", text))
+
+
+VERIFIED = [check.id for check in CATALOG if any(verifications(check.id))]
+
+
+def verdict(words: list[str], facts: Facts) -> ExitCode:
+    """What such a command exits with, of its options those that decide it."""
+    options = list(pairwise(words))
+    catalog = HEALTH if words[1] == "health" else PREREQUISITES if "--pre" in words else INSTALLATION
+    checks = select(catalog, [value for option, value in options if option == "--check"])
+    fail_on = next((Severity(value) for option, value in options if option == "--fail-on"), Severity.PAGE)
+    return HealthReport(None, START, fail_on, judge(checks, facts)).exit_code
+
+
+@pytest.mark.parametrize("check_id", VERIFIED)
+def test_a_pages_verification_passes_when_all_is_well(check_id: str) -> None:
+    assert {verdict(words, HEALTHY) for words in verifications(check_id)} == {ExitCode.OK}
+
+
+@pytest.mark.parametrize(("check_id", "situation", "changes"), named([case for case in FAILING if case[0] in VERIFIED]))
+def test_a_pages_verification_fails_where(check_id: str, situation: str, changes: dict[str, Any]) -> None:
+    for words in verifications(check_id):
+        assert verdict(words, replace(HEALTHY, **changes)) is ExitCode.PROBLEM, shlex.join(words)
+
+
+def test_all_pages_but_those_of_an_end_or_an_intention_are_verified_by_gw() -> None:
+    assert set(CHECKS) - set(VERIFIED) == {"gateway.deleting", "gateway.paused"}
 
 
 @pytest.mark.parametrize("selection", [HEALTH, PREREQUISITES, INSTALLATION], ids=["health", "check --pre", "check"])
