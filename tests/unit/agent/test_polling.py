@@ -179,6 +179,18 @@ def test_a_limit_counts_from_its_first_answer_to_the_next_good_one() -> None:
     run(main())
 
 
+def test_a_renewal_that_is_limited_is_noted_and_no_poll_takes_that_back() -> None:
+    async def main() -> None:
+        world = World([Unauthorized("x", status=401), JOB], [RateLimited("slow", wait_seconds=30.0)])
+        with pytest.raises(RateLimited):
+            await world.poller.next(RunnerStatus.ONLINE)
+        await world.clock.advance(1)
+        assert await world.poller.next(RunnerStatus.ONLINE) == JOB
+        assert world.throttle.limited_since == 0.0
+
+    run(main())
+
+
 def test_a_throttle_is_honoured_up_to_five_minutes() -> None:
     async def main() -> None:
         world = World([RateLimited("slow", wait_seconds=40.0), RateLimited("slow", wait_seconds=7200.0), JOB])

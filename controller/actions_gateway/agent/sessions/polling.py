@@ -11,7 +11,7 @@ import structlog
 
 from actions_gateway.agent.sessions.connection import Connection, RegistrationSpent
 from actions_gateway.agent.sessions.parts import SessionParts
-from actions_gateway.agent.sessions.throttling import Throttle
+from actions_gateway.agent.sessions.throttling import Call, Throttle
 from actions_gateway.github.broker import RunnerStatus
 from actions_gateway.github.errors import (
     ConnectionBroken,
@@ -94,7 +94,7 @@ class Poller:
             self._count_error("timeout")
             return None
         self._errors, self._reconnects, self._empty_answers, self._is_healed = 0, 0, 0, False
-        self._throttle.answered()
+        self._throttle.relieved(Call.POLL)
         self._basics.metrics.set(LAST_POLL_TIMESTAMP, self._basics.clock.now().timestamp(), **self._labels)
         return message
 
@@ -111,7 +111,8 @@ class Poller:
         self._is_healed, self._empty_answers = True, 0
         self._log.info("session renewed", problem=str(problem or "empty answers"))
         try:
-            await self._connection.reopen()
+            with self._throttle.noting(Call.SESSION):
+                await self._connection.reopen()
         except (*DEAD_SESSION, RegistrationLost) as refusal:
             raise RegistrationSpent(str(refusal)) from refusal
 
@@ -119,7 +120,7 @@ class Poller:
         now = self._basics.clock.monotonic()
         if isinstance(problem, RateLimited):
             self._count_error("rate_limited")
-            self._throttle.limited()
+            self._throttle.limited(Call.POLL)
             pause = min(problem.wait_seconds, _LONGEST_RATE_LIMIT_SECONDS)
         elif self._may_reconnect(problem):
             self._count_error("other")

@@ -17,9 +17,8 @@ from actions_gateway.agent.sessions.deliveries import Deliveries
 from actions_gateway.agent.sessions.parts import SessionParts
 from actions_gateway.agent.sessions.session import End, RunnerSession, SessionState
 from actions_gateway.agent.sessions.sizing import Growth, wanted_sessions
-from actions_gateway.agent.sessions.throttling import Throttle
+from actions_gateway.agent.sessions.throttling import Call, Throttle
 from actions_gateway.agent.signals import Signal, first_of
-from actions_gateway.github.errors import RateLimited
 from actions_gateway.metrics.catalog import ACTIVE_SESSIONS, AGENT_RECYCLE_ERRORS, AGENT_RECYCLES, LISTENER_SLOTS
 
 log = structlog.get_logger(__name__)
@@ -120,7 +119,6 @@ class SessionPool:
     def opened(self) -> None:
         """A session could be opened; if it takes the place of a broken one, that one is replaced."""
         self._problem = ""
-        self._throttle.answered()
         if self._owed:
             self._basics.metrics.inc(AGENT_RECYCLES, 1, **self._labels, trigger=self._owed.pop(0))
 
@@ -163,6 +161,7 @@ class SessionPool:
         elif self._clock.monotonic() >= self._not_before:
             for _ in range(self._startable(waiting, wanted)):
                 self._start(tasks)
+        self._forget_limits(wanted)
         if self._is_closing:
             for session in self._sessions:
                 session.close()
@@ -174,6 +173,13 @@ class SessionPool:
         # After a failure one session tries the ground first.
         is_trying = any(session.state is SessionState.STARTING for session in waiting)
         return 0 if is_trying else min(1, wanted - len(waiting))
+
+    def _forget_limits(self, wanted: int) -> None:
+        """A limit ends, too, when what it was on is not asked for any more."""
+        if self.state.active >= wanted and not any(one.state is SessionState.STARTING for one in self._sessions):
+            self._throttle.relieved(Call.REGISTRATION, Call.SESSION)
+        if not self._sessions and not wanted:
+            self._throttle.relieved(Call.POLL)
 
     def _start(self, tasks: asyncio.TaskGroup) -> None:
         session = RunnerSession(self, self._group, self._admission, self._deliveries, self._parts, self._throttle)
@@ -215,8 +221,6 @@ class SessionPool:
         self._problem = str(session.problem) if session.problem else "a session ended unexpectedly"
         pause = self._basics.tunables.start_backoff.delay_seconds(self._failures, self._basics.rng)
         asked = session.problem.retry_after_seconds if session.problem else None
-        if isinstance(session.problem, RateLimited):
-            self._throttle.limited()
         self._not_before = self._clock.monotonic() + max(pause, asked or 0.0)
 
     def _report(self) -> None:

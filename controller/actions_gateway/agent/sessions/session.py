@@ -23,7 +23,7 @@ from actions_gateway.agent.sessions.deliveries import Deliveries, Waiting
 from actions_gateway.agent.sessions.holding import Hold, after_poll
 from actions_gateway.agent.sessions.parts import SessionParts
 from actions_gateway.agent.sessions.polling import DEAD_SESSION, Conversation, Poller
-from actions_gateway.agent.sessions.throttling import Throttle
+from actions_gateway.agent.sessions.throttling import Call, Throttle
 from actions_gateway.agent.signals import first_of, within
 from actions_gateway.github.broker import RunnerStatus
 from actions_gateway.github.errors import GitHubError, RegistrationLost
@@ -153,11 +153,13 @@ class RunnerSession:
             # From the moment a group is closed no registration begins, so that its status may say that none is left.
             raise Closing
         # Not cut short: a registration whose answer is not awaited would be left behind.
-        registration = await self._parts.registrar.register(self._group.name, self._group.uid, self.labels, token)
+        with self._throttle.noting(Call.REGISTRATION):
+            registration = await self._parts.registrar.register(self._group.name, self._group.uid, self.labels, token)
         self._registration = registration
         connection = self._connection = Connection(registration, self._parts)
         try:
-            await self._unless_closing(connection.open())
+            with self._throttle.noting(Call.SESSION):
+                await self._unless_closing(connection.open())
         except (*DEAD_SESSION, RegistrationLost) as problem:
             self.problem = problem
             log.warning("new runner rejected", runner_group=self._group.name, problem=str(problem))
