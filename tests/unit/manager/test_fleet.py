@@ -273,6 +273,15 @@ def ended(reason: str) -> dict[str, Any]:
 RUNNING = pod(state={"running": {}})
 KILLED = pod(state=ended("OOMKilled"))
 AGAIN = pod(1, state={"running": {}}, lastState=ended("OOMKilled"))
+
+
+def held_back(restarts: int, why: str = "CrashLoopBackOff") -> Manifest:
+    """Ended, and the kubelet waits with the restart."""
+    return pod(restarts, state={"waiting": {"reason": why}}, lastState=ended("Error"))
+
+
+FAILED = pod(state=ended("Error"))
+STARTED = pod(1, state={"running": {}}, lastState=ended("Error"))
 EVICTED = pod(state=ended("Error"), pod_status={"phase": "Failed", "reason": "Evicted"})
 
 
@@ -283,10 +292,24 @@ EVICTED = pod(state=ended("Error"), pod_status={"phase": "Failed", "reason": "Ev
         pytest.param([RUNNING, KILLED, AGAIN], {"OOMKilled": 1}, id="seen ending and started again: one end"),
         pytest.param([RUNNING, AGAIN], {"OOMKilled": 1}, id="only the restart was seen"),
         pytest.param([RUNNING, pod(3, lastState=ended("Error"))], {"Error": 3}, id="three restarts at once"),
+        pytest.param([RUNNING, FAILED, held_back(0), STARTED], {"Error": 1}, id="a crash with its back-off: one end"),
+        pytest.param(
+            [STARTED, pod(1, state=ended("Error"), lastState=ended("Error")), held_back(1), held_back(1)],
+            {"Error": 1},
+            id="the next crash, not started again yet",
+        ),
+        pytest.param([RUNNING, held_back(0), STARTED, held_back(1)], {"Error": 2}, id="only the back-offs were seen"),
+        pytest.param([RUNNING, held_back(0), held_back(0, "ErrImagePull"), STARTED], {"Error": 1}, id="no image then"),
+        pytest.param(
+            [RUNNING, FAILED, pod(1, state={"waiting": {}}, lastState=ended("Error")), STARTED],
+            {"Error": 1},
+            id="the new container is made and does not run yet",
+        ),
+        pytest.param([None, pod(state={"waiting": {"reason": "ErrImagePull"}}), RUNNING], {}, id="never started yet"),
         pytest.param([AGAIN, None, RUNNING, KILLED], {"OOMKilled": 1}, id="the pod was replaced"),
         pytest.param([None, AGAIN], {"OOMKilled": 1}, id="a pod that came while the watch was broken"),
         pytest.param([RUNNING, EVICTED, None], {"Evicted": 1}, id="evicted by the kubelet"),
-        pytest.param([RUNNING, pod(state=ended("Error")), EVICTED], {"Error": 1}, id="evicted, told in two steps"),
+        pytest.param([RUNNING, FAILED, EVICTED], {"Error": 1}, id="evicted, told in two steps"),
         pytest.param([RUNNING, pod(state=ended("StartError"))], {"Other": 1}, id="a reason that is not listed"),
         pytest.param([RUNNING, pod(state=ended("Completed"))], {"Completed": 1}, id="asked to stop"),
         pytest.param([pod(app=PROXY), pod(1, app=PROXY)], {}, id="a proxy is no agent"),

@@ -8,15 +8,18 @@ from actions_gateway.metrics.catalog import AGENT_TERMINATIONS
 
 _EVICTED = "Evicted"
 _OTHER = "Other"
+_COMING_UP = (None, "", "ContainerCreating", "PodInitializing")
+"""Why a container waits whose last end is among its restarts already; every other reason keeps it from a restart."""
 REASONS = AGENT_TERMINATIONS.labels["reason"] or ()
 
 
 def terminations(edit: Edit) -> list[str]:
     """The reason of every end of the agent's container that a pod's change brought.
 
-    An end shows first as the container's state, then, once it is started again, as its last state and one restart
-    more; both are the same end. A pod that goes adds none: its container's end was told before, and one that nobody
-    could tell of any more (a lost node) is unknown.
+    An end shows first as the container's state; while the kubelet holds the restart back, as its last state with an
+    unchanged number of restarts; once it is started again, as its last state and one restart more. All are the same end
+    (Kubernetes, pkg/kubelet/kubelet_pods.go, convertToAPIContainerStatuses). A pod that goes adds none: its container's
+    end was told before, and one that nobody could tell of any more (a lost node) is unknown.
     """
     pod = edit.after
     if pod is None or (pod["metadata"].get("labels") or {}).get(labels.APP) != AGENT:
@@ -26,7 +29,9 @@ def terminations(edit: Edit) -> list[str]:
 
 def _ends(pod: Manifest) -> int:
     container = _container(pod)
-    has_ended = _is_evicted(pod) or "terminated" in (container.get("state") or {})
+    state, last = container.get("state") or {}, container.get("lastState") or {}
+    is_held_back = "terminated" in last and (state.get("waiting") or {}).get("reason") not in _COMING_UP
+    has_ended = _is_evicted(pod) or "terminated" in state or is_held_back
     return int(container.get("restartCount") or 0) + has_ended
 
 
