@@ -172,10 +172,10 @@ def set_conditions(
     return list(known.values())
 
 
-def find_condition(manifest: dict[str, Any], kind: ConditionType) -> dict[str, Any] | None:
-    """The condition of an object, or None."""
+def find_condition(manifest: dict[str, Any], kind: str) -> dict[str, Any] | None:
+    """The condition of an object, of ours or another one, or None."""
     for entry in (manifest.get("status") or {}).get("conditions") or []:
-        if entry.get("type") == kind.value:
+        if entry.get("type") == kind:
             return dict(entry)
     return None
 

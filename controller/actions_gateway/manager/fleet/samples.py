@@ -6,15 +6,16 @@ Expectations come from the manager, so that a dead agent or proxy, whose own ser
 import sys
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from actions_gateway.api import labels as wire
-from actions_gateway.api.conditions import ConditionStatus
+from actions_gateway.api.conditions import ConditionStatus, find_condition
 from actions_gateway.api.gateway import ProxySettings
 from actions_gateway.api.names import PROXY
 from actions_gateway.api.quantities import parse_quantity
 from actions_gateway.kube.client import Manifest
+from actions_gateway.manager.gateway.deletion import is_leaving
 from actions_gateway.manager.gateway.snapshot import Snapshot
+from actions_gateway.manager.gateway.verdict.lifecycle import is_contained
 from actions_gateway.metrics.catalog import (
     CONDITION,
     CONDITION_LAST_TRANSITION,
@@ -54,8 +55,8 @@ def gateway_samples(snapshot: Snapshot, *, is_served: bool) -> Iterator[Sample]:
     gateway, groups = snapshot.gateway, snapshot.runner_groups
     metadata = gateway["metadata"]
     namespace = str(metadata["namespace"])
-    is_kept = is_served and "deletionTimestamp" not in metadata
-    is_running = is_kept and wire.CONTAINED not in (metadata.get("annotations") or {})
+    is_kept = is_served and not is_leaving(gateway)
+    is_running = is_kept and not is_contained(gateway)
     if is_kept:
         yield from _component_samples(snapshot, {"namespace": namespace, "name": str(metadata["name"])}, is_running)
     for group in groups:
@@ -85,12 +86,12 @@ def _least_proxies(gateway: Manifest) -> int:
 def _lacks_reading(autoscaler: Manifest | None) -> bool:
     """Whether the autoscaler says that it has nothing to go by: a new one that says nothing yet must alarm nobody, nor
     one that somebody switched off by scaling to zero."""
-    active = _condition(autoscaler, "ScalingActive")
+    active = find_condition(autoscaler or {}, "ScalingActive") or {}
     return active.get("status") == ConditionStatus.FALSE.value and active.get("reason") != _SCALING_DISABLED
 
 
 def _is_refused_by_quota(proxy: Manifest | None) -> bool:
-    failure = _condition(proxy, "ReplicaFailure")
+    failure = find_condition(proxy or {}, "ReplicaFailure") or {}
     is_quotas = any(text in str(failure.get("message")) for text in _QUOTA_REFUSALS)
     return failure.get("status") == ConditionStatus.TRUE.value and is_quotas
 
@@ -118,11 +119,6 @@ def quota_samples(quota: Manifest) -> Iterator[Sample]:
         labels = {"namespace": str(metadata["namespace"]), "quota": str(metadata["name"]), "key": str(key)}
         yield Sample(QUOTA_HARD, labels, float(parse_quantity(amount)))
         yield Sample(QUOTA_USED, labels, float(parse_quantity(used.get(key, 0))))
-
-
-def _condition(manifest: Manifest | None, kind: str) -> dict[str, Any]:
-    entries = _status(manifest).get("conditions") or []
-    return next((entry for entry in entries if entry.get("type") == kind), {})
 
 
 def _status(manifest: Manifest | None) -> Manifest:
