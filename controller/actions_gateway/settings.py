@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from actions_gateway.api.egress import PUBLIC_ONLY, PlatformEgress, parse_denied_cidrs, parse_egress_exceptions
+from actions_gateway.api.cidrs import parse_cidrs
+from actions_gateway.api.egress import PUBLIC_ONLY, PlatformEgress, parse_dns_peers, parse_egress_exceptions
 from actions_gateway.api.images import PROXY_IMAGE
 from actions_gateway.api.names import AGENT, MANAGER, WORKER
 from actions_gateway.api.runnergroup import RUNNER_IMAGE, RUNNER_VERSION
@@ -110,7 +111,9 @@ class ManagerSettings:
             proxy_image=read(environment, "PROXY_IMAGE", str, PROXY_IMAGE),
             egress=PlatformEgress(
                 exceptions=read(environment, "PROXY_EXCEPTIONS", parse_egress_exceptions, ()),
-                denied=read(environment, "PROXY_DENIED_CIDRS", parse_denied_cidrs, ()),
+                denied=read(environment, "PROXY_DENIED_CIDRS", parse_cidrs, ()),
+                api_server=read(environment, "API_SERVER_CIDRS", parse_cidrs, ()),
+                dns=read(environment, "DNS_PEERS", parse_dns_peers, ()),
             ),
             proxy_drain_seconds=read(environment, "PROXY_DRAIN_SECONDS", _seconds, PROXY_DRAIN_SECONDS),
             bind_address=read(environment, "BIND_ADDRESS", str, ALL_ADDRESSES),

@@ -75,6 +75,22 @@ def install(
             help="The cluster's own public addresses, which proxies refuse. Repeatable; '' takes all away. Else as is.",
         ),
     ] = None,
+    api_server_cidr: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--api-server-cidr",
+            metavar="CIDR",
+            help="Where agents reach the API server, and only there. Repeatable; '' opens any address. Else as it is.",
+        ),
+    ] = None,
+    dns_peer: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--dns-peer",
+            metavar="cluster|CIDR",
+            help="The resolvers that tenants' pods may ask. Repeatable; '' opens any. Else as it is.",
+        ),
+    ] = None,
     release: Annotated[
         Path | None, typer.Option("--release", metavar="FILE", help="A release file that names the images.")
     ] = None,
@@ -123,6 +139,8 @@ def install(
             proxy_image=proxy_image,
             proxy_exceptions=None if proxy_exception is None else tuple(proxy_exception),
             proxy_denied_cidrs=None if proxy_denied_cidr is None else tuple(proxy_denied_cidr),
+            api_server_cidrs=None if api_server_cidr is None else tuple(api_server_cidr),
+            dns_peers=None if dns_peer is None else tuple(dns_peer),
             release_file=release,
             allow_floating_tags=allow_floating_tags,
             tenant_namespaces=TenantNamespaces(tenant_namespaces.value) if tenant_namespaces else None,

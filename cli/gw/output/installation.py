@@ -8,6 +8,7 @@ from rich.text import Text
 from gw.checks.wording import counted
 from gw.ops.installation.install import Installed
 from gw.ops.installation.plan import Action, Change, Plan, Step
+from gw.ops.installation.request import EGRESS_PAGE
 from gw.ops.installation.snapshot import Identity
 from gw.ops.installation.uninstall import Uninstalled
 from gw.output.layout import Cell, columns, styled
@@ -114,6 +115,10 @@ def uninstalled_view(result: Uninstalled) -> View:
 def install_advice(result: Installed) -> list[Text]:
     """What is unproven, and what to try next."""
     lines = [Text.assemble(styled("Unproven:", "warn"), f" {what}.") for what in result.plan.unproven]
+    if result.unnamed_addresses:
+        options = " ".join(f"--api-server-cidr {cidr}" for cidr in result.unnamed_addresses)
+        what = f" agents reach any address on 443 and 6443; this leaves them the API server's of today: {options}"
+        lines.append(Text.assemble(styled("Open:", "warn"), f"{what} ({EGRESS_PAGE})."))
     if result.is_dry_run or result.kept_by:
         return lines
     lines.append(styled("Try next:", "head"))

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from actions_gateway.api.cidrs import parse_cidrs
 from actions_gateway.engine.clock import Clock
 from actions_gateway.kube import errors
+from actions_gateway.kube import resources as r
 from gw.sources.cluster import Cluster
 from gw.sources.gateways import parse_time
 
@@ -61,6 +63,16 @@ def parse_server(host: str, version: Manifest, groups: Manifest) -> ServerFact:
         number=(int(major[0]), int(minor[0])) if major and minor else None,
         groups=frozenset(str(group.get("name")) for group in groups.get("groups") or []),
     )
+
+
+async def gather_addresses(cluster: Cluster) -> tuple[str, ...]:
+    """Ranges of one address each, where pods find the API server; empty when the cluster does not say."""
+    try:
+        found = await cluster.list(r.ENDPOINTSLICES, "default", label_selector="kubernetes.io/service-name=kubernetes")
+        endpoints = (endpoint for each in found.items for endpoint in each.get("endpoints") or [])
+        return parse_cidrs(",".join(address for endpoint in endpoints for address in endpoint["addresses"]))
+    except (errors.KubeError, ValueError):
+        return ()
 
 
 async def gather_clock(cluster: Cluster, clock: Clock) -> ClockFact | None:

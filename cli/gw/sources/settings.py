@@ -37,7 +37,9 @@ class InstalledSettings:
     proxy_image: str | None = None
     proxy_exceptions: tuple[EgressException, ...] | None = None
     proxy_denied_cidrs: str | None = None
-    """As it stands, usable or not: to go without it would open what it closes."""
+    api_server_cidrs: str | None = None
+    dns_peers: str | None = None
+    """These three as they stand, usable or not: to go without one would open what it closes."""
     replicas: int | None = None
     """Never 0: a manager that is scaled to nothing is paused, which is no setting."""
 
@@ -72,6 +74,8 @@ def parse_settings(deployment: Manifest) -> InstalledSettings:
         proxy_image=environment.get("PROXY_IMAGE") or None,
         proxy_exceptions=_exceptions(environment.get("PROXY_EXCEPTIONS")),
         proxy_denied_cidrs=environment.get("PROXY_DENIED_CIDRS"),
+        api_server_cidrs=environment.get("API_SERVER_CIDRS"),
+        dns_peers=environment.get("DNS_PEERS"),
         replicas=int(spec["replicas"]) if spec.get("replicas") else None,
     )
 

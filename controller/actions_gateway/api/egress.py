@@ -1,25 +1,27 @@
-"""What egress proxies refuse, and the exceptions from it: settings of the platform, never of a tenant.
+"""What the platform says of tenants' egress: its own settings, never a tenant's.
 
 A proxy connects to public addresses on port 443 alone. Public addresses that are the cluster's own are ranges to deny
 beside those that are private anywhere. GitHub Enterprise on a private network, or another port, needs an exception
 `HOST=CIDR:PORT`: to that host name on that port, at addresses within that range, denied or not. An IPv6 range stands
 in brackets: `ghes.example.com=[fd00:10::/32]:443`.
+
+Beside the proxies, agents reach the API server and all pods resolvers: anywhere, unless the platform names them.
 """
 
 import ipaddress
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network
 from itertools import chain
 
+from actions_gateway.api.cidrs import parse_cidr, parse_cidrs, parts_of
 from actions_gateway.api.gateway import HOST_PATTERN
 
 _EXCEPTION = re.compile(r"(?P<host>[^=]+)=(?:\[(?P<v6>[^\]]+)\]|(?P<v4>[^:\]]+)):(?P<port>[0-9]{1,5})")
 _HOST = re.compile(HOST_PATTERN)
 _LARGEST_PORT = 65535
-MOST_ENTRIES = 64
-"""Of each setting: a proxy's configuration is one argument, and Linux takes none of 128 KiB."""
+CLUSTER_DNS = "cluster"
+"""The word for the cluster's own resolvers, wherever their pods are."""
 
 PRIVATE_IPV4 = (
     "0.0.0.0/8",
@@ -80,7 +82,11 @@ class PlatformEgress:
 
     exceptions: tuple[EgressException, ...] = ()
     denied: tuple[str, ...] = ()
-    """The cluster's own ranges of public addresses, IPv4 and IPv6, as `parse_denied_cidrs` gives them."""
+    """The cluster's own ranges of public addresses, IPv4 and IPv6, as `parse_cidrs` gives them."""
+    api_server: tuple[str, ...] = ()
+    """Where agents find the API server; empty for any address, since a managed one may change its own."""
+    dns: tuple[str, ...] = ()
+    """Resolvers of agents, workers and proxies as `parse_dns_peers` gives them; empty for any."""
 
     @property
     def refused_ipv4(self) -> tuple[str, ...]:
@@ -110,54 +116,25 @@ def _each_once(*ranges: Iterable[str]) -> tuple[str, ...]:
 
 def parse_egress_exceptions(text: str) -> tuple[EgressException, ...]:
     """The exceptions of a comma-separated text; raises ValueError that names the one that cannot be used."""
-    return tuple(_parse(part) for part in _parts(text))
+    return tuple(_parse(part) for part in parts_of(text))
 
 
 def _parse(text: str) -> EgressException:
     match = _EXCEPTION.fullmatch(text)
     if match is None or not _HOST.fullmatch(match["host"]):
         raise ValueError(f"{text!r} is no exception of the form HOST=CIDR:PORT")
-    network = _parse_range(match["v4"] or match["v6"], text)
+    network = parse_cidr(match["v4"] or match["v6"], text)
     port = int(match["port"])
     if not 1 <= port <= _LARGEST_PORT:
         raise ValueError(f"{text!r}: {port} is no port")
     return EgressException(match["host"], str(network), port)
 
 
-def _parts(text: str) -> list[str]:
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    if len(parts) > MOST_ENTRIES:
-        raise ValueError(f"{len(parts)} entries are more than the {MOST_ENTRIES} that a proxy has room for")
-    return parts
-
-
-def _parse_range(text: str, part: str) -> IPv4Network | IPv6Network:
-    """A range with host bits zero; an error names `part`."""
-    if "%" in text:
-        raise ValueError(f"{part!r}: a range has no zone")
-    try:
-        network = ipaddress.ip_network(text)
-    except ValueError as problem:
-        raise ValueError(f"{part!r}: {problem}") from problem
-    if network.prefixlen == 0:
-        raise ValueError(f"{part!r}: a range of every address cannot be used")
-    return network
-
-
-def parse_denied_cidrs(text: str) -> tuple[str, ...]:
-    """The ranges of a comma-separated text, in order of addresses, each once.
-
-    Raises ValueError that names the one that cannot be used.
-    """
-    networks = {_parse_denied(part) for part in _parts(text)}
-    return tuple(str(network) for network in sorted(networks, key=ipaddress.get_mixed_type_key))
-
-
-def _parse_denied(text: str) -> IPv4Network | IPv6Network:
-    network = _parse_range(text, text)
-    if network.version == 6 and network.subnet_of(ipaddress.IPv6Network(IPV4_MAPPED)):
-        raise ValueError(f"{text!r}: addresses of IPv4 are written as such")
-    return network
+def parse_dns_peers(text: str) -> tuple[str, ...]:
+    """The ranges of a comma-separated text after the word `cluster`, if that is among them; raises as `parse_cidrs`."""
+    parts = parts_of(text)
+    cidrs = parse_cidrs(",".join(part for part in parts if part != CLUSTER_DNS))
+    return (CLUSTER_DNS, *cidrs) if CLUSTER_DNS in parts else cidrs
 
 
 def render_egress_exceptions(exceptions: tuple[EgressException, ...]) -> str:

@@ -34,6 +34,8 @@ def manager_manifests(
         "PROXY_IMAGE": proxy_image,
         "PROXY_EXCEPTIONS": render_egress_exceptions(egress.exceptions),
         "PROXY_DENIED_CIDRS": ",".join(egress.denied),
+        "API_SERVER_CIDRS": ",".join(egress.api_server),
+        "DNS_PEERS": ",".join(egress.dns),
         "PROXY_DRAIN_SECONDS": str(proxy_drain_seconds),
         "TENANT_NAMESPACES": tenant_namespaces.value,
         "LOG_LEVEL": log_level,
@@ -106,7 +108,10 @@ def _disruption_budget() -> Manifest:
 
 
 def _network_policy() -> Manifest:
-    """The manager is scraped from namespaces that watch, and speaks to nothing but DNS and the API server."""
+    """The manager is scraped from namespaces that watch, and speaks to nothing but DNS and the API server.
+
+    Both anywhere: with a wrong range of the platform's it could not take that back from the tenants.
+    """
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from actions_gateway.engine.clock import Clock
@@ -17,7 +17,7 @@ from gw.ops.installation.snapshot import Identity, Snapshot, gather_snapshot
 from gw.ops.installation.wanted import build_wanted, refuse_missing_operators
 from gw.ops.installation.writing import rehearse, write
 from gw.sources.cluster import Cluster
-from gw.sources.server import gather_server
+from gw.sources.server import gather_addresses, gather_server
 from gw.sources.settings import gather_release, gather_settings, without_earlier_defaults
 
 Manifest = dict[str, Any]
@@ -46,6 +46,8 @@ class Installed:
     """Who leads; None when it was not waited for."""
     kept_by: tuple[str, ...] = ()
     """GitOps controllers that keep the objects: then nothing was written."""
+    unnamed_addresses: tuple[str, ...] = ()
+    """Where the API server is, as the cluster shows it, when agents may reach any address in its place."""
 
     @property
     def for_git(self) -> list[Manifest]:
@@ -80,20 +82,21 @@ async def install(
             snapshot = await gather_snapshot(cluster, server, wanted)
         refuse_unfit(snapshot, wanted)
         plan = decide_plan(wanted, snapshot, *await rehearse(cluster, wanted, snapshot))
-        result = Installed(cluster.host, server.version, plan)
+        addresses = () if request.api_server_cidrs else await gather_addresses(cluster)
+        result = Installed(cluster.host, server.version, plan, unnamed_addresses=addresses)
         if owners := gitops_owners(plan, snapshot):
             kept_by = tuple(f"{owner} keeps {len(objects)} of these objects" for owner, objects in owners.items())
-            return Installed(cluster.host, server.version, plan, order.dry_run, kept_by=kept_by)
+            return replace(result, is_dry_run=order.dry_run, kept_by=kept_by)
         conversation.show_plan(plan)
         if order.dry_run:
-            return Installed(cluster.host, server.version, plan, is_dry_run=True)
+            return replace(result, is_dry_run=True)
         await _carry_out(order, cluster, snapshot, result, clock=clock, conversation=conversation)
         if not order.wait:
             return result
         leader = await wait_until_leading(
             cluster, timeout_seconds=order.timeout_seconds, clock=clock, conversation=conversation
         )
-        return Installed(cluster.host, server.version, plan, leader=leader)
+        return replace(result, leader=leader)
 
 
 async def _carry_out(

@@ -1,13 +1,15 @@
 """What `gw install` is asked for, checked before a cluster is touched."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 from actions_gateway import __version__
-from actions_gateway.api.egress import EgressException, parse_denied_cidrs, parse_egress_exceptions
+from actions_gateway.api.cidrs import parse_cidrs
+from actions_gateway.api.egress import EgressException, parse_dns_peers, parse_egress_exceptions
 from actions_gateway.installation.manager import REPLICAS
 from actions_gateway.installation.release import (
     Images,
@@ -37,6 +39,14 @@ _DIGEST_STEP = (
     "Name it by digest, as {option} REPOSITORY@sha256:…; `buildah push --digestfile FILE` writes the digest of what "
     "you push, and `skopeo inspect docker://IMAGE` tells another's. For a try-out, add --allow-floating-tags."
 )
+_RANGES: Mapping[str, tuple[str, Callable[[str], tuple[str, ...]], str]] = MappingProxyType(
+    {
+        "proxy_denied_cidrs": ("--proxy-denied-cidr", parse_cidrs, "203.0.113.0/24 or 2001:db8:8000::/40"),
+        "api_server_cidrs": ("--api-server-cidr", parse_cidrs, "192.0.2.10/32 or 2001:db8::10/128"),
+        "dns_peers": ("--dns-peer", parse_dns_peers, "cluster or 10.96.0.10/32"),
+    }
+)
+"""By field of the wishes: the option, how it is read, and examples."""
 
 
 class Monitoring(StrEnum):
@@ -62,6 +72,8 @@ class InstallWishes:
     log_level: str | None = None
     proxy_exceptions: tuple[str, ...] | None = None
     proxy_denied_cidrs: tuple[str, ...] | None = None
+    api_server_cidrs: tuple[str, ...] | None = None
+    dns_peers: tuple[str, ...] | None = None
     """None leaves these, and the workers' and proxies' images, as the cluster has them."""
     monitoring: Monitoring = Monitoring.AUTO
 
@@ -76,6 +88,8 @@ class InstallRequest:
     log_level: str
     proxy_exceptions: tuple[EgressException, ...]
     proxy_denied_cidrs: tuple[str, ...]
+    api_server_cidrs: tuple[str, ...]
+    dns_peers: tuple[str, ...]
     monitoring: Monitoring
     unnamed: frozenset[str] = frozenset()
     """Fields of `InstalledSettings` that nobody named."""
@@ -84,8 +98,7 @@ class InstallRequest:
     def keeping(self, settings: InstalledSettings) -> "InstallRequest":
         """The request with what the cluster has in place of what was not named; raises Refused if that is unusable."""
         kept = {name: value for name in self.unnamed if (value := getattr(settings, name)) is not None}
-        if (denied := kept.get("proxy_denied_cidrs")) is not None:
-            kept["proxy_denied_cidrs"] = _denied_cidrs((denied,))
+        kept |= {name: _ranges(name, (kept[name],)) for name in _RANGES if name in kept}
         images = Images(
             self.images.controller,
             worker=kept.pop("worker_image", self.images.worker),
@@ -105,14 +118,14 @@ class InstallRequest:
 def check_wishes(wishes: InstallWishes) -> InstallRequest:
     """The request; raises Refused that names option, field and next step."""
     images, unnamed = _images(wishes)
-    settings = ("tenant_namespaces", "replicas", "log_level", "proxy_exceptions", "proxy_denied_cidrs")
+    settings = ("tenant_namespaces", "replicas", "log_level", "proxy_exceptions", *_RANGES)
     return InstallRequest(
         images=images,
         tenant_namespaces=wishes.tenant_namespaces or TenantNamespaces.ANY,
         replicas=REPLICAS if wishes.replicas is None else wishes.replicas,
         log_level=wishes.log_level or _LOG_LEVEL,
         proxy_exceptions=_exceptions(wishes.proxy_exceptions or ()),
-        proxy_denied_cidrs=_denied_cidrs(wishes.proxy_denied_cidrs or ()),
+        **{name: _ranges(name, getattr(wishes, name) or ()) for name in _RANGES},
         monitoring=wishes.monitoring,
         unnamed=frozenset(unnamed | {name for name in settings if getattr(wishes, name) is None}),
         allow_floating_tags=wishes.allow_floating_tags,
@@ -151,8 +164,9 @@ def _exceptions(texts: tuple[str, ...]) -> tuple[EgressException, ...]:
     return _parsed("--proxy-exception", parse_egress_exceptions, texts, form)
 
 
-def _denied_cidrs(texts: tuple[str, ...]) -> tuple[str, ...]:
-    return _parsed("--proxy-denied-cidr", parse_denied_cidrs, texts, "203.0.113.0/24 or 2001:db8:8000::/40")
+def _ranges(name: str, texts: tuple[str, ...]) -> tuple[str, ...]:
+    option, parse, form = _RANGES[name]
+    return _parsed(option, parse, texts, form)
 
 
 def _parsed(option: str, parse: Callable[[str], T], texts: tuple[str, ...], form: str) -> T:

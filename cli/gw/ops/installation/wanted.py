@@ -33,7 +33,12 @@ def build_wanted(request: InstallRequest, served_groups: Collection[str]) -> lis
             image=request.images.controller,
             worker_image=request.images.worker,
             proxy_image=request.images.proxy,
-            egress=PlatformEgress(request.proxy_exceptions, request.proxy_denied_cidrs),
+            egress=PlatformEgress(
+                exceptions=request.proxy_exceptions,
+                denied=request.proxy_denied_cidrs,
+                api_server=request.api_server_cidrs,
+                dns=request.dns_peers,
+            ),
             replicas=request.replicas,
             tenant_namespaces=request.tenant_namespaces,
             log_level=request.log_level,

@@ -30,8 +30,8 @@ def build_network_policies(gateway: Manifest, spec: ActionsGatewaySpec, platform
     """What proxies, workload and the agent among it may do."""
     return [
         _policy(gateway, PROXY, _into_proxies(), _out_of_proxies(spec, platform)),
-        _policy(gateway, WORKLOAD_POLICY, [], [to_dns(), _to_proxies()]),
-        _policy(gateway, AGENT, [from_monitoring()], [to_api_server()]),
+        _policy(gateway, WORKLOAD_POLICY, [], [to_dns(platform.dns), _to_proxies()]),
+        _policy(gateway, AGENT, [from_monitoring()], [to_api_server(platform.api_server)]),
     ]
 
 
@@ -66,4 +66,4 @@ def _out_of_proxies(spec: ActionsGatewaySpec, platform: PlatformEgress) -> list[
     https = [{"to": public, "ports": [tcp(HTTPS_PORT)]}] if spec.proxy.managed_network_policy else []
     targets = sorted({(exception.cidr, exception.port) for exception in platform.exceptions})
     excepted = [{"to": [{"ipBlock": {"cidr": cidr}}], "ports": [tcp(port)]} for cidr, port in targets]
-    return [to_dns(), *https, *excepted]
+    return [to_dns(platform.dns), *https, *excepted]
