@@ -50,16 +50,24 @@ def test_only_a_plain_address_names_the_egress_proxy(value: str) -> None:
 MANAGER = {"POD_NAMESPACE": "gmc-system", "CONTROLLER_IMAGE": "controller:1"}
 
 
-def test_what_proxies_may_reach_is_the_platforms_word() -> None:
-    words = {"PROXY_EXCEPTIONS": "ghes.example=10.0.0.0/8:443", "PROXY_DENIED_CIDRS": "20.30.0.0/16, 2600:1f00::/40"}
+def test_what_tenants_may_reach_is_the_platforms_word() -> None:
+    words = {
+        "PROXY_EXCEPTIONS": "ghes.example=10.0.0.0/8:443",
+        "PROXY_DENIED_CIDRS": "20.30.0.0/16, 2600:1f00::/40",
+        "API_SERVER_CIDRS": "2001:db8::10, 192.0.2.0/28",
+        "DNS_PEERS": "10.96.0.10, cluster",
+    }
     assert ManagerSettings.from_environment({**MANAGER, **words}).egress == PlatformEgress(
-        exceptions=(EgressException("ghes.example", "10.0.0.0/8", 443),), denied=("20.30.0.0/16", "2600:1f00::/40")
+        exceptions=(EgressException("ghes.example", "10.0.0.0/8", 443),),
+        denied=("20.30.0.0/16", "2600:1f00::/40"),
+        api_server=("192.0.2.0/28", "2001:db8::10/128"),
+        dns=("cluster", "10.96.0.10/32"),
     )
-    unsaid = {"PROXY_EXCEPTIONS": "", "PROXY_DENIED_CIDRS": ""}
+    unsaid = dict.fromkeys(words, "")
     assert ManagerSettings.from_environment({**MANAGER, **unsaid}).egress == PUBLIC_ONLY
 
 
-@pytest.mark.parametrize("name", ["PROXY_EXCEPTIONS", "PROXY_DENIED_CIDRS"])
+@pytest.mark.parametrize("name", ["PROXY_EXCEPTIONS", "PROXY_DENIED_CIDRS", "API_SERVER_CIDRS", "DNS_PEERS"])
 def test_an_unusable_word_of_the_platform_is_named_with_its_part(name: str) -> None:
     with pytest.raises(SettingsError, match=rf"{name} .*'ghes\.example'"):
         ManagerSettings.from_environment({**MANAGER, name: "ghes.example"})

@@ -14,7 +14,8 @@ from actions_gateway.agent.runnergroups.status import GroupFacts, decide_status
 from actions_gateway.agent.tokens.verdict import AVAILABLE
 from actions_gateway.agent.tunables import Tunables
 from actions_gateway.api import labels
-from actions_gateway.api.egress import PUBLIC_ONLY, PlatformEgress, parse_denied_cidrs, parse_egress_exceptions
+from actions_gateway.api.cidrs import parse_cidrs
+from actions_gateway.api.egress import PUBLIC_ONLY, PlatformEgress, parse_dns_peers, parse_egress_exceptions
 from actions_gateway.api.gateway import SecurityProfile
 from actions_gateway.api.names import AGENT, AGENT_STATUS_FIELDS, MANAGER_FIELDS, MANAGER_STATUS_FIELDS, WORKER
 from actions_gateway.api.runnergroup import RunnerGroupSpec
@@ -49,7 +50,9 @@ TIERED: Manifest = {"runnerGroups": [{"name": "cpu", "runnerLabels": ["linux", "
 EGRESS = PlatformEgress(
     parse_egress_exceptions("ghes.example.com=20.30.1.0/24:8443,ghes.example.com=[fd00:2::/32]:443"),
     # The widest that there are beside those that a platform has: what is excepted must be less than the whole.
-    parse_denied_cidrs("20.30.0.0/16,128.0.0.0/1,2600:1f00::/40,8000::/1,10.0.0.0/8"),
+    parse_cidrs("20.30.0.0/16,128.0.0.0/1,2600:1f00::/40,8000::/1,10.0.0.0/8"),
+    parse_cidrs("192.0.2.0/28,2001:db8::10"),
+    parse_dns_peers("cluster,10.96.0.10,2001:db8::53"),
 )
 RESOURCES: Manifest = {"requests": {"cpu": "1500m", "memory": "1024Mi"}, "limits": {"memory": "2Gi"}}
 

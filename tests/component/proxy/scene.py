@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from actions_gateway.api.egress import PlatformEgress, parse_denied_cidrs, parse_egress_exceptions
+from actions_gateway.api.cidrs import parse_cidrs
+from actions_gateway.api.egress import PlatformEgress, parse_egress_exceptions
 from actions_gateway.api.gateway import ActionsGatewaySpec
 from actions_gateway.proxy.bootstrap import build_bootstrap
 from support.envoy import Proxy, Tunnel, running_envoy
@@ -24,7 +25,7 @@ def gateway(url: str = "https://github.com/acme", **proxy: Any) -> ActionsGatewa
 
 def platform(exceptions: str = "", denied: str = "") -> PlatformEgress:
     """What the manager's settings say."""
-    return PlatformEgress(parse_egress_exceptions(exceptions), parse_denied_cidrs(denied))
+    return PlatformEgress(parse_egress_exceptions(exceptions), parse_cidrs(denied))
 
 
 def bootstrap(exceptions: str = "", denied: str = "", **fields: Any) -> dict[str, Any]:

@@ -6,11 +6,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from actions_gateway.api.cidrs import parse_cidrs
 from actions_gateway.api.egress import (
     PUBLIC_ONLY,
     EgressException,
     PlatformEgress,
-    parse_denied_cidrs,
+    parse_dns_peers,
     parse_egress_exceptions,
     render_egress_exceptions,
 )
@@ -68,52 +69,52 @@ def test_a_part_that_cannot_be_used_is_named(part: str, reason: str) -> None:
     assert repr(part) in str(raised.value)
 
 
-def test_denied_ranges_are_normalized_in_order_of_addresses_each_once() -> None:
-    text = " 2600:1F00::/40, 20.30.0.0/255.255.0.0 ,, 8.8.8.8,20.30.0.0/16,"
-    assert parse_denied_cidrs(text) == ("8.8.8.8/32", "20.30.0.0/16", "2600:1f00::/40")
-    assert parse_denied_cidrs("") == ()
+def test_there_are_no_more_exceptions_than_a_proxy_has_room_for() -> None:
+    with pytest.raises(ValueError, match="65 entries are more than the 64"):
+        parse_egress_exceptions(",".join(f"ghes.example=20.30.{number}.0/24:443" for number in range(65)))
 
 
-@given(st.lists(DENIABLE, max_size=5))
-def test_the_order_in_which_ranges_are_denied_says_nothing(ranges: list[str]) -> None:
-    denied = parse_denied_cidrs(",".join(ranges))
-    assert set(denied) == set(ranges)
-    assert parse_denied_cidrs(",".join(reversed(denied))) == denied
+@pytest.mark.parametrize(
+    ("text", "peers"),
+    [
+        ("", ()),
+        (" 10.96.0.10/32 ,, cluster, cluster", ("cluster", "10.96.0.10/32")),
+        ("2001:DB8::53,192.0.2.0/255.255.255.0", ("192.0.2.0/24", "2001:db8::53/128")),
+    ],
+)
+def test_resolvers_are_the_clusters_own_and_ranges_in_order_each_once(text: str, peers: tuple[str, ...]) -> None:
+    assert parse_dns_peers(text) == peers
+    assert parse_dns_peers(",".join(peers)) == peers
 
 
 @pytest.mark.parametrize(
     ("part", "reason"),
     [
-        ("example.com", "does not appear"),
-        ("20.30.0.1/16", "host bits"),
-        ("20.30.0.0/33", "does not appear"),
-        ("[2600:1f00::/40]", "does not appear"),
+        ("Cluster", "does not appear"),
+        ("kube-dns", "does not appear"),
+        ("10.96.0.10/16", "host bits"),
         ("0.0.0.0/0", "every address"),
         ("::/0", "every address"),
-        ("fe80::%eth0/64", "no zone"),
-        ("::ffff:20.30.0.0/112", "IPv4"),
     ],
 )
-def test_a_range_that_cannot_be_denied_is_named(part: str, reason: str) -> None:
+def test_a_resolver_that_cannot_be_used_is_named(part: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason) as raised:
-        parse_denied_cidrs(f"20.30.0.0/16,{part}")
+        parse_dns_peers(f"cluster,{part}")
     assert repr(part) in str(raised.value)
 
 
-def test_there_are_no_more_entries_than_a_proxy_has_room_for() -> None:
-    ranges = [f"20.30.{number}.0/24" for number in range(65)]
-    assert len(parse_denied_cidrs(",".join(ranges[:64]))) == 64
+def test_the_word_for_the_clusters_resolvers_is_an_entry_like_others() -> None:
+    ranges = [f"192.0.2.{number}" for number in range(64)]
+    assert len(parse_dns_peers(",".join(["cluster", *ranges[1:]]))) == 64
     with pytest.raises(ValueError, match="65 entries are more than the 64"):
-        parse_denied_cidrs(",".join(ranges))
-    with pytest.raises(ValueError, match="65 entries are more than the 64"):
-        parse_egress_exceptions(",".join(f"ghes.example={cidr}:443" for cidr in ranges))
+        parse_dns_peers(",".join(["cluster", *ranges]))
 
 
 @given(st.lists(DENIABLE, max_size=5), st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)))
 @example(["20.30.0.0/16"], ipaddress.ip_address("20.30.255.255"))
 @example(["2600:1f00::/40"], ipaddress.ip_address("2600:1f00:ff::1"))
 def test_a_platform_denies_its_ranges_and_nothing_beside(ranges: list[str], address: Address) -> None:
-    platform = PlatformEgress(denied=parse_denied_cidrs(",".join(ranges)))
+    platform = PlatformEgress(denied=parse_cidrs(",".join(ranges)))
     denied = [network for network in map(ipaddress.ip_network, ranges) if network.version == address.version]
     embedded = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF) if int(address) >> 32 == 0x64FF9B << 64 else None
     assert is_refused(address, platform) == (
@@ -127,13 +128,13 @@ def test_a_platform_denies_its_ranges_and_nothing_beside(ranges: list[str], addr
 def test_a_denied_range_of_ipv4_is_denied_below_nat64_too(cidr: str, offset: int) -> None:
     network = ipaddress.IPv4Network(cidr)
     number = int(network.network_address) + offset % network.num_addresses
-    platform = PlatformEgress(denied=parse_denied_cidrs(cidr))
+    platform = PlatformEgress(denied=parse_cidrs(cidr))
     assert is_refused(ipaddress.IPv4Address(number), platform)
     assert is_refused(ipaddress.IPv6Address(0x64FF9B << 96 | number), platform)
 
 
 def test_a_range_that_is_refused_anyway_stands_once() -> None:
-    assert PlatformEgress(denied=parse_denied_cidrs("10.0.0.0/8,fc00::/7")).refused_ipv6 == PUBLIC_ONLY.refused_ipv6
+    assert PlatformEgress(denied=parse_cidrs("10.0.0.0/8,fc00::/7")).refused_ipv6 == PUBLIC_ONLY.refused_ipv6
 
 
 @given(st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)))

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from actions_gateway.api import labels
-from actions_gateway.api.egress import PlatformEgress, parse_denied_cidrs, parse_egress_exceptions
+from actions_gateway.api.cidrs import parse_cidrs
+from actions_gateway.api.egress import PlatformEgress, parse_dns_peers, parse_egress_exceptions
 from actions_gateway.api.names import AGENT, PROXY, WORKLOAD_POLICY
 from support import manager_objects as make
 
@@ -17,11 +18,21 @@ DNS = ("any", "UDP 53", "TCP 53")
 WORKLOAD = "pods actions-gateway/component=workload"
 PROXIES = f"pods app={PROXY}"
 MONITORING = "namespaces metrics=enabled"
+CLUSTER_RESOLVERS = {
+    "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
+    "podSelector": {
+        "matchExpressions": [{"key": "k8s-app", "operator": "In", "values": ["kube-dns", "node-local-dns"]}]
+    },
+}
 PUBLIC = "0.0.0.0/0 but private, ::/0 but private"
 
 
-def policy(name: str, exceptions: str = "", denied: str = "", **changes: Any) -> Manifest:
-    platform = PlatformEgress(parse_egress_exceptions(exceptions), parse_denied_cidrs(denied))
+def policy(
+    name: str, exceptions: str = "", denied: str = "", api_server: str = "", dns: str = "", **changes: Any
+) -> Manifest:
+    platform = PlatformEgress(
+        parse_egress_exceptions(exceptions), parse_cidrs(denied), parse_cidrs(api_server), parse_dns_peers(dns)
+    )
     settings = replace(make.SETTINGS, egress=platform)
     found: Manifest = make.children_of(make.gateway(**changes), settings)["NetworkPolicy", name]["spec"]
     return found
@@ -39,6 +50,8 @@ def rules(entries: list[Manifest], peers: str) -> set[tuple[str, ...]]:
 
 
 def peer(entry: Manifest) -> str:
+    if entry == CLUSTER_RESOLVERS:
+        return "the cluster's resolvers"
     ((kind, value),) = entry.items()
     if kind == "ipBlock":
         return str(value["cidr"]) + (" but private" if value.get("except") else "")
@@ -70,9 +83,32 @@ def test_each_policy_has_exactly_these_rules(
     assert rules(spec["egress"], "to") == egress
 
 
+def test_agents_reach_only_the_ranges_that_the_platform_names_for_the_api_server() -> None:
+    spec = policy(AGENT, api_server="2001:db8::10,192.0.2.0/28")
+    assert rules(spec["egress"], "to") == {("192.0.2.0/28, 2001:db8::10/128", "TCP 443", "TCP 6443")}
+    assert spec["ingress"] == policy(AGENT)["ingress"]
+    for other in (PROXY, WORKLOAD_POLICY):
+        assert policy(other, api_server="192.0.2.0/28") == policy(other)
+
+
+@pytest.mark.parametrize(
+    ("dns", "peers"),
+    [
+        ("cluster", "the cluster's resolvers, 169.254.20.10/32"),
+        ("10.96.0.10,cluster", "the cluster's resolvers, 169.254.20.10/32, 10.96.0.10/32"),
+        ("2001:db8::53,192.0.2.53", "192.0.2.53/32, 2001:db8::53/128"),
+    ],
+)
+@pytest.mark.parametrize("name", [PROXY, WORKLOAD_POLICY])
+def test_pods_of_a_tenant_ask_only_the_resolvers_that_the_platform_names(name: str, dns: str, peers: str) -> None:
+    named = rules(policy(name, dns=dns)["egress"], "to")
+    assert named == rules(policy(name)["egress"], "to") - {DNS} | {(peers, "UDP 53", "TCP 53")}
+    assert policy(AGENT, dns=dns) == policy(AGENT), "it asks as workload"
+
+
 @pytest.mark.parametrize("name", [PROXY, WORKLOAD_POLICY, AGENT])
 def test_a_contained_gateway_speaks_to_nobody_and_its_pods_are_still_selected(name: str) -> None:
-    contained = policy(name, metadata={"annotations": {labels.CONTAINED: ""}})
+    contained = policy(name, api_server="192.0.2.0/28", dns="cluster", metadata={"annotations": {labels.CONTAINED: ""}})
     assert (contained["ingress"], contained["egress"]) == ([], [])
     assert (contained["podSelector"], contained["policyTypes"]) == (policy(name)["podSelector"], ["Ingress", "Egress"])
 

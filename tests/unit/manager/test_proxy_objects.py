@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from actions_gateway.api import labels
-from actions_gateway.api.egress import PUBLIC_ONLY, PlatformEgress, parse_denied_cidrs, parse_egress_exceptions
+from actions_gateway.api.cidrs import parse_cidrs
+from actions_gateway.api.egress import PUBLIC_ONLY, PlatformEgress, parse_egress_exceptions
 from actions_gateway.api.gateway import parse_gateway_spec
 from actions_gateway.api.names import PROXY
 from actions_gateway.manager.gateway import proxy_deployment
@@ -186,7 +187,7 @@ def test_no_other_dollar_of_the_bootstrap_is_expanded(monkeypatch: pytest.Monkey
     "platform",
     [
         PlatformEgress(parse_egress_exceptions("ghes.example.com=10.2.0.0/16:443")),
-        PlatformEgress(denied=parse_denied_cidrs("20.30.0.0/16")),
+        PlatformEgress(denied=parse_cidrs("20.30.0.0/16")),
     ],
     ids=["an exception", "a denied range"],
 )
