@@ -163,6 +163,19 @@ def agent_pod(
     return pod
 
 
+def proxy_pod(namespace: str = "team-a", number: int = 1, *, is_ready: bool = True) -> Manifest:
+    pod = _pod(
+        f"{names.PROXY}-abc1{number}",
+        namespace,
+        {labels.APP: names.PROXY},
+        "Running",
+        [container("proxy")],
+        seconds_old=86400,
+    )
+    pod["status"]["conditions"] = [{"type": "Ready", "status": str(is_ready)}]
+    return pod
+
+
 def worker_pod(
     namespace: str = "team-a",
     name: str = "runner-team-a-cpu-0001",
@@ -246,5 +259,6 @@ def healthy_cluster() -> list[Manifest]:
         runner_group(name="cpu", jobs=1),
         runner_group(name="gpu", runner_labels=("self-hosted", "gpu")),
         agent_pod(),
+        *(proxy_pod(number=number) for number in (1, 2)),
         worker_pod(),
     ]

@@ -19,6 +19,7 @@ from .objects import (
     manager,
     moment,
     namespace,
+    proxy_pod,
     ready,
     runner_group,
     worker_pod,
@@ -75,6 +76,17 @@ def test_a_ticket_does_not_page_unless_asked_for() -> None:
     gw = Gw(ClusterDouble(*healthy_cluster(), *manager(ready_pods=0)))
     assert gw("health").code == 0
     assert gw("health", "--fail-on", "ticket").code == 1
+
+
+def test_proxies_that_went_after_their_manager_page_though_their_condition_stands(healthy: Gw) -> None:
+    check = ("health", "team-a", "--check", "gateway.proxy")
+    assert healthy(*check).code == 0
+    for number in (1, 2):
+        healthy.cluster.put(proxy_pod(number=number, is_ready=False))
+    answer = healthy(*check)
+    assert answer.code == 1, answer
+    assert "no proxy has a ready pod, and ProxyAvailable is out of date" in answer.out
+    assert "kubectl describe deploy -n team-a actions-gateway-proxy" in answer.out
 
 
 def test_one_check_alone(broken: Gw) -> None:

@@ -12,7 +12,7 @@ from actions_gateway.kube import resources as r
 from gw.ops.installation.finalizers import ABSENCE_SECONDS, OVERDUE_SECONDS
 
 from .double import ClusterDouble
-from .objects import healthy_cluster, moment
+from .objects import gateway, healthy_cluster, moment
 from .rig import Gw
 from .test_install import NAMED, manager_comes_up
 
@@ -91,6 +91,18 @@ def test_tenants_are_named_and_stop_it() -> None:
     assert answer.code == 2, answer
     assert "the tenant team-a/team-a is still served, and would be stranded" in answer.err
     assert gw.cluster.deleted == []
+
+
+def test_a_tenant_whose_deletion_hangs_is_not_asked_to_be_deleted_again() -> None:
+    gw = Gw(ClusterDouble(*healthy_cluster(), gateway("team-b")))
+    delete, goes_on = "kubectl delete actionsgateway", "already goes with --remove-tenants"
+    for hanging, steps in (((), {delete}), (("team-a",), {delete, goes_on}), (("team-a", "team-b"), {goes_on})):
+        for name in hanging:
+            gw.cluster.objects[r.ACTIONSGATEWAYS.plural, name, name]["metadata"]["deletionTimestamp"] = moment(900)
+        answer = gw("uninstall", "--yes", "--confirm", NAME)
+        assert answer.code == 2, answer
+        words = " ".join(answer.err.split())
+        assert {step for step in (delete, goes_on) if step in words} == steps, hanging
 
 
 GATEWAY = (r.ACTIONSGATEWAYS.plural, "team-a", "team-a")

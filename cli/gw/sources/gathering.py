@@ -22,7 +22,7 @@ from gw.sources.platform import (
     parse_lease,
     parse_served,
 )
-from gw.sources.pods import AGENT_SELECTOR, WORKER_SELECTOR, PodFact, PodRole, parse_pod
+from gw.sources.pods import AGENT_SELECTOR, PROXY_SELECTOR, WORKER_SELECTOR, PodFact, PodRole, parse_pod
 from gw.sources.policies import gather_policies
 from gw.sources.prerequisites import (
     gather_definitions,
@@ -91,13 +91,12 @@ async def gather_groups(cluster: Cluster, namespace: str | None) -> tuple[GroupF
 
 
 async def gather_pods(cluster: Cluster, namespace: str | None) -> tuple[PodFact, ...]:
-    """Agent and worker pods by namespace and name; nothing else of a tenant's namespace is read."""
-    agents, workers = await asyncio.gather(
-        cluster.list(r.PODS, namespace, label_selector=AGENT_SELECTOR),
-        cluster.list(r.PODS, namespace, label_selector=WORKER_SELECTOR),
+    """Agent, proxy and worker pods by namespace and name; nothing else of a tenant's namespace is read."""
+    selectors = {PodRole.AGENT: AGENT_SELECTOR, PodRole.PROXY: PROXY_SELECTOR, PodRole.WORKER: WORKER_SELECTOR}
+    found = await asyncio.gather(
+        *(cluster.list(r.PODS, namespace, label_selector=selector) for selector in selectors.values())
     )
-    pods = [parse_pod(item, PodRole.AGENT) for item in agents.items]
-    pods += [parse_pod(item, PodRole.WORKER) for item in workers.items]
+    pods = [parse_pod(item, role) for role, listed in zip(selectors, found, strict=True) for item in listed.items]
     return tuple(sorted(pods, key=lambda fact: (fact.namespace, fact.name)))
 
 

@@ -1,4 +1,4 @@
-"""Pods of manager, agents and workers as facts: phase, age, and what each container waits for or died of."""
+"""Pods of manager, agents, proxies and workers as facts: phase, age, and what each container waits for or died of."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from gw.sources.gateways import parse_time
 Manifest = Mapping[str, Any]
 
 AGENT_SELECTOR = f"{labels.APP}={names.AGENT}"
+PROXY_SELECTOR = f"{labels.APP}={names.PROXY}"
 WORKER_SELECTOR = labels.RUNNER_GROUP
 """Any pod that carries a runner group's label."""
 
@@ -21,6 +22,7 @@ CRASH_LOOP = "CrashLoopBackOff"
 
 class PodRole(StrEnum):
     AGENT = "agent"
+    PROXY = "proxy"
     WORKER = "worker"
     MANAGER = "manager"
 
@@ -60,7 +62,7 @@ class PodFact:
     unscheduled_message: str = ""
     """What the scheduler says while it finds no node."""
     is_ready: bool = False
-    """Whether the kubelet says that it serves."""
+    """Whether the kubelet says that it serves; a pod on its way out counts no more, though it may still say so."""
     containers: tuple[ContainerFact, ...] = ()
 
 
@@ -68,6 +70,7 @@ def parse_pod(manifest: Manifest, role: PodRole) -> PodFact:
     """The facts of a stored pod."""
     metadata, status = manifest.get("metadata") or {}, manifest.get("status") or {}
     annotations = metadata.get("annotations") or {}
+    is_leaving = "deletionTimestamp" in metadata
     entries = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
     return PodFact(
         namespace=str(metadata.get("namespace") or ""),
@@ -82,7 +85,8 @@ def parse_pod(manifest: Manifest, role: PodRole) -> PodFact:
         reason=str(status.get("reason") or ""),
         message=str(status.get("message") or ""),
         unscheduled_message=_unscheduled(status),
-        is_ready=any(entry.get("type") == "Ready" and entry.get("status") == "True" for entry in _conditions(status)),
+        is_ready=not is_leaving
+        and any(entry.get("type") == "Ready" and entry.get("status") == "True" for entry in _conditions(status)),
         containers=tuple(_container(entry) for entry in entries),
     )
 

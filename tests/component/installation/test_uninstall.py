@@ -68,7 +68,7 @@ def test_with_remove_tenants_they_go_first_and_their_namespaces_stay(installed: 
     lines = answer.err.splitlines()
     assert lines.index("removed   ActionsGateway ci") < lines.index(f"removed   Deployment {names.MANAGER}")
     assert lines.index("ready     every tenant's gateway has ended") < lines.index("removed   RunnerGroup ci-cpu")
-    assert lines.index("ready     every tenant's agent and jobs have ended") < lines.index(
+    assert lines.index("ready     every tenant's pods have ended") < lines.index(
         f"removed   Deployment {names.MANAGER}"
     )
 

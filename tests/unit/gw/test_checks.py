@@ -79,6 +79,7 @@ GROUP = GroupFact(
 AGENT = PodFact(
     "team-a", "agent-1", PodRole.AGENT, "Running", ago(86400), is_ready=True, containers=(ContainerFact("agc"),)
 )
+PROXY = PodFact("team-a", "proxy-1", PodRole.PROXY, "Running", ago(86400), is_ready=True)
 WORKER = PodFact(
     "team-a", "runner-1", PodRole.WORKER, "Running", ago(60), group="ci-cpu", containers=(ContainerFact("runner"),)
 )
@@ -92,7 +93,7 @@ HEALTHY = Facts(
     manager=Known(ManagerFact(DEPLOYMENT, LeaseFact("gmc-0", ago(3), 15.0))),
     gateways=Known((GATEWAY,)),
     groups=Known((GROUP,)),
-    pods=Known((AGENT, WORKER)),
+    pods=Known((AGENT, PROXY, WORKER)),
     server=Known(SERVER),
     clock=Known(ClockFact(0.4, "admin")),
     definitions=Known((DEFINITION,)),
@@ -157,6 +158,10 @@ UNSERVED = condition(ConditionType.READY, "False", Reason.CONTAINED)
 NOT_READY = condition(ConditionType.READY, "False", Reason.AGC_NOT_READY)
 
 
+def untried(reason: Reason) -> dict[str, Any]:
+    return gateway(condition(ConditionType.CREDENTIAL_UNAVAILABLE, "Unknown", reason))
+
+
 def refused(seconds: float) -> dict[str, Any]:
     entry = condition(ConditionType.DEGRADED, "True", Reason.WORKERS_REFUSED, seconds_ago=seconds)
     return {"groups": Known((replace(GROUP, conditions=(*GROUP.conditions, entry)),))}
@@ -188,6 +193,14 @@ FAILING: list[tuple[str, str, dict[str, Any]]] = [
     ("session.open", "no session and no condition", group(conditions=())),
     ("session.open", "the agent that counted the sessions is gone", {"pods": Known((WORKER,))}),
     ("gateway.proxy", "no proxy is ready", gateway(condition(*NO_PROXY))),
+    ("gateway.proxy", "they went after their manager", {"pods": Known((AGENT, WORKER))}),
+    ("gateway.proxy", "its pods are not ready", {"pods": Known((AGENT, replace(PROXY, is_ready=False)))}),
+    ("gateway.proxy", "only another tenant's is ready", {"pods": Known((AGENT, replace(PROXY, namespace="team-b")))}),
+    (
+        "gateway.proxy",
+        "the last of few went after their manager",
+        gateway(condition(ConditionType.PROXY_AVAILABLE, "True", Reason.PROXY_REDUCED)) | {"pods": Known((AGENT,))},
+    ),
     (
         "gateway.groups",
         "workers are refused",
@@ -272,12 +285,22 @@ UNDECIDED: list[tuple[str, str, Outcome, dict[str, Any]]] = [
     ("gateway.ready", "it is new", Outcome.UNKNOWN, gateway(NOT_READY, created_at=ago(30))),
     ("gateway.ready", "its status is older than its spec", Outcome.UNKNOWN, gateway(is_observed=False)),
     ("agent.available", "it is new", Outcome.UNKNOWN, gateway(replace(AGENT_READY, status="False"), created_at=ago(5))),
-    (
-        "credential.available",
-        "nobody has looked",
-        Outcome.UNKNOWN,
-        gateway(condition(ConditionType.CREDENTIAL_UNAVAILABLE, "Unknown", Reason.CREDENTIAL_UNKNOWN)),
+    *(
+        (check_id, situation, Outcome.UNKNOWN, changes)
+        for check_id in ("credential.available", "credential.edited")
+        for situation, changes in (
+            ("nobody has looked", untried(Reason.CREDENTIAL_UNKNOWN)),
+            ("GitHub does not answer", untried(Reason.GITHUB_UNREACHABLE)),
+            ("nobody has reported", {"gateways": Known((replace(GATEWAY, conditions=()),))}),
+        )
     ),
+    (
+        "credential.edited",
+        "what was read does not work either",
+        Outcome.SKIPPED,
+        gateway(condition(ConditionType.CREDENTIAL_UNAVAILABLE, "True", Reason.KEY_REJECTED)),
+    ),
+    ("credential.edited", "the edit concerns no agent", Outcome.SKIPPED, gateway(EDITED, contained=True)),
     ("gateway.proxy", "it is new", Outcome.UNKNOWN, gateway(condition(*NO_PROXY), created_at=ago(5))),
     ("gateway.proxy", "nobody has reported", Outcome.UNKNOWN, {"gateways": Known((replace(GATEWAY, conditions=()),))}),
     (
@@ -288,7 +311,10 @@ UNDECIDED: list[tuple[str, str, Outcome, dict[str, Any]]] = [
     ),
     *(
         (check_id, f"the gateway is {state}", Outcome.SKIPPED, gateway(UNSERVED, **changes))
-        for check_id in ("gateway.ready", "gateway.proxy", "agent.available", "credential.available", "session.open")
+        for check_id in (
+            *("gateway.ready", "gateway.proxy", "agent.available"),
+            *("credential.available", "credential.edited", "session.open"),
+        )
         for state, changes in (("contained", {"contained": True}), ("deleting", {"deleted_at": ago(5)}))
     ),
     ("api.version", "it names no version", Outcome.UNKNOWN, server(number=None)),

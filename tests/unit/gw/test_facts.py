@@ -94,6 +94,13 @@ def test_a_pod_tells_what_its_containers_wait_for_and_died_of() -> None:
     assert pod.phase == "Pending"
 
 
+def test_a_pod_on_its_way_out_is_not_ready_though_the_kubelet_still_says_so() -> None:
+    status = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+    assert parse_pod({"metadata": {"name": "p"}, "status": status}, PodRole.PROXY).is_ready
+    leaving = {"name": "p", "deletionTimestamp": "2026-01-05T09:00:00Z"}
+    assert not parse_pod({"metadata": leaving, "status": status}, PodRole.PROXY).is_ready
+
+
 def test_a_deployment_without_replicas_wants_one_and_tells_its_problem() -> None:
     fact = parse_deployment(
         {

@@ -20,6 +20,7 @@ from gw_alerts.thresholds import (
 
 CONTAINED, DELETING = "contained", "deleting"
 """Intentions of a gateway that has no agent."""
+OUT_OF_DATE = "the manager keeps that condition; if it is down, see manager.running"
 
 _WITHIN = f"within {PROVISIONING_SECONDS.value:.0f} s of its creation"
 
@@ -57,13 +58,13 @@ def _agent_available(facts: Facts) -> Iterator[Finding]:
         subject, available = subject_of(gateway), gateway.condition(ConditionType.AGC_AVAILABLE)
         if gateway.intention in (CONTAINED, DELETING):
             yield skipped(subject, f"no agent is wanted: the gateway is {gateway.intention}")
-        elif available is not None and available.is_true and _has_ready_agent(facts, gateway.namespace):
+        elif available is not None and available.is_true and ready_pods(facts, gateway, PodRole.AGENT):
             yield ok(subject, "the agent is ready")
         elif available is not None and available.is_true:
             yield problem(
                 subject,
                 f"the agent is not ready: it has no ready pod, and {available.type} is out of date",
-                evidence=("the manager keeps that condition; if it is down, see manager.running",),
+                evidence=(OUT_OF_DATE,),
                 next_step=f"kubectl describe deploy -n {gateway.namespace} {names.AGENT}",
             )
         elif is_new(gateway.created_at, facts.now):
@@ -79,22 +80,18 @@ def _agent_available(facts: Facts) -> Iterator[Finding]:
 
 def _credential_available(facts: Facts) -> Iterator[Finding]:
     for gateway in served(facts):
-        subject, missing = subject_of(gateway), gateway.condition(ConditionType.CREDENTIAL_UNAVAILABLE)
-        if gateway.intention in (CONTAINED, DELETING):
-            yield skipped(subject, f"no agent is there to try it: the gateway is {gateway.intention}")
-        elif (
-            missing is None or missing.status == ConditionStatus.UNKNOWN or missing.reason == Reason.CREDENTIAL_UNKNOWN
-        ):
-            yield unknown(subject, f"no agent has reported on the Secret {gateway.secret_name} yet")
-        elif missing.reason == Reason.EDITED_SECRET_UNUSABLE:
+        subject, tried = subject_of(gateway), tried_credential(gateway)
+        if isinstance(tried, Finding):
+            yield tried
+        elif tried.reason == Reason.EDITED_SECRET_UNUSABLE:
             yield ok(
                 subject, f"the agent works on with what it read of the Secret {gateway.secret_name} before its edit"
             )
-        elif missing.is_true:
+        elif tried.is_true:
             yield problem(
                 subject,
-                f"the App credential does not work: {told(missing)}",
-                since=missing.since,
+                f"the App credential does not work: {told(tried)}",
+                since=tried.since,
                 evidence=(f"Secret {gateway.secret_name}, {gateway.github_url}",),
                 next_step=f"gw tenant show {gateway.namespace}",
             )
@@ -160,9 +157,10 @@ def _agent_phases(facts: Facts, namespace: str) -> list[str]:
     return [pod.phase for pod in facts.pods.value if pod.role is PodRole.AGENT and pod.namespace == namespace]
 
 
-def _has_ready_agent(facts: Facts, namespace: str) -> bool:
-    pods = (pod for pod in facts.pods.value if pod.role is PodRole.AGENT and pod.namespace == namespace)
-    return any(pod.is_ready for pod in pods)
+def ready_pods(facts: Facts, gateway: GatewayFact, role: PodRole) -> int:
+    """How many of the gateway's pods of that role serve now, whatever its conditions say."""
+    pods = (pod for pod in facts.pods.value if pod.role is role and pod.namespace == gateway.namespace)
+    return sum(pod.is_ready for pod in pods)
 
 
 def served(facts: Facts) -> Iterator[GatewayFact]:
@@ -190,6 +188,16 @@ def told(condition: ConditionFact) -> str:
     """Reason and message, without a full stop."""
     text = " ".join(condition.message.split()).rstrip(".")
     return f"{condition.reason}: {text}" if text else condition.reason
+
+
+def tried_credential(gateway: GatewayFact) -> ConditionFact | Finding:
+    """What the agent says of the credential; a finding in its place where none is wanted, or none has tried it."""
+    missing = gateway.condition(ConditionType.CREDENTIAL_UNAVAILABLE)
+    if gateway.intention in (CONTAINED, DELETING):
+        return skipped(subject_of(gateway), f"no agent is there to try it: the gateway is {gateway.intention}")
+    if missing is None or missing.status == ConditionStatus.UNKNOWN or missing.reason == Reason.CREDENTIAL_UNKNOWN:
+        return unknown(subject_of(gateway), f"no agent has reported on the Secret {gateway.secret_name} yet")
+    return missing
 
 
 def subject_of(gateway: GatewayFact) -> str:

@@ -4,11 +4,22 @@ from collections.abc import Callable, Iterator
 
 from actions_gateway.api import labels, names
 from actions_gateway.api.conditions import ConditionType, Reason
-from gw.checks.catalog.gateway import CONTAINED, DELETING, is_new, served, subject_of, told
+from gw.checks.catalog.gateway import (
+    CONTAINED,
+    DELETING,
+    OUT_OF_DATE,
+    is_new,
+    ready_pods,
+    served,
+    subject_of,
+    told,
+    tried_credential,
+)
 from gw.checks.model import Check, Finding, Scope, ok, problem, skipped, unknown
 from gw.checks.wording import counted, lasting, seconds_since
 from gw.sources.facts import Facts, Need
 from gw.sources.gateways import GatewayFact
+from gw.sources.pods import PodRole
 from gw_alerts.thresholds import DELETION_SECONDS, PROXY_NOT_READY, RATE_LIMITED_MINUTES, Severity
 
 
@@ -19,10 +30,17 @@ def _proxy_ready(facts: Facts) -> Iterator[Finding]:
             yield skipped(subject, f"no traffic is wanted: the gateway is {gateway.intention}")
         elif available is None:
             yield unknown(subject, "the manager has not reported on its proxies")
+        elif available.is_true and not (count := ready_pods(facts, gateway, PodRole.PROXY)):
+            yield problem(
+                subject,
+                f"nothing reaches GitHub: no proxy has a ready pod, and {available.type} is out of date",
+                evidence=(OUT_OF_DATE,),
+                next_step=f"kubectl describe deploy -n {gateway.namespace} {names.PROXY}",
+            )
         elif available.reason == Reason.PROXY_REDUCED:
             yield ok(subject, f"traffic passes, through fewer proxies than wanted: {told(available)}")
         elif available.is_true:
-            yield ok(subject, f"{counted(gateway.proxy_ready_replicas, 'ready pod')}")
+            yield ok(subject, counted(count, "ready pod"))
         elif is_new(gateway.created_at, facts.now):
             yield unknown(subject, "it is new; its proxies are starting")
         else:
@@ -69,17 +87,21 @@ def _folded(facts: Facts, kind: ConditionType, *, fine: str, wrong: str, next_st
 
 def _secret_kept(facts: Facts) -> Iterator[Finding]:
     for gateway in served(facts):
-        subject, missing = subject_of(gateway), gateway.condition(ConditionType.CREDENTIAL_UNAVAILABLE)
-        if missing is not None and missing.reason == Reason.EDITED_SECRET_UNUSABLE:
+        subject, tried = subject_of(gateway), tried_credential(gateway)
+        if isinstance(tried, Finding):
+            yield tried
+        elif tried.reason == Reason.EDITED_SECRET_UNUSABLE:
             yield problem(
                 subject,
-                f"the next restart of the agent ends its work: {told(missing)}",
-                since=missing.since,
+                f"the next restart of the agent ends its work: {told(tried)}",
+                since=tried.since,
                 evidence=(f"Secret {gateway.secret_name}",),
                 next_step=f"gw tenant show {gateway.namespace}",
             )
-        elif missing is not None and missing.reason == Reason.SECRET_EDITED:
-            yield ok(subject, told(missing))
+        elif tried.is_true:
+            yield skipped(subject, "its credential does not work in the first place; see credential.available")
+        elif tried.reason == Reason.SECRET_EDITED:
+            yield ok(subject, told(tried))
         else:
             yield ok(subject, f"the Secret {gateway.secret_name} is as the agent read it")
 
@@ -126,15 +148,14 @@ def _deleted(facts: Facts) -> Iterator[Finding]:
             )
 
 
-_GATEWAYS = frozenset({Need.GATEWAYS})
-
-
-def _check(check_id: str, title: str, severity: Severity, run: Callable[[Facts], Iterator[Finding]]) -> Check:
-    return Check(check_id, title, severity, Scope.TENANT, _GATEWAYS, run)
+def _check(
+    check_id: str, title: str, severity: Severity, run: Callable[[Facts], Iterator[Finding]], *needs: Need
+) -> Check:
+    return Check(check_id, title, severity, Scope.TENANT, frozenset({Need.GATEWAYS, *needs}), run)
 
 
 CHECKS: tuple[Check, ...] = (
-    _check("gateway.proxy", "Every gateway has a ready proxy", PROXY_NOT_READY.severity, _proxy_ready),
+    _check("gateway.proxy", "Every gateway has a ready proxy", PROXY_NOT_READY.severity, _proxy_ready, Need.PODS),
     _check("gateway.groups", "No runner group has a problem of its own", Severity.TICKET, _groups_healthy),
     _check("gateway.rate-limit", "GitHub limits no gateway for long", RATE_LIMITED_MINUTES.severity, _within_limits),
     _check("credential.edited", "No App Secret was made unusable by an edit", Severity.TICKET, _secret_kept),

@@ -25,6 +25,13 @@ T = TypeVar("T")
 Manifest = dict[str, Any]
 
 _SHOWN = 5
+_DELETE_STEP = (
+    "Remove each with `kubectl delete actionsgateway -n NAMESPACE NAME`, or all of them with --remove-tenants."
+)
+_LEAVING_STEP = (
+    "What is being deleted already goes with --remove-tenants, which waits for the manager, and releases it where none "
+    "takes it down."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +48,6 @@ class Removal:
     strangers: tuple[Identity, ...] = ()
     """Objects in the namespace that are not the installation's."""
     definitions: tuple[Manifest, ...] = ()
-
-    @property
-    def is_empty(self) -> bool:
-        return not (self.gateways or self.groups or self.objects or self.namespace or self.definitions)
 
     @property
     def removes_namespace(self) -> bool:
@@ -107,12 +110,14 @@ def refuse_removal(removal: Removal, *, remove_tenants: bool) -> None:
             )
     if removal.gateways and not remove_tenants:
         names = [f"{gateway.namespace}/{gateway.name}" for gateway in removal.gateways]
+        leaving = [gateway.deleted_at is not None for gateway in removal.gateways]
+        steps = ([] if all(leaving) else [_DELETE_STEP]) + ([_LEAVING_STEP] if any(leaving) else [])
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         raise Refused(
             f"{len(names)} tenants are still served ({', '.join(names[:_SHOWN])}{more}), and would be stranded"
             if len(names) > 1
             else f"the tenant {names[0]} is still served, and would be stranded",
-            "Remove each with `kubectl delete actionsgateway -n NAMESPACE NAME`, or all of them with --remove-tenants.",
+            " ".join(steps),
         )
     if removal.orphans and not remove_tenants:
         first, others = removal.orphans[0], len(removal.orphans) - 1

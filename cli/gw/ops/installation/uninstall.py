@@ -169,7 +169,7 @@ class _Remover:
         for group in await self._remains.groups():
             if not group["metadata"].get("deletionTimestamp"):
                 await self._delete(r.RUNNERGROUPS, group)
-        await self._until_gone("every tenant's agent and jobs have ended", self._remains.tenants)
+        await self._until_gone("every tenant's pods have ended", self._remains.tenants)
 
     def _gateways_in(self, removal: Removal) -> Blockers:
         """The gateways that are left; those that nobody takes down any more are released on the way."""
