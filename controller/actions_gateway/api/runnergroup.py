@@ -136,8 +136,11 @@ class RunnerGroupStatus(ApiModel):
     active_sessions: int = Field(0, json_schema_extra=INT32, description="Sessions that can take a job.")
     active_jobs: int = Field(0, json_schema_extra=INT32, description="Claimed jobs that have not ended.")
     pending_jobs: int = Field(0, json_schema_extra=INT32, description="Jobs delivered or claimed that do not run yet.")
-    registrations: int = Field(
-        0, json_schema_extra=INT32, description="Runners that the agent has registered at GitHub and not seen end."
+    registrations: int | None = Field(
+        None,
+        json_schema_extra=INT32,
+        description="Runners that the agent has registered at GitHub and not seen end; absent while it cannot tell what"
+        " another agent left of a closed group.",
     )
     observed_generation: int = Field(0, json_schema_extra=INT64)
     credential: CredentialStatus | None = Field(None, description="What the agent sees of the App credential.")

@@ -8,7 +8,7 @@ from actions_gateway.api.conditions import ConditionType
 from actions_gateway.api.names import runner_name
 from gateway_sandbox.faults import PRESETS, Action, Fault, Match
 from support.agent_rig import FAST as AGENT_FAST
-from support.agent_rig import Rig, RunningAgent, replace, runner_group, surroundings
+from support.agent_rig import OTHER_KEY, Rig, RunningAgent, pem, replace, runner_group, surroundings
 from support.aio import run
 from support.pod_player import Gate
 
@@ -159,5 +159,29 @@ def test_a_closed_group_takes_along_what_a_killed_agent_left_and_nothing_else() 
                 assert foreign in names
                 assert any(name.startswith("ci-gpu") for name in names)
                 assert len(names) == 2
+
+    run(main())
+
+
+def test_an_agent_without_a_usable_key_does_not_say_that_none_is_left_before_it_could_look() -> None:
+    async def main() -> None:
+        async with surroundings() as rig:
+            first = await rig.create(runner_group("ci-cpu", *CPU))
+            async with rig.agent(FAST) as agent:
+                await until_reported(agent, 1)
+                scope = rig.github.runners()[0].scope
+                leftover = runner_name("ci-cpu", first["metadata"]["uid"], "0badcafe")
+                await rig.github.agents.register(scope, {"name": leftover, "labels": list(CPU), "runner_group_id": 1})
+            rig.write_secret(privateKey=pem(OTHER_KEY))
+            async with rig.agent(FAST) as agent:
+                await suspended(rig)
+                group = await agent.until_group(
+                    "ci-cpu", lambda group: group["status"]["observedGeneration"] == group["metadata"]["generation"]
+                )
+                assert "registrations" not in group["status"]
+                assert [runner.name for runner in rig.github.runners()] == [leftover]
+                rig.write_secret()
+                await until_reported(agent, 0)
+                assert not rig.github.runners()
 
     run(main())

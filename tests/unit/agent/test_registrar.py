@@ -89,12 +89,14 @@ class World:
         self.registrar.listen(self.told.append)
 
     async def _get(self) -> Secret:
+        if not self.has_token:
+            await asyncio.get_running_loop().create_future()
         return TOKEN
 
     async def register(self) -> Registration:
         return await self.registrar.register("ci-cpu", UID, ("linux",), TOKEN)
 
-    def counts(self) -> tuple[int, int]:
+    def counts(self) -> tuple[int | None, int | None]:
         """For an open and for a closed group."""
         return (
             self.registrar.count(UID, with_uncertain=False),
@@ -207,7 +209,7 @@ def test_a_closed_group_is_looked_through_once_and_none_is_said_to_be_left_befor
         world.rest.records = {left: 7, busy: 8, "ci-cpu-00000000-0badcafe": 9}
         world.rest.busy = {busy}
         world.registrar.sweep("ci-cpu", UID)
-        assert world.counts() == (1, 1)
+        assert world.counts() == (None, None)
         await world.clock.advance(5)
         assert world.counts() == (0, 0)
         assert set(world.rest.records.values()) == {8, 9}
@@ -217,13 +219,25 @@ def test_a_closed_group_is_looked_through_once_and_none_is_said_to_be_left_befor
     running(body)
 
 
-def test_without_a_token_nobody_can_look_and_nothing_is_waited_for() -> None:
+def test_without_a_token_an_agent_that_ends_waits_for_nothing() -> None:
     async def body(world: World) -> None:
         world.rest.refuses = [ServerError("down", status=503)] * 3
         await world.registrar.remove(await world.register())
         world.has_token = False
         await world.registrar.settle()
         assert world.counts() == (1, 1)
+
+    running(body)
+
+
+def test_without_a_token_nobody_says_that_a_closed_group_has_none_left_unless_it_opens_again() -> None:
+    async def body(world: World) -> None:
+        world.has_token = False
+        world.registrar.sweep("ci-cpu", UID)
+        await world.clock.advance(600)
+        assert world.counts() == (None, None)
+        world.registrar.reopen(UID)
+        assert world.counts() == (0, 0)
 
     running(body)
 

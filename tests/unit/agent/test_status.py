@@ -90,6 +90,13 @@ def test_only_what_changed_is_written() -> None:
     assert changed == {"status": {"activeJobs": 2}}
 
 
+def test_a_count_of_runners_that_is_no_more_known_is_taken_back() -> None:
+    patch = decide_status(group(), FACTS, now=NOW)
+    assert patch is not None
+    changed = decide_status(group(patch["status"]), replace(FACTS, registrations=None), now=NOW)
+    assert changed == {"status": {"registrations": None}}
+
+
 def test_a_condition_s_time_moves_with_its_status_only() -> None:
     first = decide_status(group(), replace(FACTS, verdict=UNKNOWN), now=NOW)
     assert first is not None

@@ -72,12 +72,12 @@ class Registrar:
         """`listener` hears the group's name when its registrations became more or fewer."""
         self._listeners.append(listener)
 
-    def count(self, group_uid: str, *, with_uncertain: bool) -> int:
-        """How many registrations of the group have not ended, as far as this agent knows."""
+    def count(self, group_uid: str, *, with_uncertain: bool) -> int | None:
+        """How many registrations of the group have not ended; None for a closed one that was not looked through yet."""
+        if group_uid in self._to_sweep:
+            return None
         own = (holder for holder in self._known.values() if holder.group_uid == group_uid)
-        # Without a token nobody can look; what the agent knows is all there is to say then.
-        is_unseen = group_uid in self._to_sweep and self._tokens.peek() is not None
-        return sum(holder.is_certain or with_uncertain for holder in own) + is_unseen
+        return sum(holder.is_certain or with_uncertain for holder in own)
 
     def sweep(self, group: str, group_uid: str) -> None:
         """The group is closed: none of its idle runners is to be left, whoever registered it."""

@@ -19,7 +19,7 @@ class GroupFacts:
     busy_sessions: int
     active_jobs: int
     pending_jobs: int
-    registrations: int
+    registrations: int | None
     is_rate_limited: bool
     """For so long that it is no passing matter."""
     session_problem: str

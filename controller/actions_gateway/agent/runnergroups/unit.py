@@ -151,11 +151,11 @@ class GroupUnit:
         return self._acquirer.state.pending_jobs + unstarted
 
     @property
-    def registrations(self) -> int:
-        """Runners at GitHub that have not ended: known ones, and those of an earlier agent's jobs."""
+    def registrations(self) -> int | None:
+        """Runners at GitHub that have not ended: known ones, and those of an earlier agent's jobs; None if unknown."""
         # While the group is open, what comes and goes in a moment would only be noise in its status.
         known = self._registrar.count(self.uid, with_uncertain=not self.admission.is_open)
-        return known + len(self._inherited())
+        return None if known is None else known + len(self._inherited())
 
     def changed(self) -> None:
         """Something about the group moved: its places, its gauges and its status follow."""
