@@ -69,18 +69,17 @@ class AppCredentials:
     """As GitHub's settings page shows it, so that people can tell which of an App's keys this is."""
 
 
-def load_credentials(folder: Path) -> AppCredentials:
-    """The credentials in the files appId, installationId and privateKey, in about 50 ms; raises CredentialInvalid."""
-    return parse_fields(read_fields(folder))
-
-
 def read_fields(folder: Path) -> FieldBytes:
-    """The three files as they are now, or why one cannot be read."""
-    return {name: _read(folder / name) for name in (APP_ID_FILE, INSTALLATION_ID_FILE, PRIVATE_KEY_FILE)}
+    """The three files as they are now, all of one version of the Secret, or why one cannot be read."""
+    while True:
+        version = _version(folder)
+        fields = {name: _read(folder / name) for name in (APP_ID_FILE, INSTALLATION_ID_FILE, PRIVATE_KEY_FILE)}
+        if _version(folder) == version:
+            return fields
 
 
 def parse_fields(fields: FieldBytes) -> AppCredentials:
-    """The credentials in what `read_fields` found; raises CredentialInvalid."""
+    """The credentials in what `read_fields` found, in about 50 ms; raises CredentialInvalid."""
     return parse_credentials(
         app_id=_text(fields, APP_ID_FILE),
         installation_id=_text(fields, INSTALLATION_ID_FILE),
@@ -124,6 +123,13 @@ def key_fingerprint(key: rsa.RSAPrivateKey) -> str:
     """SHA256: and the base64 digest of the public key, as on the App's settings page."""
     public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return "SHA256:" + base64.b64encode(hashlib.sha256(public).digest()).decode()
+
+
+def _version(folder: Path) -> Path | None:
+    """Of a mounted Secret: each file is a link through `..data`, which is replaced as a whole, whereupon the version
+    before is removed (Kubernetes, pkg/volume/util/atomic_writer.go). None for a folder that is no such mount."""
+    link = folder / "..data"
+    return link.readlink() if link.is_symlink() else None
 
 
 def _read(path: Path) -> bytes | OSError:

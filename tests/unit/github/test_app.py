@@ -1,7 +1,9 @@
 """The App's credentials: what is accepted, what is refused with which words, and the JWT made of them."""
 
 import base64
+import contextlib
 import hashlib
+import shutil
 from pathlib import Path
 
 import jwt
@@ -16,12 +18,14 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
+from actions_gateway.github import app
 from actions_gateway.github.app import (
     CredentialInvalid,
     CredentialProblem,
     app_jwt,
-    load_credentials,
     parse_credentials,
+    parse_fields,
+    read_fields,
 )
 from support.clock import START
 
@@ -46,9 +50,42 @@ def folder_with(path: Path, **files: str | None) -> Path:
 @pytest.mark.parametrize("form", [PrivateFormat.TraditionalOpenSSL, PrivateFormat.PKCS8])
 def test_both_pem_forms_are_read_and_blanks_do_not_matter(tmp_path: Path, form: PrivateFormat) -> None:
     folder = folder_with(tmp_path, appId=" 12345\n", installationId="678\n", privateKey=f"\n{pem(form)}\r\n")
-    loaded = load_credentials(folder)
+    loaded = parse_fields(read_fields(folder))
     assert (loaded.app_id, loaded.installation_id) == ("12345", 678)
     assert loaded.key.private_numbers() == rsa_key().private_numbers()
+
+
+def test_what_is_read_is_one_version_of_the_secret_although_it_changes_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    versions = iter(["1", "2", "3"])
+    fields = ("appId", "installationId", "privateKey")
+    for name in fields:
+        (tmp_path / name).symlink_to(Path("..data", name))
+
+    def swap() -> None:
+        """As the kubelet does it: the new version beside the old one, the link replaced, the old one removed."""
+        number, stale = next(versions), list(tmp_path.glob("..v*"))
+        new = tmp_path / f"..v{number}"
+        new.mkdir()
+        for name in fields:
+            (new / name).write_text(number)
+        (tmp_path / "..data_tmp").symlink_to(new.name)
+        (tmp_path / "..data_tmp").replace(tmp_path / "..data")
+        for folder in stale:
+            shutil.rmtree(folder)
+
+    def reading(path: Path) -> bytes | OSError:
+        content = read(path)
+        if path.name == "installationId":
+            with contextlib.suppress(StopIteration):
+                swap()
+        return content
+
+    read = app._read
+    monkeypatch.setattr(app, "_read", reading)
+    swap()
+    assert read_fields(tmp_path) == dict.fromkeys(fields, b"3")
 
 
 def test_a_client_id_serves_as_the_app_id() -> None:
@@ -95,7 +132,7 @@ def test_an_unusable_field_is_named_with_its_remedy(
     tmp_path: Path, name: str, text: str | None, problem: CredentialProblem, words: str
 ) -> None:
     with pytest.raises(CredentialInvalid, match=words) as caught:
-        load_credentials(folder_with(tmp_path, **{name: text}))
+        parse_fields(read_fields(folder_with(tmp_path, **{name: text})))
     assert (caught.value.field, caught.value.problem) == (name, problem)
     if text and text.strip():
         assert text.strip() not in str(caught.value)
@@ -106,7 +143,7 @@ def test_a_file_that_is_no_text_is_malformed(tmp_path: Path) -> None:
     folder = folder_with(tmp_path)
     (folder / "appId").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(CredentialInvalid) as caught:
-        load_credentials(folder)
+        parse_fields(read_fields(folder))
     assert (caught.value.field, caught.value.problem) == ("appId", MALFORMED)
 
 
