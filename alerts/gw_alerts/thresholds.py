@@ -7,6 +7,8 @@ rules and pages read a number from here and nowhere else.
 from dataclasses import dataclass
 from enum import StrEnum
 
+from actions_gateway.api.conditions import SUSTAINED_LIMIT_SECONDS
+
 OURS = "ours: "
 
 
@@ -112,7 +114,7 @@ PROXY_NOT_READY = Threshold(
 RATE_LIMITED_MINUTES = Threshold(
     subject="time for which GitHub limits a gateway's requests",
     comparison=">",
-    value=10,
+    value=SUSTAINED_LIMIT_SECONDS / 60,
     unit="minutes",
     severity=Severity.PAGE,
     source="ActionsGateway condition RateLimited=True | duration > 10 minutes | Page | Installation is over API budget",
@@ -128,10 +130,11 @@ DELETION_SECONDS = Threshold(
 SESSION_GAP_SECONDS = Threshold(
     subject="time without an open session after one closed",
     comparison=">",
-    value=30,
+    value=60,
     unit="seconds",
     severity=Severity.PAGE,
-    source=OURS + "a registration is used up by each job, and its successor takes a few seconds to open a session",
+    source=OURS + "a registration is used up by each job, and its successor takes a few seconds to open a session; "
+    "the manager bears it as long on a gateway that is Ready",
 )
 WORKER_PENDING_SECONDS = Threshold(
     subject="time of a worker pod in Pending",

@@ -190,6 +190,7 @@ FAILING: list[tuple[str, str, dict[str, Any]]] = [
         gateway(condition(ConditionType.CREDENTIAL_UNAVAILABLE, "True", Reason.KEY_REJECTED)),
     ),
     ("session.open", "no session for 10 min", group()),
+    ("session.open", "no session for over a minute", group(silent_seconds=61)),
     ("session.open", "no session and no condition", group(conditions=())),
     ("session.open", "the agent that counted the sessions is gone", {"pods": Known((WORKER,))}),
     ("gateway.proxy", "no proxy is ready", gateway(condition(*NO_PROXY))),
@@ -325,7 +326,7 @@ UNDECIDED: list[tuple[str, str, Outcome, dict[str, Any]]] = [
     ("network.enforced", "it depends", Outcome.UNKNOWN, {"network": Known(NetworkFact(unsure=("kindnet",)))}),
     ("clock.agrees", "the server does not say", Outcome.UNKNOWN, {"clock": Known(None)}),
     ("manager.pinned", "there is no manager", Outcome.SKIPPED, {"manager": Known(ManagerFact(None, None))}),
-    ("session.open", "a session closed a moment ago", Outcome.UNKNOWN, group(silent_seconds=30)),
+    ("session.open", "a session closed a moment ago", Outcome.UNKNOWN, group(silent_seconds=60)),
     (
         "session.open",
         "the agent that counted the sessions is being replaced",

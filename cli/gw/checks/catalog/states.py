@@ -148,6 +148,9 @@ def _deleted(facts: Facts) -> Iterator[Finding]:
             )
 
 
+_IN_TIME = f"Every deletion ends within {DELETION_SECONDS.value / 60:.0f} min"
+
+
 def _check(
     check_id: str, title: str, severity: Severity, run: Callable[[Facts], Iterator[Finding]], *needs: Need
 ) -> Check:
@@ -161,5 +164,5 @@ CHECKS: tuple[Check, ...] = (
     _check("credential.edited", "No App Secret was made unusable by an edit", Severity.TICKET, _secret_kept),
     _check("gateway.contained", "No gateway is contained", Severity.TICKET, _contained),
     _check("gateway.paused", "No gateway is paused", Severity.INFO, _paused),
-    _check("gateway.deleting", "Every deletion ends within 10 min", DELETION_SECONDS.severity, _deleted),
+    _check("gateway.deleting", _IN_TIME, DELETION_SECONDS.severity, _deleted),
 )

@@ -12,12 +12,13 @@ from typing import Any
 
 from actions_gateway.api.names import GATEWAY_FINALIZER
 from gw.sources.gateways import parse_time
+from gw_alerts.thresholds import DELETION_SECONDS
 
 Manifest = dict[str, Any]
 
 ABSENCE_SECONDS = 30.0
 """A manager that changes over, or starts anew, is not gone."""
-OVERDUE_SECONDS = 660.0
+OVERDUE_SECONDS = DELETION_SECONDS.value + 60
 """The manager's own limit for a deletion, and a minute."""
 
 
