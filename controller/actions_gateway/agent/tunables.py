@@ -6,6 +6,7 @@ GitHub REST docs, "Rate limits for the REST API".
 
 from dataclasses import dataclass
 
+from actions_gateway.api.conditions import SUSTAINED_LIMIT_SECONDS
 from actions_gateway.engine.backoff import Backoff
 
 _START_BACKOFF = Backoff(base_seconds=1.0, cap_seconds=60.0)
@@ -72,8 +73,7 @@ class Tunables:
 
     # -- status
     status_debounce_seconds: float = 0.5
-    sustained_limit_seconds: float = 600.0
-    """How long GitHub must limit a group without a good answer until its status says so."""
+    sustained_limit_seconds: float = SUSTAINED_LIMIT_SECONDS
 
     # -- shutdown, within the pod's 60 s of grace
     close_sessions_seconds: float = 20.0

@@ -10,6 +10,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+SUSTAINED_LIMIT_SECONDS = 600.0
+"""How long GitHub must limit a group without a good answer until RateLimited says so; a shorter limit is passing."""
+
 
 class ConditionType(StrEnum):
     """What a condition is about."""
@@ -91,7 +94,7 @@ class Reason(StrEnum):
 
     # RateLimited (both objects; the agent observes, the manager folds up)
     SUSTAINED_RATE_LIMIT = "SustainedRateLimit"
-    """GitHub has limited the group's requests (429, or 403 with a limit) for ten minutes without a pause."""
+    """GitHub has limited the group (429, or 403 with a limit) for SUSTAINED_LIMIT_SECONDS without a good answer."""
     WITHIN_RATE_LIMIT = "WithinRateLimit"
     """GitHub answers, or has limited requests for a shorter time."""
 

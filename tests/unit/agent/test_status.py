@@ -124,6 +124,7 @@ def test_a_limit_that_lasts_is_told_and_a_short_one_is_not() -> None:
     short, lasting = decide_rate_limited(FACTS), decide_rate_limited(replace(FACTS, is_rate_limited=True))
     assert (short.status, short.reason) == (ConditionStatus.FALSE, Reason.WITHIN_RATE_LIMIT)
     assert (lasting.status, lasting.reason) == (ConditionStatus.TRUE, Reason.SUSTAINED_RATE_LIMIT)
+    assert "for 10 minutes" in lasting.message
 
 
 @pytest.mark.parametrize("reason", [Reason.SECRET_EDITED, Reason.EDITED_SECRET_UNUSABLE])

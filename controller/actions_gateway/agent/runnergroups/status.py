@@ -5,7 +5,14 @@ from datetime import datetime
 from typing import Any
 
 from actions_gateway.agent.tokens.verdict import Verdict
-from actions_gateway.api.conditions import Condition, ConditionStatus, ConditionType, Reason, set_conditions
+from actions_gateway.api.conditions import (
+    SUSTAINED_LIMIT_SECONDS,
+    Condition,
+    ConditionStatus,
+    ConditionType,
+    Reason,
+    set_conditions,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +71,9 @@ def decide_rate_limited(facts: GroupFacts) -> Condition:
     """The condition RateLimited; its text is the same throughout, so that it is written on change only."""
     if facts.is_rate_limited:
         text = (
-            "GitHub has limited the group's requests for ten minutes without a good answer; they go on at the pace that"
-            " GitHub asks for. Fewer listeners, or a GitHub App of its own, relieve the installation's budget."
+            f"GitHub has limited the group's requests for {SUSTAINED_LIMIT_SECONDS / 60:.0f} minutes without a good"
+            " answer; they go on at the pace that GitHub asks for. Fewer listeners, or a GitHub App of its own, relieve"
+            " the installation's budget."
         )
         return Condition(ConditionType.RATE_LIMITED, ConditionStatus.TRUE, Reason.SUSTAINED_RATE_LIMIT, text)
     text = "GitHub does not limit the group's requests for long."
