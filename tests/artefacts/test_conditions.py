@@ -33,3 +33,10 @@ def test_it_is_produced_and_told(word: StrEnum) -> None:
 
 def test_the_page_tells_of_nothing_else() -> None:
     assert {*ConditionType, *Reason} | OTHER_WORDS >= WORDS
+
+
+def test_the_page_names_the_reasons_that_a_gateway_which_is_not_served_gives_its_workloads() -> None:
+    manager = ROOT / "controller" / "actions_gateway" / "manager" / "gateway"
+    refusals = re.findall(r"\bRefusal\(\s*Reason\.(\w+)", (manager / "decide.py").read_text(encoding="utf-8"))
+    (paragraph,) = (text for text in PAGE.split("\n\n") if text.startswith("A gateway that is not served"))
+    assert {Reason[name] for name in refusals} == set(re.findall(r"`([A-Z]\w+)`", paragraph)) - {"Ready"}
