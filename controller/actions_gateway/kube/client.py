@@ -191,31 +191,6 @@ class KubeClient:
             async for line in lines_of(response, self._watch_silence_seconds):
                 yield watch_event_of(line)
 
-    async def pod_logs(
-        self,
-        name: str,
-        namespace: str,
-        *,
-        container: str | None = None,
-        tail_lines: int | None = None,
-        follow: bool = False,
-    ) -> AsyncIterator[str]:
-        """The pod's log as text chunks."""
-        query = {
-            key: value
-            for key, value in (
-                ("container", container),
-                ("tailLines", str(tail_lines) if tail_lines is not None else None),
-                ("follow", "true" if follow else None),
-            )
-            if value is not None
-        }
-        timeout = aiohttp.ClientTimeout(total=None if follow else self._timeout_seconds, sock_connect=_CONNECT_SECONDS)
-        path = f"/api/v1/namespaces/{namespace}/pods/{name}/log"
-        async with self._open("GET", path, query=query, timeout=timeout) as response:
-            async for chunk in response.content.iter_any():
-                yield chunk.decode("utf-8", "replace")
-
     # -- writes --------------------------------------------------------------------------------------------------
 
     async def create(

@@ -284,8 +284,8 @@ def test_a_repeated_event_becomes_a_series(play: Play) -> None:
             events = (await client.list(r.EVENTS, api.namespace)).items
             told = sorted((event["reason"], (event.get("series") or {}).get("count", 1)) for event in events)
             assert told == [("Accepted", 1), ("Refused", 3)]
-            selector = "involvedObject.name=a,type=Warning"
-            shown = await client.list(r.CORE_EVENTS, api.namespace, field_selector=selector)
+            selector, core_events = "involvedObject.name=a,type=Warning", r.Resource("", "v1", "events", "Event")
+            shown = await client.list(core_events, api.namespace, field_selector=selector)
             assert [event["message"] for event in shown.items] == ["no room"]
 
     play(scenario)

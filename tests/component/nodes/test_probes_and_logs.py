@@ -8,7 +8,7 @@ from actions_gateway.kube import resources as r
 from actions_gateway.kube.errors import Invalid, KubeError, NotFound
 from support.clock import ManualClock
 
-from .world import NAMESPACE, World, advance_until, container_status, play, state, waits_for
+from .world import CORE_EVENTS, NAMESPACE, World, advance_until, container_status, play, state, waits_for
 
 
 def test_readiness_follows_the_probe(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_a_tcp_probe_and_an_http_probe_see_a_server(tmp_path: Path) -> None:
         }
         await world.create_pod("p", "exec python3 -m http.server --bind 127.0.0.1 $WEB_PORT", container=container)
         await world.until(r.PODS, "p", lambda pod: container_status(pod).get("started"))
-        event = await world.until_any(r.CORE_EVENTS, lambda event: "statuscode" in event.get("message", ""))
+        event = await world.until_any(CORE_EVENTS, lambda event: "statuscode" in event.get("message", ""))
         assert event["message"] == "Readiness probe failed: HTTP probe failed with statuscode: 404"
 
     play(tmp_path, scenario)
@@ -108,7 +108,7 @@ def test_a_followed_log_ends_with_the_container(tmp_path: Path) -> None:
         await world.create_pod("p", "echo first; until [ -e /tmp/go ]; do sleep 0.02; done; echo last")
         pod = await world.until_phase("p", "Running")
         text = ""
-        async for chunk in world.client.pod_logs("p", NAMESPACE, follow=True):
+        async for chunk in world.followed("p"):
             text += chunk
             (world.folder / pod["metadata"]["uid"] / "containers" / "main" / "tmp" / "go").touch()
         assert text == "first\nlast\n"

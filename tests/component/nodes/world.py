@@ -26,6 +26,7 @@ from support.aio import run
 from support.clock import ManualClock
 
 Manifest = dict[str, Any]
+CORE_EVENTS = Resource("", "v1", "events", "Event")
 NAMESPACE = "team-a"
 TOKEN = "component-test-token"
 _LOG_TIMEOUT = aiohttp.ClientTimeout(total=20.0)
@@ -105,11 +106,18 @@ class World:
         async with self.client._open("GET", path, query=query, timeout=_LOG_TIMEOUT) as response:
             return (await response.read()).decode()
 
+    async def followed(self, name: str, query: Mapping[str, str] | None = None) -> AsyncIterator[str]:
+        """The pod's log as it grows."""
+        path, query = f"{r.PODS.path(self.namespace, name)}/log", {"follow": "true", **(query or {})}
+        async with self.client._open("GET", path, query=query, timeout=aiohttp.ClientTimeout()) as response:
+            async for chunk in response.content.iter_any():
+                yield chunk.decode()
+
     async def until_logged(self, name: str, text: str, container: str | None = None) -> str:
         """The pod's log up to and including `text`, followed."""
         await self.until(r.PODS, name, lambda pod: {"running", "terminated"} & set(state(pod, container or "main")))
         seen = ""
-        async for chunk in self.client.pod_logs(name, self.namespace, container=container, follow=True):
+        async for chunk in self.followed(name, {"container": container} if container else {}):
             seen += chunk
             if text in seen:
                 return seen
@@ -124,7 +132,7 @@ class World:
                 found.append(event.get("message", ""))
             return bool(found)
 
-        await self.until_any(r.CORE_EVENTS, holds)
+        await self.until_any(CORE_EVENTS, holds)
         return found[0]
 
     async def until_any(self, resource: Resource, holds: Callable[[Manifest], bool]) -> Manifest:

@@ -4,7 +4,6 @@ A write's answer is taken in at once: the pass after a write sees it even when t
 """
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from actions_gateway.kube.client import Manifest
@@ -85,7 +84,6 @@ class Mirror:
 
 
 Mirrors = dict[Resource, Mirror]
-OnEdit = Callable[[Resource, Edit], None]
 
 
 def _unpacked(entry: Manifest | bytes | None) -> Manifest | None:
