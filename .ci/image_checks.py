@@ -237,6 +237,7 @@ def _start_once(image: Image, component: str, account: Path) -> tuple[float, int
         "GATEWAY_NAME": "gateway",
         "GITHUB_URL": "https://github.com/acme/shop",
         "GITHUB_APP_PATH": "/nonexistent",
+        "GITHUB_PROXY": f"http://127.0.0.1:{_free_port()}",
         "BIND_ADDRESS": "127.0.0.1",
         "HEALTH_PORT": str(port),
         "METRICS_PORT": "0",

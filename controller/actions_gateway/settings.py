@@ -139,7 +139,7 @@ class AgentSettings:
     health_port: int = 8081
     metrics_port: int = 8080
     github_proxy: str | None = None
-    """The egress proxy's URL; agent and workers reach GitHub through it."""
+    """The egress proxy's URL; agent and workers reach GitHub through it. In a cluster there always is one."""
     worker_no_proxy: str = ""
     """The value of NO_PROXY that workers get."""
     ca_bundle_path: Path | None = None
@@ -165,7 +165,7 @@ class AgentSettings:
             bind_address=read(environment, "BIND_ADDRESS", str, ALL_ADDRESSES),
             health_port=read(environment, "HEALTH_PORT", _port, 8081),
             metrics_port=read(environment, "METRICS_PORT", _port, 8080),
-            github_proxy=read(environment, "GITHUB_PROXY", _proxy, "") or None,
+            github_proxy=read(environment, "GITHUB_PROXY", _proxy),
             worker_no_proxy=read(environment, "WORKER_NO_PROXY", str, ""),
             ca_bundle_path=Path(ca_path) if ca_path else None,
             ca_bundle_configmap=environment.get("CA_BUNDLE_CONFIGMAP") or None,

@@ -13,6 +13,7 @@ AGENT = {
     "GITHUB_URL": "https://github.com/octo",
     "GITHUB_APP_PATH": "/etc/app",
     "WRAPPER_IMAGE": "controller:1",
+    "GITHUB_PROXY": "http://proxy.team-a.svc:8080/",
 }
 
 
@@ -21,9 +22,7 @@ def test_an_agents_environment_is_read() -> None:
     assert (settings.namespace, settings.metrics_port, settings.health_port) == ("team-a", 9000, 8081)
     assert settings.ca_bundle_path == Path("/etc/ca.crt")
     assert settings.bind_address == "0.0.0.0"
-    assert settings.github_proxy is None
-    proxied = AgentSettings.from_environment({**AGENT, "GITHUB_PROXY": "http://proxy.team-a.svc:8080/"})
-    assert proxied.github_proxy == "http://proxy.team-a.svc:8080"
+    assert settings.github_proxy == "http://proxy.team-a.svc:8080"
 
 
 @pytest.mark.parametrize("name", sorted(AGENT))
