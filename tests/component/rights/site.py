@@ -2,9 +2,9 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,9 @@ APP_SECRET = {"appId": str(APP_ID), "installationId": str(INSTALLATION_ID), "pri
 PRIORITY_CLASSES = {"runner-critical": 1000, "runner-standard": 100}
 """Those of the getting-started example."""
 
+Upgrade = Callable[[str], Awaitable[None]]
+"""Takes the new release's controller image."""
+
 
 class ForgetfulClient(KubeClient):
     """Loses the answer to the first Secret that it creates, as a connection does that breaks in between."""
@@ -70,8 +73,11 @@ class Site:
         return f"{self.simulator.url}/octo/demo"
 
     @asynccontextmanager
-    async def running(self, mode: TenantNamespaces = TenantNamespaces.ANY) -> AsyncIterator[None]:
-        """Manager and agents at work; whatever dies ends the test with its reason."""
+    async def running(self, mode: TenantNamespaces = TenantNamespaces.ANY) -> AsyncIterator[Upgrade]:
+        """Manager and agents at work; whatever dies ends the test with its reason.
+
+        What it yields puts a manager of another release in the place of the one at work.
+        """
         settings = ManagerSettings(
             namespace=MANAGER_NAMESPACE,
             pod_name="gmc-0",
@@ -87,13 +93,22 @@ class Site:
             retry_seconds=0.2,
         )
         async with self.as_.manager() as client, asyncio.TaskGroup() as tasks:
-            manager = tasks.create_task(
-                run_manager(settings, client=client, clock=SystemClock(), rng=random.Random(1)), name="manager"
-            )
+
+            def start(release: ManagerSettings) -> asyncio.Task[None]:
+                working = run_manager(release, client=client, clock=SystemClock(), rng=random.Random(1))
+                return tasks.create_task(working, name="manager")
+
+            manager = start(settings)
+
+            async def upgrade(controller_image: str) -> None:
+                nonlocal manager
+                await cancel_and_wait(manager)
+                manager = start(replace(settings, controller_image=controller_image))
+
             agents = tasks.create_task(self.agents.run(), name="agents")
             proxies = tasks.create_task(show_proxies_ready(self.as_.admin), name="proxies")
             await self.agents.synced.wait()
-            yield
+            yield upgrade
             await cancel_and_wait(proxies)
             await cancel_and_wait(agents)
             await cancel_and_wait(manager)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from actions_gateway.api import labels
-from actions_gateway.api.names import AGENT, MANAGER, MANAGER_NAMESPACE, WORKLOAD_POLICY
+from actions_gateway.api.names import AGENT, MANAGER, MANAGER_NAMESPACE, PROXY, WORKLOAD_POLICY
 from actions_gateway.installation.rights import (
     build_agent_role,
     build_leader_role,
@@ -19,25 +19,33 @@ from actions_gateway.kube.resources import (
     ACTIONSGATEWAYS,
     DEPLOYMENTS,
     EVENTS,
+    HPAS,
+    NAMESPACES,
     NETWORKPOLICIES,
+    PDBS,
     PODS,
     ROLEBINDINGS,
     RUNNERGROUPS,
     SECRETS,
     SERVICEACCOUNTS,
+    SERVICES,
     Resource,
 )
+from actions_gateway.manager.gateway.pod_security import TAKEN_OVER
+from actions_gateway.manager.gateway.release import is_complete
 from gateway_sandbox.controlplane.server import ControlPlane
 from support.aio import run
 from support.audit import ACCOUNT, Request, requests_of
 from support.installed import gateway_in
+from support.manager_rig import condition_of
 from support.pod_player import Gate
 from support.rights import granted, is_allowed
 
 from .hidden import ANSWERED_TO_AGENTS, ANSWERED_WITHOUT_A_REQUEST
-from .site import APP_SECRET, ForgetfulClient, Site, site
+from .site import APP_SECRET, ForgetfulClient, Site, Upgrade, site
 
 CPU, GPU = ("self-hosted", "cpu"), ("self-hosted", "gpu")
+_NEXT_IMAGE = "controller:next"
 KINDS: tuple[tuple[Resource, str, Manifest, Callable[[Manifest], bool]], ...] = (
     (
         SERVICEACCOUNTS,
@@ -58,6 +66,20 @@ KINDS: tuple[tuple[Resource, str, Manifest, Callable[[Manifest], bool]], ...] = 
         {"spec": {"strategy": {"type": "RollingUpdate"}}},
         lambda found: found["spec"]["strategy"]["type"] == "Recreate",
     ),
+    (
+        DEPLOYMENTS,
+        PROXY,
+        {"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 600}}}},
+        lambda found: found["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] < 600,
+    ),
+    (
+        SERVICES,
+        PROXY,
+        {"spec": {"selector": {labels.APP: "other"}}},
+        lambda found: found["spec"]["selector"][labels.APP] == PROXY,
+    ),
+    (PDBS, PROXY, {"spec": {"maxUnavailable": 0}}, lambda found: found["spec"]["maxUnavailable"] == 1),
+    (HPAS, PROXY, {"spec": {"maxReplicas": 99}}, lambda found: found["spec"]["maxReplicas"] < 99),
     (RUNNERGROUPS, "ci-cpu", {"spec": {"maxWorkers": 9}}, lambda found: "maxWorkers" not in found["spec"]),
 )
 """Each child kind with a change that the manager undoes, and how that shows."""
@@ -66,8 +88,9 @@ KINDS: tuple[tuple[Resource, str, Manifest, Callable[[Manifest], bool]], ...] = 
 class Life:
     """The stations of one gateway in one namespace."""
 
-    def __init__(self, place: Site, namespace: str) -> None:
+    def __init__(self, place: Site, namespace: str, upgrade: Upgrade) -> None:
         self._site = place
+        self._upgrade = upgrade
         self._as = place.as_
         self._namespace = namespace
 
@@ -83,8 +106,13 @@ class Life:
             await self._scale()
             for kind in KINDS:
                 await self._drift(*kind)
+            await self._relabel()
             await self._plant_strangers()
             await self._rotate()
+            await self._run_jobs(1, CPU)
+            await self._pause()
+            await self._contain()
+            await self._release()
             await self._run_jobs(1, CPU)
             await self._prune()
             await self._delete()
@@ -166,7 +194,7 @@ class Life:
     async def _plant_strangers(self) -> None:
         """Children that the gateway does not ask for, as an earlier version might have left them."""
         for resource, name, _, _ in KINDS:
-            if resource in (SERVICEACCOUNTS, NETWORKPOLICIES):
+            if resource in (SERVICEACCOUNTS, NETWORKPOLICIES, PDBS):
                 known = await self._as.admin.get(resource, name, self._namespace)
                 kept = {key: known["metadata"][key] for key in ("labels", "ownerReferences", "namespace")}
                 stranger = {**known, "metadata": {"name": "left-over", **kept}}
@@ -183,6 +211,52 @@ class Life:
         await self._site.until_ready(self._namespace)
         # Ready once more under the same words makes the event a series.
         await self._until_event("Ready", is_series=True)
+
+    async def _relabel(self) -> None:
+        """An administrator's changes of the namespace's labels: the marker comes back, a laxer level is taken over."""
+        laxer = {labels.TENANT: None, labels.POD_SECURITY_ENFORCE: "privileged"}
+        on_purpose = {labels.ALLOW_DOWNGRADE: "true"}
+        patch = {"metadata": {"labels": laxer, "annotations": on_purpose}}
+        await self._as.admin.patch(NAMESPACES, self._namespace, patch)
+        wanted = {labels.TENANT: labels.TENANT_MARK, labels.POD_SECURITY_ENFORCE: "baseline"}
+        await self._as.until(
+            NAMESPACES, self._namespace, None, lambda found: wanted.items() <= found["metadata"]["labels"].items()
+        )
+        await self._until_event(TAKEN_OVER, is_series=False)
+
+    async def _pause(self) -> None:
+        """No session and no runner is left, and what waits at GitHub is taken afterwards."""
+        core = self._site.simulator.core
+        await self._patch_gateway({"paused": True})
+        await self._until_condition("Paused", "True")
+        await core.state.wait_for(lambda: not core.runners())
+        job = core.enqueue(CPU, name="waits for the end of the pause")
+        await self._site.until_ready(self._namespace)
+        await self._patch_gateway({"paused": False})
+        await self._until_condition("Paused", "False")
+        await self._site.until_done([job])
+
+    async def _contain(self) -> None:
+        """Nothing runs and nothing talks, until the annotation is gone."""
+        await self._annotate("an incident")
+        await self._site.until_ready(self._namespace, status="False")
+        await self._as.until(DEPLOYMENTS, AGENT, self._namespace, lambda found: found["spec"]["replicas"] == 0)
+        await self._until_list(NETWORKPOLICIES, "", lambda found: not any(map(_has_rules, found)))
+        await self._annotate(None)
+        await self._until_list(NETWORKPOLICIES, "", lambda found: all(map(_has_rules, found)))
+        await self._site.until_ready(self._namespace)
+
+    async def _release(self) -> None:
+        """The manager's successor brings the agent to its own image, and takes the note away once it is up."""
+        await self._upgrade(_NEXT_IMAGE)
+
+        def is_rolled(found: Manifest) -> bool:
+            (container,) = found["spec"]["template"]["spec"]["containers"]
+            is_up = is_complete(found) and labels.ROLLED_WHILE not in found["metadata"]["annotations"]
+            return bool(container["image"] == _NEXT_IMAGE) and is_up
+
+        await self._as.until(DEPLOYMENTS, AGENT, self._namespace, is_rolled)
+        await self._site.until_ready(self._namespace)
 
     async def _prune(self) -> None:
         gateway = await self._as.admin.get(ACTIONSGATEWAYS, "ci", self._namespace)
@@ -213,6 +287,16 @@ class Life:
     async def _patch_gateway(self, spec: Manifest) -> None:
         await self._as.admin.patch(ACTIONSGATEWAYS, "ci", {"spec": spec}, namespace=self._namespace)
 
+    async def _annotate(self, note: str | None) -> None:
+        patch = {"metadata": {"annotations": {labels.CONTAINED: note}}}
+        await self._as.admin.patch(ACTIONSGATEWAYS, "ci", patch, namespace=self._namespace)
+
+    async def _until_condition(self, kind: str, status: str) -> None:
+        def holds(found: Manifest) -> bool:
+            return (condition_of(found, kind) or {}).get("status") == status
+
+        await self._as.until(ACTIONSGATEWAYS, "ci", self._namespace, holds)
+
     async def _until_some(self, resource: Resource, selector: str) -> list[Manifest]:
         return await self._until_list(resource, selector, bool)
 
@@ -233,6 +317,10 @@ class Life:
             return any(event["reason"] == reason and bool(event.get("series")) == is_series for event in found)
 
         await self._until_list(EVENTS, "", holds)
+
+
+def _has_rules(policy: Manifest) -> bool:
+    return any(policy["spec"].get(direction) for direction in ("ingress", "egress"))
 
 
 def _phase(pod: Manifest) -> str:
@@ -257,8 +345,8 @@ def asked(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> dict
                 "manager": f"{ACCOUNT}{MANAGER_NAMESPACE}:{MANAGER}",
                 "agent": f"{ACCOUNT}{namespace}:{AGENT}",
             }
-            async with place.running():
-                await Life(place, namespace).live()
+            async with place.running() as upgrade:
+                await Life(place, namespace, upgrade).live()
             return await _once_watches_have_ended(plane, users)
 
     return run(main(), timeout_seconds=180)
