@@ -71,6 +71,20 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(world: World, gw: Gw) -> No
     assert world.ours() == {}
 
 
+def test_the_api_servers_addresses_are_named_while_agents_may_reach_any(world: World, gw: Gw) -> None:
+    """This control plane is reached by a loopback address, which is none that an API server shows."""
+    about = {"name": "kubernetes", "labels": {"kubernetes.io/service-name": "kubernetes"}}
+    shown = {"metadata": about, "addressType": "IPv4", "endpoints": [{"addresses": ["192.0.2.10"]}], "ports": []}
+    world.call(lambda client: client.create(r.ENDPOINTSLICES, shown, namespace="default"))
+    try:
+        answer = gw(*INSTALL[:-1], "--dry-run")
+    finally:
+        world.call(lambda client: client.delete(r.ENDPOINTSLICES, "kubernetes", namespace="default"))
+    assert answer.code == 0, answer
+    assert "--api-server-cidr 192.0.2.10/32" in answer.err
+    assert "--api-server-cidr" not in gw(*INSTALL[:-1], "--dry-run").err
+
+
 def test_a_changed_option_changes_that_field_only(world: World, gw: Gw) -> None:
     assert gw(*INSTALL).code == 0
     answer = gw("install", "--controller-image", OTHER_IMAGE, "--yes", "-o", "json")

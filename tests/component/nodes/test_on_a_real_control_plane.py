@@ -11,7 +11,6 @@ import pytest
 from actions_gateway.kube import resources as r
 from actions_gateway.kube.client import KubeClient, connect
 from actions_gateway.kube.errors import Forbidden, KubeError, Unauthorized
-from actions_gateway.kube.resources import Resource
 from gateway_sandbox.controllers.conditions import find_condition, is_ready
 from gateway_sandbox.kubeconfigs import write_kubeconfig
 from gateway_sandbox.nodes.addresses import POD_NETWORK
@@ -24,7 +23,6 @@ from .test_pods import processes_of
 from .test_workloads import OBEDIENT, deployment
 from .world import Manifest, World, eventually, until_node
 
-ENDPOINTSLICES = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
 SELF_REVIEW = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 REVIEW = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
 
@@ -107,7 +105,9 @@ def test_a_service_publishes_the_pods_address_while_the_process_listens_on_loopb
         await world.create(r.SERVICES, service)
         script = f"echo listening on $BIND_ADDRESS; {OBEDIENT}"
         await world.create(r.DEPLOYMENTS, in_namespace(world, deployment(script=script, container={"env": [variable]})))
-        found = await world.until_any(ENDPOINTSLICES, lambda one: any(ready(entry) for entry in one["endpoints"] or ()))
+        found = await world.until_any(
+            r.ENDPOINTSLICES, lambda one: any(ready(entry) for entry in one["endpoints"] or ())
+        )
         (endpoint,) = found["endpoints"]
         pod = await world.client.get(r.PODS, endpoint["targetRef"]["name"], world.namespace)
         assert endpoint["addresses"] == [pod["status"]["podIP"]]
