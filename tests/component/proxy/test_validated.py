@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from actions_gateway.api.egress import MOST_ENTRIES
+from actions_gateway.api.cidrs import MOST_ENTRIES
 from actions_gateway.proxy.bootstrap import build_bootstrap
 from support.components import require_envoy
 from support.envoy import expanded
