@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from actions_gateway.api import labels
-from actions_gateway.api.names import AGENT, PROXY, WORKER, WORKLOAD_POLICY
+from actions_gateway.api.names import AGENT, AGENT_CONTAINER, PROXY, WORKER, WORKLOAD_POLICY
 from actions_gateway.kube.resources import (
     ACTIONSGATEWAYS,
     DEPLOYMENTS,
@@ -36,6 +36,12 @@ CHILDREN: tuple[Child, ...] = (
     (RUNNERGROUPS, "ci-cpu"),
 )
 ANYWHERE = {"ipBlock": {"cidr": "0.0.0.0/0"}}
+OTHER = {
+    "name": "other",
+    "image": "other",
+    "args": ["--leak"],
+    "env": [{"name": "HTTPS_PROXY", "value": "http://192.0.2.1"}],
+}
 RECREATE = {"type": "Recreate", "rollingUpdate": None}
 ROLLING = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}}
 
@@ -64,6 +70,17 @@ EDITS: tuple[tuple[Child, Manifest], ...] = (
     ((DEPLOYMENTS, PROXY), {"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 90}}}}),
     ((DEPLOYMENTS, AGENT), {"spec": {"replicas": 0}}),
     ((DEPLOYMENTS, AGENT), {"spec": {"strategy": ROLLING}}),
+    # What is added beside ours.
+    ((SERVICES, PROXY), {"spec": {"externalIPs": ["192.0.2.1"]}}),
+    ((SERVICES, PROXY), {"spec": {"internalTrafficPolicy": "Local"}}),
+    ((SERVICES, PROXY), {"spec": {"sessionAffinity": "ClientIP", "publishNotReadyAddresses": True}}),
+    ((HPAS, PROXY), {"spec": {"behavior": {"scaleUp": {"stabilizationWindowSeconds": 600}}}}),
+    ((DEPLOYMENTS, PROXY), {"spec": {"paused": True, "minReadySeconds": 9}}),
+    ((DEPLOYMENTS, PROXY), {"spec": {"template": {"spec": {"nodeSelector": {"disk": "fast"}}}}}),
+    ((DEPLOYMENTS, PROXY), {"spec": {"template": {"spec": {"containers": [OTHER]}}}}),
+    ((DEPLOYMENTS, AGENT), {"spec": {"template": {"spec": {"hostNetwork": True}}}}),
+    ((DEPLOYMENTS, AGENT), {"spec": {"template": {"spec": {"initContainers": [OTHER]}}}}),
+    ((DEPLOYMENTS, AGENT), {"spec": {"template": {"spec": {"containers": [{**OTHER, "name": AGENT_CONTAINER}]}}}}),
     ((RUNNERGROUPS, "ci-cpu"), {"spec": {"maxListeners": 50}}),
     ((RUNNERGROUPS, "ci-cpu"), {"spec": {"maxWorkers": 50}}),
     *((child, {"metadata": {"labels": None}}) for child in CHILDREN),

@@ -130,6 +130,9 @@ ALLOWED_BUT_NOT_SEEN = {
             ("", "serviceaccounts"),
             ("rbac.authorization.k8s.io", "rolebindings"),
             ("networking.k8s.io", "networkpolicies"),
+            ("", "services"),
+            ("policy", "poddisruptionbudgets"),
+            ("autoscaling", "horizontalpodautoscalers"),
             ("apps", "deployments"),
             ("actions-gateway.github.com", "runnergroups"),
         )
@@ -137,14 +140,11 @@ ALLOWED_BUT_NOT_SEEN = {
     # Checked by admission, not by a request of ours.
     ("bind", "rbac.authorization.k8s.io", "clusterroles"),
     ("update", "actions-gateway.github.com", "actionsgateways/finalizers"),
-    # Pruning, should a later version name a child differently.
-    ("delete", "", "serviceaccounts"),
-    ("delete", "networking.k8s.io", "networkpolicies"),
 }
 
 
 async def live_through(rig: Rig) -> None:
-    """Everything that happens to a gateway: provisioning, drift of each sort, pruning, trouble and its return."""
+    """Everything that happens to a gateway: provisioning, drift of each sort, pruning, trouble, return and end."""
     await rig.provision()
     await rig.patch(RUNNERGROUPS, "ci-cpu", {"spec": {"maxWorkers": 9}})
     await rig.until(RUNNERGROUPS, "ci-cpu", lambda found: "maxWorkers" not in found["spec"])
@@ -163,6 +163,8 @@ async def live_through(rig: Rig) -> None:
     await rig.until_condition("ci", "Ready", "True")
     await rig.patch(ACTIONSGATEWAYS, "ci", {"spec": {"runnerGroups": []}})
     await rig.until_gone(RUNNERGROUPS, "ci-cpu")
+    await rig.user.delete(ACTIONSGATEWAYS, "ci", namespace="team-a")
+    await rig.until_gone(ACTIONSGATEWAYS, "ci")
 
 
 async def replace_binding(rig: Rig) -> None:

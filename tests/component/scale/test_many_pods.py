@@ -13,7 +13,7 @@ from .fleet import LIMIT_SECONDS, NODE_COUNT, Fleet, any_object, create_all, dep
 
 POD_COUNT = 1000
 PER_DEPLOYMENT = 100
-PAGE = 500
+PAGE = 200
 
 
 def test_a_thousand_pods_become_ready_are_mirrored_in_pages_and_go_when_they_are_deleted(fleet: Fleet) -> None:

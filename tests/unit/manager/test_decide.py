@@ -121,11 +121,24 @@ def test_an_invalid_spec_keeps_no_gateway_from_being_contained(replicas: int) ->
     plan = plan_of(make.snapshot(contained, children=children))
     assert plan.refusal is not None
     assert plan.refusal.reason is Reason.INVALID_SPEC
-    closed, stopped = plan.stages if replicas else (*plan.stages, ())
-    policies = [step.manifest for step in closed if isinstance(step, ApplyChild)]
+    (steps,) = plan.stages
+    policies = [step.manifest for step in steps if isinstance(step, ApplyChild)]
     assert {policy["metadata"]["name"] for policy in policies} == {PROXY, WORKLOAD_POLICY, AGENT}
     assert all(policy["spec"]["ingress"] == policy["spec"]["egress"] == [] for policy in policies)
-    assert [type(step).__name__ for step in stopped] == ["SetReplicas"] * replicas
+    assert [type(step).__name__ for step in steps[3:]] == ["SetReplicas"] * replicas
+
+
+def test_what_contains_comes_first_and_once_so_that_nothing_else_can_keep_it_away() -> None:
+    contained = served(metadata={"finalizers": [], "annotations": {labels.CONTAINED: "leak"}})
+    plan = plan_of(make.snapshot(contained, children=make.children_of(served())))
+    first, keep, limits, makers = plan.stages
+    assert [(step.resource.kind, step.name) for step in first] == [
+        *(("NetworkPolicy", name) for name in (PROXY, WORKLOAD_POLICY, AGENT)),
+        ("Deployment", AGENT),
+    ]
+    assert [type(step).__name__ for step in keep] == ["SetFinalizer"]
+    assert limits == ()
+    assert {step.resource.kind for step in makers} == {"Deployment"}
 
 
 # -- Pod Security
@@ -255,6 +268,15 @@ def test_the_oldest_gateway_of_a_namespace_is_served_and_the_younger_ones_name_i
     reason, message = refusal(make.snapshot(younger, children={}, siblings=(older,)))
     assert reason is Reason.ANOTHER_GATEWAY
     assert "the older ActionsGateway first" in message
+
+
+def test_of_the_same_second_the_one_that_is_served_stays_whatever_the_names() -> None:
+    kept = served()
+    newcomer = make.gateway("a")
+    assert plan_of(make.snapshot(kept, children={}, siblings=(newcomer,))).refusal is None
+    reason, message = refusal(make.snapshot(newcomer, children={}, siblings=(kept,)))
+    assert reason is Reason.ANOTHER_GATEWAY
+    assert "ActionsGateway ci" in message
 
 
 def test_of_two_gateways_of_the_same_second_exactly_one_is_served() -> None:

@@ -51,6 +51,17 @@ def test_a_stricter_level_of_others_stays_and_a_laxer_one_is_taken_over(
     assert found.wanted[WARN] == profile
 
 
+def test_the_version_that_we_set_stays_beside_a_stricter_level_that_somebody_put_over_ours() -> None:
+    """Applied no longer it would be taken away, which our own admission policy refuses for good."""
+    version = f"{ENFORCE}-version"
+    namespace = place({ENFORCE: "restricted"}, "kubectl-label")
+    namespace["metadata"]["labels"][version] = "v1.35"
+    namespace["metadata"]["managedFields"] += make.label_owner(MANAGER_FIELDS, {version: "v1.35"})
+    found = decide_namespace_labels(namespace, SecurityProfile.BASELINE)
+    assert found.kept == {ENFORCE: "restricted"}
+    assert found.wanted[version] == "v1.35"
+
+
 def test_levels_are_of_a_pinned_version() -> None:
     found = decide_namespace_labels(make.namespace(mark=None), SecurityProfile.RESTRICTED)
     assert found.wanted == {labels.TENANT: labels.TENANT_MARK, **make.pod_security("restricted")}

@@ -98,11 +98,9 @@ def test_a_pass_whose_writes_fail_gives_the_turn_up() -> None:
     assert rollout.told == [Standing.WAITING, "given up"]
 
 
-@pytest.mark.parametrize(
-    ("children", "told"), [(None, [Standing.WAITING]), (Forbidden("no"), [Standing.WAITING, "given up"])]
-)
-def test_a_status_that_cannot_be_written_keeps_no_turn(children: KubeError | None, told: list[Any]) -> None:
+@pytest.mark.parametrize("children", [None, Forbidden("no")])
+def test_a_status_that_cannot_be_written_keeps_no_turn(children: KubeError | None) -> None:
     rollout = Telling()
     with pytest.raises(Unreachable):
         reconcile(Refusing(children=children, status=Unreachable("gone")), rollout)
-    assert rollout.told == told
+    assert rollout.told == [Standing.WAITING, "given up"]

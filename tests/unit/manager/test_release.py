@@ -19,7 +19,6 @@ OLD = make.SETTINGS
 NEW = replace(OLD, controller_image="controller:new", worker_image="runner:new", proxy_image="envoy:new")
 COMPLETE = {"observedGeneration": 1, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2}
 DOWN = {**COMPLETE, "availableReplicas": 0}
-PROGRESSED = {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"}
 GIVEN_UP = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}
 
 
@@ -66,8 +65,17 @@ def test_a_tenant_that_waits_is_left_alone_and_one_whose_turn_it_is_gets_everyth
     written = applied(tenant(), may_roll=True)
     assert images(written[AGENT]) == {"controller:new", "runner:new"}
     assert images(written[PROXY]) == {"envoy:new"}
-    assert applied(after(tenant(), written, COMPLETE), may_roll=True) == {}
-    assert applied(after(tenant(), written, COMPLETE), may_roll=False) == {}
+    assert applied(after(tenant(), written, DOWN), may_roll=True) == {}
+    assert applied(after(tenant(), written, DOWN), may_roll=False) == {}
+
+
+@pytest.mark.parametrize("may_roll", [True, False])
+def test_once_it_is_available_the_note_of_how_it_was_before_goes(may_roll: bool) -> None:
+    brought = after(tenant(), applied(tenant(), may_roll=True), COMPLETE)
+    written = applied(brought, may_roll=may_roll)
+    assert written.keys() == {AGENT, PROXY}
+    assert all(labels.ROLLED_WHILE not in manifest["metadata"]["annotations"] for manifest in written.values())
+    assert applied(after(brought, written, COMPLETE), may_roll=may_roll) == {}
 
 
 @pytest.mark.parametrize(
@@ -182,8 +190,14 @@ def test_a_tenant_that_hangs_on_a_bad_release_goes_first_and_still_counts_as_one
     assert standing(well, NEWER) is Standing.DONE
 
 
+def proven() -> Snapshot:
+    """A tenant that was brought to NEW and was available with it."""
+    brought = rolled(COMPLETE)
+    return after(brought, applied(brought, may_roll=True), COMPLETE)
+
+
 def test_a_tenant_that_broke_after_its_release_was_up_is_broken_by_itself() -> None:
-    broken = rolled(DOWN | {"conditions": [PROGRESSED]})
+    broken = with_deployments(proven(), {AGENT: DOWN, PROXY: DOWN})
     assert standing(broken, NEWER) is Standing.WAITING
     again = after(broken, applied(broken, NEWER, may_roll=True), DOWN | {"conditions": [GIVEN_UP]})
     assert standing(again, NEWER) is Standing.DONE
@@ -194,25 +208,13 @@ def test_a_contained_tenant_is_complete_without_a_pod() -> None:
     assert is_complete(deployment)
 
 
-@pytest.mark.parametrize(
-    ("status", "expected"),
-    [
-        ({**DOWN, "conditions": [PROGRESSED]}, Standing.DONE),
-        ({**COMPLETE, "availableReplicas": 1, "conditions": [PROGRESSED]}, Standing.DONE),
-        ({**DOWN, "observedGeneration": 0, "conditions": [PROGRESSED]}, Standing.IN_FLIGHT),
-        (DOWN, Standing.IN_FLIGHT),
-    ],
-)
-def test_a_release_that_has_proven_itself_takes_no_place_for_what_comes_later(
-    status: Manifest, expected: Standing
-) -> None:
-    rolled = after(tenant(), applied(tenant(), may_roll=True), status)
-    assert standing(rolled, NEW) is expected
+@pytest.mark.parametrize("status", [DOWN, {**COMPLETE, "availableReplicas": 1}, {**DOWN, "conditions": [GIVEN_UP]}])
+def test_a_release_that_has_proven_itself_takes_no_place_for_what_comes_later(status: Manifest) -> None:
+    assert standing(with_deployments(proven(), {AGENT: status, PROXY: status}), NEW) is Standing.DONE
 
 
 def test_what_a_tenant_does_to_its_own_pods_later_takes_no_place() -> None:
-    proven = after(tenant(), applied(tenant(), may_roll=True), {**COMPLETE, "conditions": [PROGRESSED]})
-    changed = replace(proven, gateway=make.gateway(agent={"resources": {"requests": {"cpu": "1000"}}}))
+    changed = replace(proven(), gateway=make.gateway(agent={"resources": {"requests": {"cpu": "1000"}}}))
     broken = after(changed, applied(changed, may_roll=True), {**DOWN, "conditions": [GIVEN_UP]})
     assert standing(broken, NEW) is Standing.DONE
 

@@ -1,14 +1,16 @@
 """Whether a live object still is what we applied, without asking the API server.
 
 The seal (a digest in an annotation) tells whether we want something else than last time; comparing the desired fields
-with the live ones tells whether somebody changed them. Fields that others add beside ours stay: server-side apply
-leaves them, and `kubectl rollout restart` lives from that. Where an addition changes the meaning, the part is all ours.
+with the live ones tells whether somebody changed them. Labels and annotations that others add stay; in what a child
+says of its own work, an addition is drift, too.
 """
 
 from typing import Any
 
+from actions_gateway.api import labels
 from actions_gateway.api.quantities import parse_quantity
 from actions_gateway.kube.client import Manifest
+from actions_gateway.manager.gateway.additions import clearing_patch, removals
 from actions_gateway.manager.gateway.ownership import DESIRED_HASH
 
 _Path = tuple[str, ...]
@@ -32,8 +34,8 @@ _NOT_CHANGEABLE: dict[str, tuple[_Path, ...]] = {
 _RECREATE = {"type": "Recreate"}
 """The strategy could be patched, but the fields of another one, which apply leaves, make this one invalid."""
 
-_SINGLE_VALUES = {"Service": ("selector", "ports")}
-"""By kind: fields of the spec in which an addition counts as drift, beside fields that the API server assigns."""
+_NOTES = (DESIRED_HASH, labels.RELEASE, labels.RELEASED_FOR, labels.ROLLED_WHILE)
+"""The manager's own annotations, of which one that is no longer desired has to go."""
 
 _LIST_KEYS = {
     "containers": "name",
@@ -54,10 +56,10 @@ def agrees(desired: Manifest, live: Manifest) -> bool:
     ours = _WHOLLY_OURS.get(str(desired["kind"]))
     beside = {name: value for name, value in desired.items() if name != ours}
     return (
-        _seal(desired) == _seal(live)
+        _notes(desired) == _notes(live)
         and _covers(beside, live, "")
         and (ours is None or _pruned(desired[ours]) == _pruned(live.get(ours)))
-        and not _changed_values(desired, live)
+        and not clearing_patch(desired, live)
     )
 
 
@@ -76,18 +78,9 @@ def replicas_of(deployment: Manifest) -> int:
 
 def surplus_patch(desired: Manifest, applied: Manifest) -> Manifest | None:
     """A merge patch that removes what apply left in what is wholly ours, or None."""
-    ours = _WHOLLY_OURS.get(str(desired["kind"]))
-    if ours is None:
-        changed = _changed_values(desired, applied)
-        return {"spec": changed} if changed else None
-    patch = _removals(desired[ours], applied.get(ours))
+    ours = _WHOLLY_OURS.get(str(desired["kind"]), "")
+    patch = removals(desired.get(ours), applied.get(ours))
     return {ours: patch} if patch else None
-
-
-def _changed_values(desired: Manifest, live: Manifest) -> Manifest:
-    names = _SINGLE_VALUES.get(str(desired["kind"]), ())
-    pairs = ((name, desired["spec"][name], (live.get("spec") or {}).get(name)) for name in names)
-    return {name: ours for name, ours, theirs in pairs if _pruned(ours) != _pruned(theirs)}
 
 
 def _covers(desired: Any, live: Any, name: str) -> bool:
@@ -114,20 +107,6 @@ def _same_quantity(ours: str | int, theirs: str | int) -> bool:
     return parse_quantity(ours) == parse_quantity(theirs)
 
 
-def _removals(desired: Any, live: Any) -> Manifest:
-    """The merge patch (RFC 7386) that nulls the keys of `live` that `desired` lacks; lists are one value."""
-    patch: Manifest = {}
-    if not isinstance(desired, dict) or not isinstance(live, dict):
-        return patch
-    for key, value in live.items():
-        if key in desired:
-            if inner := _removals(desired[key], value):
-                patch[key] = inner
-        elif value not in ([], {}, None):
-            patch[key] = None
-    return patch
-
-
 def _pruned(value: Any) -> Any:
     """Without empty fields, which the API server writes or drops at will; list entries stay."""
     if isinstance(value, dict):
@@ -143,6 +122,6 @@ def _at(manifest: Manifest, path: _Path) -> Any:
     return value
 
 
-def _seal(manifest: Manifest) -> str | None:
+def _notes(manifest: Manifest) -> Manifest:
     annotations = manifest["metadata"].get("annotations") or {}
-    return annotations.get(DESIRED_HASH)
+    return {name: annotations[name] for name in _NOTES if name in annotations}

@@ -8,6 +8,7 @@ from actions_gateway.api.names import GATEWAY_FINALIZER, MANAGER_FIELDS, MANAGER
 from actions_gateway.kube.client import KubeClient, Manifest
 from actions_gateway.kube.errors import SERVER_WIDE, Conflict, KubeError, NamespaceTerminating, NotFound
 from actions_gateway.kube.resources import ACTIONSGATEWAYS, Resource
+from actions_gateway.manager.gateway.additions import CLEARING_FIELDS
 from actions_gateway.manager.gateway.agreement import replicas_of, surplus_patch
 from actions_gateway.manager.gateway.mirror import Mirrors
 from actions_gateway.manager.gateway.ownership import is_child
@@ -96,6 +97,10 @@ class Writer:
             await self._refuse_foreign(step, namespace, known)
         if step.replaces_uid:
             await self._delete(step.resource, step.name, namespace, step.replaces_uid)
+        if step.clears:
+            await self._client.patch(
+                step.resource, step.name, step.clears, namespace=namespace, field_manager=CLEARING_FIELDS
+            )
         live = await self._client.apply(step.resource, step.manifest, field_manager=MANAGER_FIELDS)
         if surplus := surplus_patch(step.manifest, live):
             live = await self._client.patch(

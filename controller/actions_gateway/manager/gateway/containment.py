@@ -12,15 +12,14 @@ from actions_gateway.manager.gateway.snapshot import ApplyChild, SetReplicas, Sn
 
 
 def decide_containment(snapshot: Snapshot) -> tuple[tuple[Step, ...], ...]:
-    """The stages that are left to do, traffic first; empty when the gateway is contained."""
+    """What is left to do, traffic first; one stage, so that each step is tried whatever becomes of the others."""
     there = {manifest["metadata"]["name"]: manifest for manifest in snapshot.owned(NETWORKPOLICIES)}
     wanted = [sealed(made) for made in build_containing_policies(snapshot.gateway)]
-    policies = tuple(ApplyChild(NETWORKPOLICIES, made) for made in wanted if _differs(made, there))
+    steps: list[Step] = [ApplyChild(NETWORKPOLICIES, made) for made in wanted if _differs(made, there)]
     agent = snapshot.agent
-    stopped: tuple[Step, ...] = ()
     if agent is not None and replicas_of(agent):
-        stopped = (SetReplicas(str(agent["metadata"]["name"]), str(agent["metadata"]["uid"]), 0),)
-    return tuple(stage for stage in (policies, stopped) if stage)
+        steps.append(SetReplicas(str(agent["metadata"]["name"]), str(agent["metadata"]["uid"]), 0))
+    return (tuple(steps),) if steps else ()
 
 
 def _differs(made: Manifest, there: dict[str, Manifest]) -> bool:

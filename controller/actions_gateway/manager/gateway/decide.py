@@ -1,6 +1,7 @@
 """What to write for one gateway: a pure function of the snapshot and the manager's settings."""
 
 from collections.abc import Mapping
+from itertools import chain
 
 from actions_gateway.api import labels
 from actions_gateway.api.conditions import Reason
@@ -8,6 +9,7 @@ from actions_gateway.api.gateway import ActionsGatewaySpec, parse_gateway_spec
 from actions_gateway.api.names import MAX_NAME_LENGTH, PROXY, RESERVED_NAMESPACES
 from actions_gateway.kube.client import Manifest
 from actions_gateway.kube.resources import DEPLOYMENTS, Resource, resource_of
+from actions_gateway.manager.gateway.additions import clearing_patch
 from actions_gateway.manager.gateway.agreement import agrees, must_replace, replicas_of
 from actions_gateway.manager.gateway.children import CHILD_KINDS, build_children
 from actions_gateway.manager.gateway.containment import decide_containment
@@ -42,13 +44,15 @@ def decide(snapshot: Snapshot, settings: ManagerSettings, *, may_roll: bool = Tr
         return None
     if refusal := _refusal_by_place(snapshot, settings):
         return Plan(None, refusal, ())
+    # A stage of its own, and the first: whatever else cannot be written must not keep traffic going.
+    containing = decide_containment(snapshot) if is_contained(snapshot.gateway) else ()
     try:
         spec = parse_gateway(snapshot.gateway)
         check_spec(snapshot.namespace, spec, settings.egress.exceptions)
         stages = build_children(snapshot.gateway, spec, settings_for(snapshot, settings, may_roll=may_roll))
     except ValueError as problem:
         refusal = Refusal(Reason.INVALID_SPEC, f"{describe_problem(problem)}; correct the ActionsGateway.")
-        return Plan(None, refusal, decide_containment(snapshot) if is_contained(snapshot.gateway) else ())
+        return Plan(None, refusal, containing)
     place = decide_namespace_labels(snapshot.namespace, spec.security_profile)
     labelling: tuple[Step, ...] = () if place.is_settled else (_label(snapshot, place),)
     notices = tuple(_taken_over(snapshot, place))
@@ -71,9 +75,10 @@ def decide(snapshot: Snapshot, settings: ManagerSettings, *, may_roll: bool = Tr
         spec,
         None,
         (
-            # First of all, or what is made next could be left behind by a deletion that comes in between.
+            *containing,
+            # Before anything is made, or it could be left behind by a deletion that comes in between.
             () if is_kept(snapshot.gateway) else (_keep(snapshot.gateway),),
-            (*labelling, *(step for step in limits if step)),
+            (*labelling, *(step for step in limits if step and step not in chain(*containing))),
             (*(step for step in pod_makers if step), *_removals(snapshot, wanted)),
         ),
         notices=notices,
@@ -97,19 +102,20 @@ def _refusal_by_place(snapshot: Snapshot, settings: ManagerSettings) -> Refusal 
             f"'kubectl label --overwrite namespace {namespace} {labels.TENANT}={labels.TENANT_MARK}'.",
         )
     # One that is being deleted holds the place, and the names of its objects, until nothing of ours is left of it.
-    oldest = min((snapshot.gateway, *(other for other in snapshot.siblings if not has_left(other))), key=_age_order)
-    if oldest is not snapshot.gateway:
+    first = min((snapshot.gateway, *(other for other in snapshot.siblings if not has_left(other))), key=_precedence)
+    if first is not snapshot.gateway:
         return Refusal(
             Reason.ANOTHER_GATEWAY,
-            f"Namespace {namespace} is served by the older ActionsGateway {oldest['metadata']['name']}; "
+            f"Namespace {namespace} is served by the older ActionsGateway {first['metadata']['name']}; "
             "delete one of the two, or move this one to a namespace of its own.",
         )
     return None
 
 
-def _age_order(gateway: Manifest) -> tuple[str, str]:
+def _precedence(gateway: Manifest) -> tuple[str, bool, str]:
+    """By age; of the same second, the one that is served already."""
     metadata = gateway["metadata"]
-    return str(metadata.get("creationTimestamp", "")), str(metadata["name"])
+    return str(metadata.get("creationTimestamp", "")), not is_kept(gateway), str(metadata["name"])
 
 
 def parse_gateway(gateway: Manifest) -> ActionsGatewaySpec:
@@ -149,7 +155,7 @@ def _apply(snapshot: Snapshot, manifest: Manifest, least_replicas: Mapping[Child
         return ApplyChild(_resource(manifest), manifest, replaces_uid=uid, least_replicas=least)
     if agrees(manifest, live) and (not least or replicas_of(live) >= least):
         return None
-    return ApplyChild(_resource(manifest), manifest, least_replicas=least)
+    return ApplyChild(_resource(manifest), manifest, least_replicas=least, clears=clearing_patch(manifest, live))
 
 
 def _held(snapshot: Snapshot, manifest: Manifest, least_replicas: Mapping[ChildKey, int]) -> SetReplicas | None:

@@ -53,6 +53,9 @@ def decide_namespace_labels(namespace: Manifest, profile: SecurityProfile) -> Na
         is_of_others = level is not None and owners.get(key) != {MANAGER_FIELDS}
         if level is not None and is_of_others and _RANKS.get(level, 0) > _RANKS[profile]:
             kept[key] = level
+            if owners.get(f"{key}-version") == {MANAGER_FIELDS}:
+                # Its version stays with it: applied no longer, a label of ours would go, which admission refuses.
+                wanted[f"{key}-version"] = live[f"{key}-version"]
             continue
         if level is not None and is_of_others and level != profile:
             taken_over[key] = level

@@ -63,6 +63,14 @@ class GatewayReconciler:
 
         Raises ProvisioningIncomplete after the status tells of it, and KubeError when the status cannot be written.
         """
+        try:
+            return await self._pass(key)
+        except Exception:
+            # Whatever it was: a tenant that cannot use its turn of the release must not keep it from the others.
+            self._rollout.give_up(key)
+            raise
+
+    async def _pass(self, key: Key) -> float | None:
         snapshot = gather(self._mirrors, key)
         plan = self._plan(snapshot, key) if snapshot else None
         if snapshot is None or plan is None:
@@ -84,10 +92,7 @@ class GatewayReconciler:
             return None
         now = self._clock.now()
         after = self._after_writes(snapshot, plan, key)
-        # Before the status is written: one that cannot be must not keep a turn of the release from the others.
         self._rollout.observe(key, None if plan.refusal else standing(after, self._settings))
-        if failures:
-            self._rollout.give_up(key)
         verdict = decide_conditions(after, plan, failures, now)
         await self._report(after, verdict, now)
         self._show(after, plan, key)

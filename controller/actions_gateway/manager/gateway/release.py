@@ -87,14 +87,16 @@ def is_held(desired: Manifest, live: Manifest, settings: ManagerSettings, *, may
 
 
 def carried(desired: Manifest, live: Manifest) -> Manifest:
-    """The desired Deployment with the note of how it was before its release was brought to it."""
-    before = _annotation(live, labels.ROLLED_WHILE)
-    if _annotation(desired, labels.RELEASED_FOR) != _annotation(live, labels.RELEASED_FOR) and _was_complete(live):
-        # The release has proven itself; what the tenant makes of its pods from here on is its own.
-        before = None
+    """The desired Deployment with the note of how it was before its release was brought to it.
+
+    The note goes once every pod was available: the release has proven itself, and what comes later says nothing of it.
+    """
+    before, is_well = _annotation(live, labels.ROLLED_WHILE), is_complete(live)
     if _annotation(desired, labels.RELEASE) != _annotation(live, labels.RELEASE):
-        hangs = before == labels.AVAILABLE and not _was_complete(live)
-        before = labels.AVAILABLE if is_complete(live) or hangs else labels.UNAVAILABLE
+        # One that hangs with an earlier release was well before that.
+        before = labels.AVAILABLE if is_well or before == labels.AVAILABLE else labels.UNAVAILABLE
+    elif is_well:
+        before = None
     return _annotated(desired, {labels.ROLLED_WHILE: before}) if before else desired
 
 
@@ -118,9 +120,6 @@ def is_in_flight(deployment: Manifest, settings: ManagerSettings) -> bool:
     before = _annotation(deployment, labels.ROLLED_WHILE)
     if before is None or _waits(deployment, settings) or is_complete(deployment):
         return False
-    if _is_observed(deployment) and _was_complete(deployment):
-        # A pod that is lost later, or one more that the autoscaler asks for, says nothing about the release.
-        return False
     return before == labels.AVAILABLE or not _is_given_up(deployment)
 
 
@@ -130,17 +129,12 @@ def is_complete(deployment: Manifest) -> bool:
     wanted = int((deployment.get("spec") or {}).get("replicas", 1))
     updated = int(status.get("updatedReplicas") or 0)
     return (
-        _is_observed(deployment)
+        # Of the current spec.
+        int(status.get("observedGeneration") or 0) >= int(deployment["metadata"].get("generation") or 0)
         and updated >= wanted
         and int(status.get("replicas") or 0) <= updated
         and int(status.get("availableReplicas") or 0) >= wanted
     )
-
-
-def _is_observed(deployment: Manifest) -> bool:
-    """Whether the status tells of the current spec."""
-    observed = (deployment.get("status") or {}).get("observedGeneration") or 0
-    return int(observed) >= int(deployment["metadata"].get("generation") or 0)
 
 
 def _build(gateway: Manifest, spec: ActionsGatewaySpec, settings: ManagerSettings) -> tuple[Manifest, Manifest]:
@@ -166,23 +160,13 @@ def _waits(deployment: Manifest, settings: ManagerSettings) -> bool:
 
 
 def _hangs(deployment: Manifest) -> bool:
-    before = _annotation(deployment, labels.ROLLED_WHILE)
-    return before is not None and not is_complete(deployment) and not _was_complete(deployment)
-
-
-def _was_complete(deployment: Manifest) -> bool:
-    """Whether the current template's pods have all been available at some time (Kubernetes, "Complete Deployment")."""
-    return _progress(deployment).get("reason") == "NewReplicaSetAvailable"
+    return _annotation(deployment, labels.ROLLED_WHILE) is not None and not is_complete(deployment)
 
 
 def _is_given_up(deployment: Manifest) -> bool:
     """Whether the rollout made no progress for the Deployment's deadline (Kubernetes, "Failed Deployment")."""
-    return _progress(deployment).get("status") == "False"
-
-
-def _progress(deployment: Manifest) -> Manifest:
     entries = (deployment.get("status") or {}).get("conditions") or []
-    return next((entry for entry in entries if entry.get("type") == "Progressing"), {})
+    return any(entry.get("type") == "Progressing" and entry.get("status") == "False" for entry in entries)
 
 
 def _wishes(gateway: Manifest) -> str:

@@ -91,6 +91,8 @@ class ApplyChild:
     """It is not there, as far as the manager's label tells."""
     least_replicas: int = 0
     """Of a Deployment that an autoscaler scales, which leaves one that has fewer than its minimum at zero alone."""
+    clears: Manifest | None = None
+    """A merge patch that goes before: what others added, which admission may refuse together with whatever we apply."""
 
     @property
     def name(self) -> str:

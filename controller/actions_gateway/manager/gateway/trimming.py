@@ -9,6 +9,7 @@ from typing import Any
 
 from actions_gateway.kube.client import Manifest
 from actions_gateway.kube.resources import DEPLOYMENTS, HPAS, NAMESPACES, PDBS, PODS, RESOURCEQUOTAS, SERVICES, Resource
+from actions_gateway.manager.gateway import additions
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _POD_METADATA = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp", "labels")
@@ -19,7 +20,9 @@ _CONTAINER_STATUS = ("name", "ready", "restartCount", "state", "lastState")
 def trim(resource: Resource, manifest: Manifest) -> None:
     """Leaves what the manager reads of this kind."""
     metadata = manifest["metadata"]
-    if resource != NAMESPACES:
+    if resource.kind in additions.KINDS:
+        additions.trim_managed_fields(manifest)
+    elif resource != NAMESPACES:
         # Half of an object's size. Of a namespace they tell whose a Pod Security label is.
         metadata.pop("managedFields", None)
     if _LAST_APPLIED in (annotations := metadata.get("annotations") or {}):
