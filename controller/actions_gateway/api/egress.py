@@ -43,7 +43,7 @@ PRIVATE_IPV4 = (
     "240.0.0.0/4",
 )
 """What no tenant reaches without an exception: what IANA's special-purpose registries call not globally reachable
-(RFC 6890), and multicast."""
+(RFC 6890, of later entries RFC 9602, 9637 and 9780), and multicast."""
 IPV4_MAPPED = "::ffff:0:0/96"
 PRIVATE_IPV6 = (
     # unspecified, loopback and IPv4-compatible
@@ -51,11 +51,14 @@ PRIVATE_IPV6 = (
     IPV4_MAPPED,
     # NAT64 of local use
     "64:ff9b:1::/48",
-    # discard, protocol assignments with Teredo, documentation, 6to4
+    # discard, dummy prefix, protocol assignments with Teredo, documentation (twice), 6to4, segment routing
     "100::/64",
+    "100:0:0:1::/64",
     "2001::/23",
     "2001:db8::/32",
+    "3fff::/20",
     "2002::/16",
+    "5f00::/16",
     # unique local, link-local, site-local, multicast
     "fc00::/7",
     "fe80::/10",
