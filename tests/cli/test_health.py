@@ -1,10 +1,12 @@
 """gw health: reports, exit codes, waiting."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from actions_gateway.api import labels
 from actions_gateway.api.conditions import Reason
 from actions_gateway.kube import errors
 
@@ -151,6 +153,27 @@ def test_waiting_ends_as_soon_as_all_is_well(healthy: Gw) -> None:
     assert answer.code == 0, answer
     assert healthy.clock.slept_seconds == 3
     assert "waiting: " in answer.err
+
+
+def test_the_end_of_a_containment_is_waited_for_until_the_gateway_is_ready_again(healthy: Gw) -> None:
+    """As the page of the check has it: neither the annotation nor a gateway on its way up passes for the end."""
+    page = Path(__file__).parents[2] / "runbooks" / "checks" / "gateway.contained.md"
+    words = page.read_text(encoding="utf-8").rpartition("`gw ")[2].partition("`")[0].replace("TENANT", "team-a").split()
+    contained = gateway(conditions=[ready("False", Reason.CONTAINED, "contained")])
+    contained["metadata"]["annotations"] = {labels.CONTAINED: "incident-1"}
+    healthy.cluster.put(contained)
+    assert healthy(*words).code == 5
+    coming_up = gateway(conditions=[ready("False", Reason.AGC_NOT_READY, "not yet")])
+    started = healthy.clock.slept_seconds
+
+    def release() -> None:
+        waited_seconds = healthy.clock.slept_seconds - started
+        healthy.cluster.put(contained if waited_seconds < 3 else coming_up if waited_seconds < 6 else gateway())
+
+    healthy.clock.on_sleep = release
+    answer = healthy(*words)
+    assert answer.code == 0, answer
+    assert healthy.clock.slept_seconds - started == 6
 
 
 def test_waiting_in_vain_exits_with_5(healthy: Gw) -> None:
