@@ -10,6 +10,7 @@ Format of managed fields: Kubernetes API reference, `FieldsV1`; `f:` names a fie
 """
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from actions_gateway.api import labels
@@ -34,14 +35,17 @@ _FREE: tuple[_Path, ...] = (
 
 def trim_managed_fields(manifest: Manifest) -> None:
     """Leaves, in place, what other writers have in the spec: for most objects nothing."""
-    entries = manifest["metadata"].pop("managedFields", None) or []
-    specs = [
-        entry["fieldsV1"]["f:spec"]
-        for entry in entries
-        if entry.get("manager") != MANAGER_FIELDS and "f:spec" in (entry.get("fieldsV1") or {})
-    ]
+    specs = list(_specs_of_others(manifest))
+    manifest["metadata"].pop("managedFields", None)
     if specs:
         manifest["metadata"]["managedFields"] = [{"fieldsV1": {"f:spec": fields}} for fields in specs]
+
+
+def _specs_of_others(manifest: Manifest) -> Iterator[Manifest]:
+    for entry in manifest["metadata"].get("managedFields") or []:
+        fields = (entry.get("fieldsV1") or {}).get("f:spec")
+        if fields and entry.get("manager") != MANAGER_FIELDS:
+            yield fields
 
 
 def clearing_patch(desired: Manifest, live: Manifest) -> Manifest | None:
@@ -53,8 +57,7 @@ def clearing_patch(desired: Manifest, live: Manifest) -> Manifest | None:
     if desired["kind"] not in KINDS:
         return None
     patch: Manifest = {}
-    for entry in live["metadata"].get("managedFields") or []:
-        fields = (entry.get("fieldsV1") or {}).get("f:spec") or {}
+    for fields in _specs_of_others(live):
         patch = _merged(patch, _cleared(fields, desired["spec"], live.get("spec") or {}, ("spec",)))
     return {"spec": _merged(desired["spec"], patch)} if patch else None
 
