@@ -106,6 +106,12 @@ class Tenant:
 
         return await self.until(ACTIONSGATEWAYS, "ci", holds)
 
+    async def until_later_than(self, found: Manifest) -> None:
+        """Returns in the first second after its condition Ready turned: conditions are stamped in whole seconds."""
+        turned = (condition_of(found, "Ready") or {})["lastTransitionTime"]
+        while f"{SystemClock().now():%Y-%m-%dT%H:%M:%SZ}" <= turned:  # noqa: ASYNC110 - only time passes
+            await asyncio.sleep(_LOOK_SECONDS)
+
     async def until_event(self, reason: str, kind: str = "Warning") -> None:
         """Returns once the gateway has an event with that reason; it has the type `kind`."""
         while True:

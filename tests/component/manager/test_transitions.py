@@ -70,6 +70,8 @@ def test_an_agent_in_a_crash_loop_is_told_with_how_it_ends(tell: Tell) -> None:
         await tenant.until_event("AGCNotReady")
         await tenant.run(AGENT, 1)
         await tenant.until_condition("Ready", "True")
+        # It worked before, as far as anybody knows.
+        assert "CredentialAvailable" not in await tenant.events()
 
     tell(story)
 
@@ -127,6 +129,23 @@ def test_a_credential_problem_is_told_and_heals_by_itself(tell: Tell) -> None:
         ready = condition_of(found, "Ready")
         assert ready is not None
         assert ready["status"] == "True"
+
+    tell(story)
+
+
+def test_a_credential_that_is_replaced_is_told_to_work_again_though_the_agent_was_gone_in_between(tell: Tell) -> None:
+    async def story(tenant: Tenant) -> None:
+        await tenant.become_ready()
+        rejected = condition("CredentialUnavailable", "True", "KeyRejected")
+        await tenant.report(condition("Ready", "False", "NoActiveSessions"), rejected, activeSessions=0)
+        found = await tenant.until_condition("Ready", "False", "KeyRejected")
+        await tenant.until_later_than(found)
+        await tenant.run(AGENT, 0)
+        await tenant.until_condition("CredentialUnavailable", "Unknown")
+        await tenant.report()
+        await tenant.run(AGENT, 1)
+        await tenant.until_condition("Ready", "True")
+        await tenant.until_event("CredentialAvailable", "Normal")
 
     tell(story)
 

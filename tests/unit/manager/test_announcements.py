@@ -184,3 +184,29 @@ def test_an_agent_that_comes_back_is_told_where_the_gateway_was_ready_before() -
     back = condition(ConditionType.AGC_AVAILABLE, "True", Reason.AGC_READY)
     owner = make.gateway(status={"conditions": entries})
     assert [entry.reason for entry in decide_announcements(owner, Verdict((back,)))] == ["AGCReady"]
+
+
+@pytest.mark.parametrize(
+    ("not_ready_since", "expected"),
+    [("2026-01-05T08:30:00Z", ["CredentialAvailable"]), ("2026-01-05T08:40:00Z", [])],
+    ids=["for longer", "at the same time"],
+)
+def test_a_credential_that_works_after_a_restart_is_told_where_the_gateway_was_not_ready_before(
+    not_ready_since: str, expected: list[str]
+) -> None:
+    entries = [
+        make.condition("Ready", "False", "AGCNotReady", since=not_ready_since),
+        make.condition("CredentialUnavailable", "Unknown", "CredentialUnknown", since="2026-01-05T08:40:00Z"),
+        make.condition("RateLimited", "Unknown", "AGCNotReady", since="2026-01-05T08:40:00Z"),
+    ]
+    works = condition(ConditionType.CREDENTIAL_UNAVAILABLE, "False", Reason.CREDENTIAL_AVAILABLE)
+    unlimited = condition(ConditionType.RATE_LIMITED, "False", Reason.WITHIN_RATE_LIMIT)
+    told_of = decide_announcements(make.gateway(status={"conditions": entries}), Verdict((works, unlimited)))
+    assert [entry.reason for entry in told_of] == expected
+    assert not any(entry.is_warning for entry in told_of)
+
+
+def test_a_problem_that_outlives_a_restart_is_told_anew() -> None:
+    before = [("RateLimited", "Unknown", "AGCNotReady")]
+    limited = condition(ConditionType.RATE_LIMITED, "True", Reason.SUSTAINED_RATE_LIMIT)
+    assert told(before, limited) == [("SustainedRateLimit", WARNING)]

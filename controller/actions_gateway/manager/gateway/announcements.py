@@ -1,6 +1,7 @@
 """Which events a change of a gateway's conditions is worth: one for each turn that people act on or wait for.
 
-Problems are warnings, the way back is normal. The way from nothing to Ready is told by `Ready` alone.
+Problems are warnings, the way back is normal. The way from nothing to Ready is told by `Ready` alone. While no agent
+runs, what it observes is Unknown: a problem that is still there afterwards is told anew.
 """
 
 from collections.abc import Mapping
@@ -82,9 +83,28 @@ def _is_news(condition: Condition, before: dict[str, Any] | None, gateway: Manif
             return before is not None and condition.reason not in _REFUSALS and _has_been_ready(gateway)
         case _ if condition.status is _GOOD[condition.type]:
             was_bad = was is not None and was not in (condition.status, ConditionStatus.UNKNOWN)
-            return was_bad or _is_less_than_good(condition, before)
+            return (
+                was_bad or _was_bad_before_unknown(condition, before, gateway) or _is_less_than_good(condition, before)
+            )
         case _:
             return condition.status is not ConditionStatus.UNKNOWN
+
+
+def _was_bad_before_unknown(condition: Condition, before: dict[str, Any] | None, gateway: Manifest) -> bool:
+    """Whether a credential that works failed before it became unknown, as on the way from one key to the next.
+
+    An agent that goes takes Ready along in the same report. Where Ready had been False before, something was wrong
+    already, and a credential that fails is one cause of it. Of conditions that do not gate Ready nothing is known.
+    """
+    ready = find_condition(gateway, ConditionType.READY)
+    return (
+        condition.type is ConditionType.CREDENTIAL_UNAVAILABLE
+        and before is not None
+        and before["status"] == ConditionStatus.UNKNOWN
+        and ready is not None
+        and ready["status"] == ConditionStatus.FALSE
+        and ready["lastTransitionTime"] < before["lastTransitionTime"]
+    )
 
 
 def _is_warning(condition: Condition) -> bool:
