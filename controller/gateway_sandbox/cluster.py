@@ -27,6 +27,8 @@ from actions_gateway.api.runnergroup import RUNNER_IMAGE
 from actions_gateway.engine.clock import Clock, SystemClock
 from actions_gateway.engine.supervision import cancel_and_wait, run_forever
 from actions_gateway.installation.manifests import installation_manifests
+from actions_gateway.installation.parameters import Parameters
+from actions_gateway.installation.release import Images
 from actions_gateway.kube.client import KubeClient, connect
 from actions_gateway.kube.resources import PRIORITYCLASSES, resource_of
 from actions_gateway.logs import configure_logging
@@ -227,13 +229,13 @@ class Cluster:
         self.github.add_installation(INSTALLATION_ID, APP_ID, account=REPOSITORY.partition("/")[0])
 
     async def _install(self, client: KubeClient) -> None:
-        manifests = installation_manifests(
-            image=CONTROLLER_IMAGE,
+        parameters = Parameters(
+            images=Images(controller=CONTROLLER_IMAGE),
             replicas=self.backend.manager_replicas,
             egress=PlatformEgress(exceptions=(self._egress_exception,)),
             proxy_drain_seconds=PROXY_DRAIN_SECONDS,
         )
-        for manifest in manifests:
+        for manifest in installation_manifests(parameters):
             if not self.backend.serves(manifest):
                 continue
             resource = resource_of(manifest["apiVersion"], manifest["kind"])

@@ -11,6 +11,7 @@ from typing import Any
 from actions_gateway.api import labels
 from actions_gateway.api.names import AGENT, AGENT_CLUSTER_ROLE, MANAGER, MANAGER_NAMESPACE
 from actions_gateway.installation.manifests import installation_manifests
+from actions_gateway.installation.parameters import Parameters
 from actions_gateway.kube.client import KubeClient, connect
 from actions_gateway.kube.configuration import load_configuration
 from actions_gateway.kube.errors import Conflict, Forbidden, Invalid, KubeError, NotFound
@@ -47,7 +48,7 @@ _RBAC = "rbac.authorization.k8s.io"
 async def install(plane: ControlPlane, *, tenant_namespaces: TenantNamespaces = TenantNamespaces.ANY) -> None:
     """Applies the whole installation; returns when its kinds are served and its policies refuse."""
     async with connect(plane.kubeconfig) as admin:
-        for manifest in installation_manifests(tenant_namespaces=tenant_namespaces, replicas=0):
+        for manifest in installation_manifests(Parameters(tenant_namespaces=tenant_namespaces, replicas=0)):
             resource = resource_of(manifest["apiVersion"], manifest["kind"])
             assert resource is not None, manifest["kind"]
             await admin.apply(resource, manifest, field_manager=_FIELD_MANAGER)

@@ -7,17 +7,14 @@ from typing import Any
 
 import yaml
 
-from actions_gateway.api.egress import PUBLIC_ONLY
-from actions_gateway.api.images import PROXY_IMAGE
-from actions_gateway.api.runnergroup import RUNNER_IMAGE
 from actions_gateway.installation.argocd import argocd_patch
-from actions_gateway.installation.manager import REPLICAS, build_namespace, manager_manifests
-from actions_gateway.installation.manifests import CONTROLLER_IMAGE, crd_manifests
+from actions_gateway.installation.manager import build_namespace, manager_manifests
+from actions_gateway.installation.manifests import crd_manifests
 from actions_gateway.installation.metadata import Manifest
+from actions_gateway.installation.parameters import DEFAULTS
 from actions_gateway.installation.people import people_manifests
 from actions_gateway.installation.policies.catalog import policy_manifests
 from actions_gateway.installation.rights import rbac_manifests
-from actions_gateway.settings import PROXY_DRAIN_SECONDS, TenantNamespaces
 
 COMMAND = "python -m actions_gateway.installation.generate"
 FOLDER = Path(__file__).parents[2] / "deploy"
@@ -26,22 +23,12 @@ FOLDER = Path(__file__).parents[2] / "deploy"
 
 def render_files() -> dict[str, str]:
     """File name to content; `kubectl apply -f` on the folder takes them in the order of their names."""
-    manager = manager_manifests(
-        image=CONTROLLER_IMAGE,
-        replicas=REPLICAS,
-        worker_image=RUNNER_IMAGE,
-        proxy_image=PROXY_IMAGE,
-        egress=PUBLIC_ONLY,
-        proxy_drain_seconds=PROXY_DRAIN_SECONDS,
-        tenant_namespaces=TenantNamespaces.ANY,
-        log_level="info",
-    )
     return {
         "argocd/health.yaml": render_yaml([argocd_patch()]),
         "crds.yaml": render_yaml(crd_manifests()),
-        "manager.yaml": render_yaml([build_namespace(), *manager]),
+        "manager.yaml": render_yaml([build_namespace(), *manager_manifests(DEFAULTS)]),
         "people.yaml": render_yaml(people_manifests()),
-        "policies.yaml": render_yaml(policy_manifests(TenantNamespaces.ANY)),
+        "policies.yaml": render_yaml(policy_manifests(DEFAULTS.tenant_namespaces)),
         "rbac.yaml": render_yaml(rbac_manifests()),
     }
 

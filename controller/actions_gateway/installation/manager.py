@@ -1,46 +1,36 @@
 """The manager's own workload: namespace, Deployment, disruption budget, network policy."""
 
 from actions_gateway.api import labels
-from actions_gateway.api.egress import PlatformEgress, render_egress_exceptions
+from actions_gateway.api.egress import render_egress_exceptions
 from actions_gateway.api.names import MANAGER, MANAGER_NAMESPACE
 from actions_gateway.installation.metadata import Manifest, metadata
+from actions_gateway.installation.parameters import Parameters
 from actions_gateway.manifests import podspec
 from actions_gateway.manifests.netpolicy import from_monitoring, policy_spec, to_api_server, to_dns
-from actions_gateway.settings import TenantNamespaces
 
-REPLICAS = 2
 SELECTOR = {"control-plane": "controller-manager", labels.APP_NAME: "gmc"}
 _TERMINATION_GRACE_SECONDS = 10
 """The manager holds no state: it needs this only to release its lease."""
 
 
-def manager_manifests(
-    *,
-    image: str,
-    replicas: int,
-    worker_image: str,
-    proxy_image: str,
-    egress: PlatformEgress,
-    proxy_drain_seconds: int,
-    tenant_namespaces: TenantNamespaces,
-    log_level: str,
-) -> list[Manifest]:
+def manager_manifests(parameters: Parameters) -> list[Manifest]:
     """The manager's Deployment and what surrounds it."""
+    images, egress = parameters.images, parameters.egress
     environment = {
         "HEALTH_PORT": str(podspec.HEALTH_PORT),
         "METRICS_PORT": str(podspec.METRICS_PORT),
-        "CONTROLLER_IMAGE": image,
-        "WORKER_IMAGE": worker_image,
-        "PROXY_IMAGE": proxy_image,
+        "CONTROLLER_IMAGE": images.controller,
+        "WORKER_IMAGE": images.worker,
+        "PROXY_IMAGE": images.proxy,
         "PROXY_EXCEPTIONS": render_egress_exceptions(egress.exceptions),
         "PROXY_DENIED_CIDRS": ",".join(egress.denied),
         "API_SERVER_CIDRS": ",".join(egress.api_server),
         "DNS_PEERS": ",".join(egress.dns),
-        "PROXY_DRAIN_SECONDS": str(proxy_drain_seconds),
-        "TENANT_NAMESPACES": tenant_namespaces.value,
-        "LOG_LEVEL": log_level,
+        "PROXY_DRAIN_SECONDS": str(parameters.proxy_drain_seconds),
+        "TENANT_NAMESPACES": parameters.tenant_namespaces.value,
+        "LOG_LEVEL": parameters.log_level,
     }
-    return [_network_policy(), _disruption_budget(), _deployment(image, replicas, environment)]
+    return [_network_policy(), _disruption_budget(), _deployment(images.controller, parameters.replicas, environment)]
 
 
 def build_namespace() -> Manifest:

@@ -13,7 +13,6 @@ A release file is YAML, written by whoever built and pushed the images:
 """
 
 import re
-from dataclasses import dataclass
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -33,9 +32,10 @@ class ReleaseInvalid(ValueError):
     """A reference or a release file cannot be used; the text names the field and never ends with a full stop."""
 
 
-@dataclass(frozen=True, slots=True)
-class Images:
-    """The images that the manager is given."""
+class Images(BaseModel):
+    """The images that the manager is given; the part `images` of a release file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     controller: str
     """Manager, agent and the worker's wrapper."""
@@ -45,23 +45,13 @@ class Images:
     """Envoy, which tenants' proxies run."""
 
 
-class ReleaseImages(BaseModel):
-    """The part `images` of a release file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    controller: str
-    worker: str = RUNNER_IMAGE
-    proxy: str = PROXY_IMAGE
-
-
 class Release(BaseModel):
     """A release file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     version: str = Field(pattern=r"^[0-9]+(\.[0-9]+)*[A-Za-z0-9.+-]*$")
-    images: ReleaseImages
+    images: Images
 
 
 def parse_release(text: str) -> Release:

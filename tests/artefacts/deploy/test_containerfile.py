@@ -17,7 +17,8 @@ from actions_gateway.agent.jobs.pod import WorkerOrder, WorkerSite, build_worker
 from actions_gateway.api.gateway import ActionsGatewaySpec, SecurityProfile
 from actions_gateway.api.names import AGENT_CONTAINER
 from actions_gateway.api.runnergroup import GroupSettings
-from actions_gateway.installation.manifests import CONTROLLER_IMAGE, installation_manifests
+from actions_gateway.installation.manifests import installation_manifests
+from actions_gateway.installation.parameters import CONTROLLER_IMAGE
 from actions_gateway.manager.gateway.agent_deployment import build_agent_deployment
 from actions_gateway.manifests.podspec import pod_security
 from support.manager_objects import gateway

@@ -11,6 +11,8 @@ from actions_gateway.api.names import MANAGER, MANAGER_NAMESPACE
 from actions_gateway.installation import generate
 from actions_gateway.installation.generate import COMMAND, FOLDER, outdated, render_files
 from actions_gateway.installation.manifests import installation_manifests
+from actions_gateway.installation.parameters import Parameters
+from actions_gateway.installation.release import Images
 from actions_gateway.kube.resources import ALL
 from actions_gateway.settings import ManagerSettings
 
@@ -116,6 +118,6 @@ def test_only_monitoring_namespaces_reach_the_managers_metrics() -> None:
 
 
 def test_an_image_and_a_count_of_ones_own_go_everywhere() -> None:
-    text = str(installation_manifests(image="mine:1", replicas=1))
+    text = str(installation_manifests(Parameters(images=Images(controller="mine:1"), replicas=1)))
     assert text.count("mine:1") == 2
     assert "'replicas': 1" in text

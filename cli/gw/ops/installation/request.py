@@ -10,7 +10,7 @@ from typing import TypeVar
 from actions_gateway import __version__
 from actions_gateway.api.cidrs import parse_cidrs
 from actions_gateway.api.egress import EgressException, parse_dns_peers, parse_egress_exceptions
-from actions_gateway.installation.manager import REPLICAS
+from actions_gateway.installation.parameters import DEFAULTS
 from actions_gateway.installation.release import (
     Images,
     Release,
@@ -33,7 +33,6 @@ BUILD_STEP = (
     "--digestfile FILE IMAGE` (runbooks/procedures/build-images.md has every step); name it with --controller-image "
     "IMAGE@sha256:… or in a release file."
 )
-_LOG_LEVEL = "info"
 _IMAGE_OPTIONS = ("--controller-image", "--worker-image", "--proxy-image")
 _DIGEST_STEP = (
     "Name it by digest, as {option} REPOSITORY@sha256:…; `buildah push --digestfile FILE` writes the digest of what "
@@ -100,7 +99,7 @@ class InstallRequest:
         kept = {name: value for name in self.unnamed if (value := getattr(settings, name)) is not None}
         kept |= {name: _ranges(name, (kept[name],)) for name in _RANGES if name in kept}
         images = Images(
-            self.images.controller,
+            controller=self.images.controller,
             worker=kept.pop("worker_image", self.images.worker),
             proxy=kept.pop("proxy_image", self.images.proxy),
         )
@@ -121,9 +120,9 @@ def check_wishes(wishes: InstallWishes) -> InstallRequest:
     settings = ("tenant_namespaces", "replicas", "log_level", "proxy_exceptions", *_RANGES)
     return InstallRequest(
         images=images,
-        tenant_namespaces=wishes.tenant_namespaces or TenantNamespaces.ANY,
-        replicas=REPLICAS if wishes.replicas is None else wishes.replicas,
-        log_level=wishes.log_level or _LOG_LEVEL,
+        tenant_namespaces=wishes.tenant_namespaces or DEFAULTS.tenant_namespaces,
+        replicas=DEFAULTS.replicas if wishes.replicas is None else wishes.replicas,
+        log_level=wishes.log_level or DEFAULTS.log_level,
         proxy_exceptions=_exceptions(wishes.proxy_exceptions or ()),
         **{name: _ranges(name, getattr(wishes, name) or ()) for name in _RANGES},
         monitoring=wishes.monitoring,

@@ -14,6 +14,7 @@ from actions_gateway.api.egress import PlatformEgress
 from actions_gateway.installation.manifests import installation_manifests
 from actions_gateway.installation.metadata import metadata
 from actions_gateway.installation.monitoring import monitoring_manifests
+from actions_gateway.installation.parameters import Parameters
 from actions_gateway.kube.resources import GRAFANADASHBOARDS, PROMETHEUSRULES, Resource, resource_of
 from gw.errors import Refused
 from gw.ops.installation.request import InstallRequest, Monitoring
@@ -30,18 +31,18 @@ def build_wanted(request: InstallRequest, served_groups: Collection[str]) -> lis
     """All manifests in the order in which they are written; `served_groups` are the API groups that the cluster has."""
     return [
         *installation_manifests(
-            image=request.images.controller,
-            worker_image=request.images.worker,
-            proxy_image=request.images.proxy,
-            egress=PlatformEgress(
-                exceptions=request.proxy_exceptions,
-                denied=request.proxy_denied_cidrs,
-                api_server=request.api_server_cidrs,
-                dns=request.dns_peers,
-            ),
-            replicas=request.replicas,
-            tenant_namespaces=request.tenant_namespaces,
-            log_level=request.log_level,
+            Parameters(
+                images=request.images,
+                replicas=request.replicas,
+                egress=PlatformEgress(
+                    exceptions=request.proxy_exceptions,
+                    denied=request.proxy_denied_cidrs,
+                    api_server=request.api_server_cidrs,
+                    dns=request.dns_peers,
+                ),
+                tenant_namespaces=request.tenant_namespaces,
+                log_level=request.log_level,
+            )
         ),
         *_monitoring(request.monitoring, served_groups),
     ]
