@@ -9,7 +9,8 @@ A release file is YAML, written by whoever built and pushed the images:
       proxy: registry.example.com/mirror/envoy@sha256:<64 hex digits>
 
 `version` is that of the code in the images, and of the `gw` that installs them: manifests and images belong together.
-`worker` and `proxy` are optional; without them workers and proxies run the images that this release is made for.
+`worker` is optional: the runner image that this release is made for has a digest. Envoy's has none, so `proxy` may be
+left out only where an installation has it already.
 """
 
 import re
