@@ -2,14 +2,15 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
 from actions_gateway.agent.jobs.pod import owner_reference
-from actions_gateway.api.names import AGENT, API_GROUP, GATEWAY_FINALIZER
+from actions_gateway.api.labels import CONTAINED
+from actions_gateway.api.names import AGENT, API_GROUP, GATEWAY_FINALIZER, PROXY, WORKLOAD_POLICY
 from actions_gateway.installation.manifests import crd_manifests
 from actions_gateway.kube.client import KubeClient
 from actions_gateway.kube.errors import KubeError, NotFound
@@ -33,7 +34,7 @@ from actions_gateway.metrics.catalog import RECONCILE_TOTAL, Component
 from actions_gateway.metrics.registry import Metrics
 from support.apiserver import Api, Play
 from support.clock import LeapingClock
-from support.manager_objects import SETTINGS, gateway, group_conditions
+from support.manager_objects import SETTINGS, condition, gateway, group_conditions
 
 Manifest = dict[str, Any]
 
@@ -97,15 +98,29 @@ class Place:
 
     is_real = False
 
-    async def report(self, registrations: int, group: str = GROUP) -> None:
+    async def report(self, registrations: int, group: str = GROUP, conditions: Sequence[Manifest] = ()) -> None:
         """What an agent says of a group that it has seen as it is now."""
         found = await self.until(RUNNERGROUPS, group)
         status = {"observedGeneration": found["metadata"]["generation"], "registrations": registrations}
-        status |= {"activeSessions": registrations, "conditions": group_conditions()}
+        status |= {"activeSessions": registrations, "conditions": list(conditions) or group_conditions()}
         await self.set_status(RUNNERGROUPS, group, status)
 
     async def set_status(self, resource: Resource, name: str, status: Manifest) -> None:
         await self.user.patch(resource, name, {"status": status}, namespace=self.namespace, subresource="status")
+
+    async def add_worker(self) -> None:
+        """What a worker is to the garbage collector: it goes in its own time."""
+        group = await self.until(RUNNERGROUPS, GROUP)
+        reference = owner_reference(GROUP, group["metadata"]["uid"])
+        metadata = {"name": "worker", "finalizers": ["example.com/still-ending"], "ownerReferences": [reference]}
+        await self.user.create(CONFIGMAPS, {"metadata": metadata}, namespace=self.namespace)
+
+    async def end_worker(self) -> None:
+        await self.user.patch(CONFIGMAPS, "worker", {"metadata": {"finalizers": None}}, namespace=self.namespace)
+
+    async def contain(self) -> None:
+        contained = {"metadata": {"annotations": {CONTAINED: "an incident"}}}
+        await self.user.patch(ACTIONSGATEWAYS, "ci", contained, namespace=self.namespace)
 
     async def delete(self, name: str = "ci") -> None:
         await self.user.delete(ACTIONSGATEWAYS, name, namespace=self.namespace)
@@ -271,6 +286,57 @@ def test_an_agent_that_does_not_answer_is_not_waited_for_longer(play: Play, is_u
     play(scenario)
 
 
+@pytest.mark.parametrize("reason", ["SecretNotFound", "KeyRejected"])
+def test_an_agent_without_a_credential_is_waited_for_half_a_minute(play: Play, reason: str) -> None:
+    async def scenario(api: Api) -> None:
+        async with place_on(api) as place, place.manager():
+            await place.serve()
+            lost = condition("CredentialUnavailable", "True", reason, message="what the agent saw")
+            await place.report(2, conditions=[condition("Ready", "False", "NoActiveSessions"), lost])
+            await place.until(ACTIONSGATEWAYS, "ci", lambda found: status_of(found, "CredentialUnavailable") == "True")
+            await place.delete()
+            await place.until_deleting("RemovingRegistrations", GROUP)
+            agent = await place.until(DEPLOYMENTS, AGENT)
+            assert "deletionTimestamp" not in agent["metadata"]
+            await place.pass_time(31)
+            await place.until_gone(ACTIONSGATEWAYS, "ci")
+            assert await place.children() == set()
+            (left,) = await place.events("RunnersLeftAtGitHub")
+            assert "may leave 2 runners named ci-cpu-" in left["note"]
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("is_deleted_first", [False, True], ids=["before", "meanwhile"])
+def test_a_contained_gateway_goes_without_a_word_to_anybody(play: Play, is_deleted_first: bool) -> None:
+    """Its agent does not run, so that nobody is waited for, and what still ends has no traffic."""
+
+    async def scenario(api: Api) -> None:
+        async with place_on(api) as place, place.manager():
+            await place.serve()
+            await place.add_worker()
+            steps = [place.contain, place.delete]
+            for step in reversed(steps) if is_deleted_first else steps:
+                await step()
+            stopped = await place.until(DEPLOYMENTS, AGENT, lambda found: found["spec"]["replicas"] == 0)
+            if not place.is_real:
+                # As the Deployment's controller says.
+                seen = {"observedGeneration": stopped["metadata"]["generation"], "replicas": 0, "availableReplicas": 0}
+                await place.set_status(DEPLOYMENTS, AGENT, seen)
+            await place.until_deleting("RemovingObjects", "RunnerGroup ci-cpu")
+            for policy in (await place.user.list(NETWORKPOLICIES, place.namespace)).items:
+                assert not policy["spec"].get("ingress")
+                assert not policy["spec"].get("egress")
+            assert await place.children() >= {("NetworkPolicy", name) for name in (AGENT, PROXY, WORKLOAD_POLICY)}
+            await place.end_worker()
+            await place.until_gone(ACTIONSGATEWAYS, "ci")
+            assert await place.children() == set()
+            (left,) = await place.events("RunnersLeftAtGitHub")
+            assert "may leave 2 runners named ci-cpu-" in left["note"]
+
+    play(scenario)
+
+
 def test_an_agent_that_somebody_stopped_is_not_waited_for_at_all(play: Play) -> None:
     async def scenario(api: Api) -> None:
         async with place_on(api) as place:
@@ -314,11 +380,7 @@ def test_policies_stay_until_the_last_worker_is_gone(play: Play) -> None:
     async def scenario(api: Api) -> None:
         async with place_on(api) as place, place.manager():
             await place.serve()
-            group = await place.until(RUNNERGROUPS, GROUP)
-            # What a worker is to the garbage collector: it goes in its own time.
-            reference = owner_reference(GROUP, group["metadata"]["uid"])
-            metadata = {"name": "worker", "finalizers": ["example.com/still-ending"], "ownerReferences": [reference]}
-            await place.user.create(CONFIGMAPS, {"metadata": metadata}, namespace=place.namespace)
+            await place.add_worker()
             policies = {one for one in await place.children() if one[0] == NETWORKPOLICIES.kind}
             assert policies
             await place.delete()
@@ -327,8 +389,7 @@ def test_policies_stay_until_the_last_worker_is_gone(play: Play) -> None:
             await place.until(CONFIGMAPS, "worker", lambda found: "deletionTimestamp" in found["metadata"])
             await place.until_deleting("RemovingObjects", "RunnerGroup ci-cpu")
             assert {("Deployment", AGENT), ("RunnerGroup", GROUP), *policies} <= await place.children()
-            gone = {"metadata": {"finalizers": None}}
-            await place.user.patch(CONFIGMAPS, "worker", gone, namespace=place.namespace)
+            await place.end_worker()
             await place.until_gone(ACTIONSGATEWAYS, "ci")
             assert await place.children() == set()
 
