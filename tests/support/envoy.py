@@ -47,6 +47,22 @@ class Tunnel:
         return await self.reader.readexactly(len(data))
 
 
+async def open_tunnel(address: str, port: int, authority: str) -> Tunnel:
+    """The answer to CONNECT of a proxy that somebody else runs."""
+    return await _send(address, port, _connect_request(authority))
+
+
+def _connect_request(authority: str, *headers: str) -> str:
+    return "\r\n".join([f"CONNECT {authority} HTTP/1.1", f"Host: {authority}", *headers, "", ""])
+
+
+async def _send(address: str, port: int, request: str) -> Tunnel:
+    reader, writer = await asyncio.open_connection(address, port)
+    writer.write(request.encode())
+    status, headers = await _head(reader)
+    return Tunnel(status, headers, reader, writer)
+
+
 @dataclass
 class Proxy:
     """A running Envoy."""
@@ -60,16 +76,13 @@ class Proxy:
 
     async def send(self, request: str) -> Tunnel:
         """Writes a request to the proxy's port and reads the head of the answer."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        self._writers.append(writer)
-        writer.write(request.encode())
-        status, headers = await _head(reader)
-        return Tunnel(status, headers, reader, writer)
+        tunnel = await _send("127.0.0.1", self.port, request)
+        self._writers.append(tunnel.writer)
+        return tunnel
 
     async def connect(self, authority: str, *headers: str) -> Tunnel:
         """The answer to CONNECT."""
-        lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}", *headers]
-        return await self.send("\r\n".join([*lines, "", ""]))
+        return await self.send(_connect_request(authority, *headers))
 
     async def get(self, path: str, method: str = "GET") -> tuple[int, str]:
         """Status and body from the statistics' port."""
