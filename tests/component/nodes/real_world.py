@@ -1,7 +1,7 @@
 """A node of ours on the real control plane, put together as a sandbox does it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from gateway_sandbox.backends.backend import NodeAccess
 from gateway_sandbox.backends.real import RealBackend
 from gateway_sandbox.certificates import SandboxCertificates
 from gateway_sandbox.controlplane.server import Options
-from gateway_sandbox.nodes.images import ImageTable
+from gateway_sandbox.nodes.images import Image, ImageTable
 from gateway_sandbox.nodes.node import Node
 from gateway_sandbox.nodes.registration import Room
 from support.aio import run
@@ -40,13 +40,20 @@ class RealCluster:
         """The administrator's."""
         return self.folder / "kubeconfig"
 
-    def build_node(self, client: KubeClient, access: NodeAccess, name: str, room: Room | None = None) -> Node:
+    def build_node(
+        self,
+        client: KubeClient,
+        access: NodeAccess,
+        name: str,
+        room: Room | None = None,
+        images: Mapping[str, Image] | None = None,
+    ) -> Node:
         """A node that is not started."""
         return Node(
             client,
             name=name,
             folder=self.folder / "pods" / name,
-            images=ImageTable(dict(IMAGES)),
+            images=ImageTable({**IMAGES, **(images or {})}),
             clock=SystemClock(),
             ssl_context=access.ssl_context,
             kubelet_client=access.api_client,
@@ -96,7 +103,9 @@ async def lose_a_node(cluster: RealCluster, name: str) -> None:
 
 
 @asynccontextmanager
-async def real_node(cluster: RealCluster, *, room: Room | None = None) -> AsyncIterator[RealNode]:
+async def real_node(
+    cluster: RealCluster, *, room: Room | None = None, images: Mapping[str, Image] | None = None
+) -> AsyncIterator[RealNode]:
     """A node of the test's own, and a namespace that goes with it."""
     async with connect(cluster.kubeconfig) as admin, asyncio.TaskGroup() as tasks:
         made = await admin.create(r.NAMESPACES, {"metadata": {"generateName": "node-"}})
@@ -104,7 +113,7 @@ async def real_node(cluster: RealCluster, *, room: Room | None = None) -> AsyncI
         name = f"{namespace}-node"
         access = await cluster.backend.admit_node(admin, name)
         async with connect(access.kubeconfig) as own:
-            node = cluster.build_node(own, access, name, room)
+            node = cluster.build_node(own, access, name, room, images)
             loops = [
                 run_forever(tasks, node.run(), name=name),
                 run_forever(tasks, cluster.backend.work(admin, node), name="beside"),
@@ -122,11 +131,17 @@ async def real_node(cluster: RealCluster, *, room: Room | None = None) -> AsyncI
                 await admin.delete(r.NAMESPACES, namespace)
 
 
-def play(cluster: RealCluster, scenario: Callable[[RealNode], Awaitable[None]], *, room: Room | None = None) -> None:
+def play(
+    cluster: RealCluster,
+    scenario: Callable[[RealNode], Awaitable[None]],
+    *,
+    room: Room | None = None,
+    images: Mapping[str, Image] | None = None,
+) -> None:
     """Runs `scenario` with a fresh node."""
 
     async def body() -> None:
-        async with real_node(cluster, room=room) as node:
+        async with real_node(cluster, room=room, images=images) as node:
             await scenario(node)
 
     run(body(), timeout_seconds=LIMIT_SECONDS)

@@ -24,6 +24,8 @@ from support.components import require_envoy
 from support.envoy import Tunnel, open_tunnel
 from support.manager_objects import gateway
 
+from .real_world import RealCluster, RealNode
+from .real_world import play as play_on_real
 from .world import Manifest, World, play
 
 DRAIN_SECONDS = 600
@@ -76,29 +78,37 @@ async def tunnels_through(pod: Manifest) -> int:
     return counts[TUNNELS]
 
 
-def test_a_tunnel_outlives_the_deletion_of_its_proxy_for_the_time_of_the_drain(tmp_path: Path) -> None:
-    async def scenario(world: World) -> None:
-        async with host() as there:
-            old = await start_proxy(world, there)
-            service, name = await address_of_service(world), old["metadata"]["name"]
-            tunnel = await open_tunnel(*service, there.authority)
-            assert (tunnel.status, await tunnel.ask(b"before")) == (200, b"before")
+async def a_tunnel_outlives_the_deletion_of_its_proxy(world: World) -> None:
+    async with host() as there:
+        old = await start_proxy(world, there)
+        service, name = await address_of_service(world), old["metadata"]["name"]
+        tunnel = await open_tunnel(*service, there.authority)
+        assert (tunnel.status, await tunnel.ask(b"before")) == (200, b"before")
 
-            await world.client.delete(r.PODS, name, namespace=world.namespace)
-            await world.until_event(name, "Killing")
-            assert "deletionTimestamp" in (await world.client.get(r.PODS, name, world.namespace))["metadata"]
-            successor = await world.until_any(r.PODS, is_ready_proxy)
-            later = [await open_tunnel(*service, there.authority) for _ in range(3)]
-            assert [one.status for one in later] == [200] * 3
-            assert (await tunnels_through(old), await tunnels_through(successor)) == (1, 3)
-            assert await tunnel.ask(b"while it drains") == b"while it drains"
+        await world.client.delete(r.PODS, name, namespace=world.namespace)
+        await world.until_event(name, "Killing")
+        assert "deletionTimestamp" in (await world.client.get(r.PODS, name, world.namespace))["metadata"]
+        successor = await world.until_any(r.PODS, is_ready_proxy)
+        later = [await open_tunnel(*service, there.authority) for _ in range(3)]
+        assert [one.status for one in later] == [200] * 3
+        assert (await tunnels_through(old), await tunnels_through(successor)) == (1, 3)
+        assert await tunnel.ask(b"while it drains") == b"while it drains"
 
-            await world.client.delete(r.PODS, name, namespace=world.namespace, grace_period_seconds=0)
-            await ended(tunnel)
-            assert await later[0].ask(b"goes on") == b"goes on"
-            await close(tunnel, *later)
+        await world.client.delete(r.PODS, name, namespace=world.namespace, grace_period_seconds=0)
+        await ended(tunnel)
+        assert await later[0].ask(b"goes on") == b"goes on"
+        await close(tunnel, *later)
 
-    play(tmp_path, scenario, images={"envoy": envoy()}, timeout_seconds=60.0)
+
+def test_a_tunnel_outlives_the_deletion_of_its_proxy(tmp_path: Path) -> None:
+    play(tmp_path, a_tunnel_outlives_the_deletion_of_its_proxy, images={"envoy": envoy()}, timeout_seconds=60.0)
+
+
+def test_a_tunnel_outlives_the_deletion_of_its_proxy_on_a_real_control_plane(real_cluster: RealCluster) -> None:
+    async def scenario(node: RealNode) -> None:
+        await a_tunnel_outlives_the_deletion_of_its_proxy(node.world)
+
+    play_on_real(real_cluster, scenario, images={"envoy": envoy()})
 
 
 def envoy() -> Image:
