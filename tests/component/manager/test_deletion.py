@@ -318,11 +318,7 @@ def test_a_contained_gateway_goes_without_a_word_to_anybody(play: Play, is_delet
             steps = [place.contain, place.delete]
             for step in reversed(steps) if is_deleted_first else steps:
                 await step()
-            stopped = await place.until(DEPLOYMENTS, AGENT, lambda found: found["spec"]["replicas"] == 0)
-            if not place.is_real:
-                # As the Deployment's controller says.
-                seen = {"observedGeneration": stopped["metadata"]["generation"], "replicas": 0, "availableReplicas": 0}
-                await place.set_status(DEPLOYMENTS, AGENT, seen)
+            await place.until(DEPLOYMENTS, AGENT, lambda found: found["spec"]["replicas"] == 0)
             await place.until_deleting("RemovingObjects", "RunnerGroup ci-cpu")
             for policy in (await place.user.list(NETWORKPOLICIES, place.namespace)).items:
                 assert not policy["spec"].get("ingress")

@@ -124,8 +124,8 @@ def test_a_rollouts_counts_are_looked_at_together_and_a_changed_spec_at_once() -
     assert delay_seconds(DEPLOYMENTS, scaled) == 0
 
 
-def test_a_packed_mirror_gives_what_it_took_and_is_harmed_by_nobody() -> None:
-    mirror = Mirror(SERVICEACCOUNTS, is_packed=True)
+def test_a_mirror_gives_what_it_took_and_is_harmed_by_nobody() -> None:
+    mirror = Mirror(SERVICEACCOUNTS)
     mirror.put(account("9", note="as it was"))
     edit = mirror.take(change(ChangeType.MODIFIED, account("10", note="as it is")))
     assert edit is not None

@@ -154,6 +154,7 @@ class Writer:
                 if known := self._known(resource, live, namespace):
                     # An object that goes with its last finalizer is answered in its last version, which we know.
                     known["metadata"]["finalizers"] = list(step.kept)
+                    self._mirrors[resource].overwrite(known)
         self._refresh(resource, live, namespace)
 
     async def _delete(

@@ -163,5 +163,5 @@ def _mirrors() -> Mirrors:
     ours = f"{labels.MANAGED_BY}={labels.BY_MANAGER}"
     mirrors = [Mirror(ACTIONSGATEWAYS), Mirror(NAMESPACES), Mirror(RESOURCEQUOTAS)]
     mirrors.append(Mirror(PODS, label_selector=f"{labels.APP} in ({AGENT},{PROXY})"))
-    mirrors += [Mirror(resource, label_selector=ours, is_packed=True) for resource in CHILD_KINDS]
+    mirrors += [Mirror(resource, label_selector=ours) for resource in CHILD_KINDS]
     return {mirror.resource: mirror for mirror in mirrors}

@@ -77,7 +77,8 @@ def decide_deletion(snapshot: Snapshot, now: datetime) -> Plan | None:
         return _release(snapshot, remaining)
     if is_contained(snapshot.gateway) and (stages := decide_containment(snapshot)):
         message = "The gateway is contained before its objects go."
-        return Plan(None, None, stages, Deletion(Reason.REMOVING_OBJECTS, message, WHOLE_SECONDS - age_seconds))
+        # At once: nothing else may call for the pass that goes on.
+        return Plan(None, None, stages, Deletion(Reason.REMOVING_OBJECTS, message, 0.0))
     if groups := _waited_for(snapshot, age_seconds):
         return _remove_registrations(snapshot, groups, age_seconds)
     return _remove_objects(snapshot, remaining, age_seconds)

@@ -23,24 +23,23 @@ class Edit:
 class Mirror:
     """The objects of one kind by namespace and name.
 
-    A packed one holds them as JSON, which takes a tenth of the memory, and decodes one whenever it is asked for.
+    They are held as JSON, which takes a tenth of the memory, and decoded whenever one is asked for.
     """
 
-    def __init__(self, resource: Resource, *, label_selector: str | None = None, is_packed: bool = False) -> None:
+    def __init__(self, resource: Resource, *, label_selector: str | None = None) -> None:
         self.resource = resource
         self.label_selector = label_selector
         self.is_synced = False
-        self._is_packed = is_packed
-        self._objects: dict[str, dict[str, Manifest | bytes]] = {}
+        self._objects: dict[str, dict[str, bytes]] = {}
 
     def get(self, name: str, namespace: str = "") -> Manifest | None:
         """One object, or None."""
-        return _unpacked(self._objects.get(namespace, {}).get(name))
+        entry = self._objects.get(namespace, {}).get(name)
+        return json.loads(entry) if entry else None
 
     def in_namespace(self, namespace: str) -> list[Manifest]:
         """All objects of a namespace, by name."""
-        found = (_unpacked(entry) for _, entry in sorted(self._objects.get(namespace, {}).items()))
-        return [manifest for manifest in found if manifest is not None]
+        return [json.loads(entry) for _, entry in sorted(self._objects.get(namespace, {}).items())]
 
     def keys(self) -> list[Key]:
         """The namespace and name of every object."""
@@ -64,19 +63,24 @@ class Mirror:
         """Takes in an object as the server answered it, cut in place; None when the copy is newer or as new."""
         trim(self.resource, manifest)
         namespace, name = key_of(manifest)
-        objects = self._objects.setdefault(namespace, {})
-        before = _unpacked(objects.get(name))
+        before = self.get(name, namespace)
         if before is not None and not _is_newer(manifest, before):
             return None
-        objects[name] = json.dumps(manifest, separators=(",", ":")).encode() if self._is_packed else manifest
+        self.overwrite(manifest)
         return Edit(before, manifest)
+
+    def overwrite(self, manifest: Manifest) -> None:
+        """Holds this from now on, of whatever version it is."""
+        namespace, name = key_of(manifest)
+        objects = self._objects.setdefault(namespace, {})
+        objects[name] = json.dumps(manifest, separators=(",", ":")).encode()
 
     def _remove(self, manifest: Manifest) -> Edit | None:
         namespace, name = key_of(manifest)
-        objects = self._objects.get(namespace, {})
-        before = _unpacked(objects.get(name))
+        before = self.get(name, namespace)
         if before is None or _uid(before) != _uid(manifest):
             return None
+        objects = self._objects[namespace]
         del objects[name]
         if not objects:
             del self._objects[namespace]
@@ -84,10 +88,6 @@ class Mirror:
 
 
 Mirrors = dict[Resource, Mirror]
-
-
-def _unpacked(entry: Manifest | bytes | None) -> Manifest | None:
-    return json.loads(entry) if isinstance(entry, bytes) else entry
 
 
 def _uid(manifest: Manifest) -> str:
