@@ -18,6 +18,7 @@ from actions_gateway.proxy.listeners import (
     STATS_PATH,
     STATS_PORT_VARIABLE,
 )
+from actions_gateway.proxy.rendering import render
 from support.components import require_envoy
 
 _names = (f"test-{os.getpid()}-{number}" for number in itertools.count())
@@ -25,7 +26,7 @@ _names = (f"test-{os.getpid()}-{number}" for number in itertools.count())
 
 def expanded(bootstrap: dict[str, Any], name: str) -> str:
     """The bootstrap as an argument, with its variables expanded as Kubernetes does it; the kernel chooses the ports."""
-    text = json.dumps(bootstrap)
+    text = render(bootstrap)
     values = {BIND_ADDRESS_VARIABLE: "127.0.0.1", PROXY_PORT_VARIABLE: "0", STATS_PORT_VARIABLE: "0"}
     for variable, value in {**values, POD_NAME_VARIABLE: name}.items():
         text = text.replace(f"$({variable})", value)
@@ -58,8 +59,12 @@ def _connect_request(authority: str, *headers: str) -> str:
 
 async def _send(address: str, port: int, request: str) -> Tunnel:
     reader, writer = await asyncio.open_connection(address, port)
-    writer.write(request.encode())
-    status, headers = await _head(reader)
+    try:
+        writer.write(request.encode())
+        status, headers = await _head(reader)
+    except Exception:
+        writer.close()
+        raise
     return Tunnel(status, headers, reader, writer)
 
 

@@ -8,6 +8,7 @@ in brackets: `ghes.example.com=[fd00:10::/32]:443`.
 Beside the proxies, agents reach the API server and all pods resolvers: anywhere, unless the platform names them.
 """
 
+import functools
 import ipaddress
 import re
 from collections.abc import Iterable
@@ -79,7 +80,7 @@ class EgressException:
         return f"{self.host}={f'[{self.cidr}]' if ':' in self.cidr else self.cidr}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PlatformEgress:
     """What the platform says of every tenant's egress."""
 
@@ -91,12 +92,12 @@ class PlatformEgress:
     dns: tuple[str, ...] = ()
     """Resolvers of agents, workers and proxies as `parse_dns_peers` gives them; empty for any."""
 
-    @property
+    @functools.cached_property
     def refused_ipv4(self) -> tuple[str, ...]:
         """Ranges that no tenant reaches without an exception, each once."""
         return _each_once(PRIVATE_IPV4, (cidr for cidr in self.denied if ":" not in cidr))
 
-    @property
+    @functools.cached_property
     def refused_ipv6(self) -> tuple[str, ...]:
         """Such ranges of IPv6, with those of IPv4 below NAT64's well-known prefix.
 

@@ -3,13 +3,14 @@
 Both are lists of what is allowed: what no policy names is refused with 403 and counted.
 """
 
+import functools
 import ipaddress
 from typing import Any
 
 from actions_gateway.api.egress import EgressException, PlatformEgress
 from actions_gateway.api.gateway import ActionsGatewaySpec
 from actions_gateway.proxy.hosts import HTTPS_PORT, allowed_hosts
-from actions_gateway.proxy.listeners import extension
+from actions_gateway.proxy.listeners import extension, typed
 
 Permission = dict[str, Any]
 
@@ -28,6 +29,7 @@ def name_filter(spec: ActionsGatewaySpec, exceptions: tuple[EgressException, ...
     return _filter("filters.http.rbac", {"names": _all(is_connect, is_name, is_listed)})
 
 
+@functools.lru_cache(maxsize=4)
 def address_filter(platform: PlatformEgress) -> dict[str, Any]:
     """Admits public addresses on 443, and an exception's own addresses and port under its own name.
 
@@ -75,7 +77,6 @@ def _upstream(cidr: str, port: int | None = None) -> Permission:
     }
     if port is not None:
         fields["upstream_port_range"] = {"start": port, "end": port}
-    matcher = extension(
-        "rbac.matchers.upstream_ip_port", "extensions.rbac.matchers.upstream_ip_port.v3.UpstreamIpPortMatcher", **fields
-    )
-    return {"matcher": matcher}
+    message = "extensions.rbac.matchers.upstream_ip_port.v3.UpstreamIpPortMatcher"
+    # Envoy finds the matcher by its type; the name is repeated often enough to be short.
+    return {"matcher": {"name": "ip", "typed_config": typed(message, **fields)}}

@@ -39,14 +39,6 @@ _ATTEMPTS = 3
 _QUICK_CLIENT = ("--kube-api-qps=200", "--kube-api-burst=400")
 """The defaults (20 to 50 requests a second) protect clusters that others share."""
 
-AUDIT_POLICY: Mapping[str, Any] = {
-    "apiVersion": "audit.k8s.io/v1",
-    "kind": "Policy",
-    "omitStages": ["RequestReceived", "ResponseStarted"],
-    # Who did what to which object, never a body: bodies hold Secrets.
-    "rules": [{"level": "Metadata"}],
-}
-
 
 class NotReady(RuntimeError):
     """The API server was not ready in time; the text holds the end of its log."""
@@ -62,6 +54,8 @@ class Options:
     """Further flags of kube-apiserver."""
     controller_flags: tuple[str, ...] = ()
     """Further flags of kube-controller-manager."""
+    audited_users: tuple[str, ...] = ()
+    """Whose requests the audit log holds; empty for everybody's."""
 
 
 @dataclass(slots=True)
@@ -328,7 +322,18 @@ class ControlPlane:
         tokens = self.folder / "tokens.csv"
         tokens.touch(mode=0o600)
         tokens.write_text(f'{self.admin_token},{ADMIN},{ADMIN},"{MASTERS}"\n')
-        (self.folder / "audit-policy.json").write_text(json.dumps(AUDIT_POLICY))
+        (self.folder / "audit-policy.json").write_text(json.dumps(self._audit_policy()))
+
+    def _audit_policy(self) -> Mapping[str, Any]:
+        """Who did what to which object, never a body: bodies hold Secrets."""
+        users = self.options.audited_users
+        some: list[dict[str, Any]] = [{"level": "Metadata", "users": users}, {"level": "None"}]
+        return {
+            "apiVersion": "audit.k8s.io/v1",
+            "kind": "Policy",
+            "omitStages": ["RequestReceived", "ResponseStarted"],
+            "rules": some if users else [{"level": "Metadata"}],
+        }
 
     def _write_kubeconfig(self, name: str, user: Mapping[str, str]) -> Path:
         return write_kubeconfig(self.folder / name, url=self.url, ca_path=self.certificates.ca_path, user=user)

@@ -38,14 +38,14 @@ class Fleet:
             yield client
 
 
-async def start_fleet(plane: ControlPlane) -> Fleet:
+async def start_fleet(plane: ControlPlane, node_count: int = NODE_COUNT) -> Fleet:
     """Starts everything and returns when every node is ready."""
     await plane.start(timeout_seconds=120.0)
     async with connect(plane.kubeconfig) as client:
         await start_kwok(plane, client)
-        nodes = [build_fake_node(f"fake-{number:03}") for number in range(NODE_COUNT)]
+        nodes = [build_fake_node(f"fake-{number:03}") for number in range(node_count)]
         await create_all(client, NODES, nodes)
-        await until(client, NODES, None, is_ready, NODE_COUNT)
+        await until(client, NODES, None, is_ready, node_count)
     return Fleet(plane)
 
 

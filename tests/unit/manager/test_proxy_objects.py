@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import yaml
 
 from actions_gateway.api import labels
 from actions_gateway.api.cidrs import parse_cidrs
@@ -169,7 +170,7 @@ def test_the_argument_expands_to_the_bootstrap_of_this_pod() -> None:
     for name, value in POD.items():
         assert f"$({name})" in bootstrap
         bootstrap = bootstrap.replace(f"$({name})", value)
-    assert json.loads(expand(text, POD)) == json.loads(bootstrap)
+    assert yaml.safe_load(expand(text, POD)) == json.loads(bootstrap)
 
 
 @pytest.mark.parametrize("text", ["a$", "$$(PROXY_PORT)", "$(HOME)", "$(", "$$", "^x$|$y", "cost: $5"])
@@ -177,7 +178,7 @@ def test_no_other_dollar_of_the_bootstrap_is_expanded(monkeypatch: pytest.Monkey
     monkeypatch.setattr(proxy_deployment, "build_bootstrap", lambda *_: {"x": text, "y": "$(STATS_PORT)"})
     spec = parse_gateway_spec("ci", make.gateway()["spec"])
     expected = text.replace("$(PROXY_PORT)", "8080")
-    assert json.loads(expand(render_bootstrap(spec, PUBLIC_ONLY), POD | {"HOME": "/root"})) == {
+    assert yaml.safe_load(expand(render_bootstrap(spec, PUBLIC_ONLY), POD | {"HOME": "/root"})) == {
         "x": expected,
         "y": "8081",
     }

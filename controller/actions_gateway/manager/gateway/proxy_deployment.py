@@ -4,7 +4,6 @@ A pod that is to go leaves the Service at once and serves its open tunnels while
 are is the autoscaler's business: the applied Deployment says nothing about it.
 """
 
-import json
 import re
 from math import ceil
 
@@ -28,6 +27,7 @@ from actions_gateway.proxy.listeners import (
     STATS_PORT,
     STATS_PORT_VARIABLE,
 )
+from actions_gateway.proxy.rendering import render
 
 DEFAULTS = ResourceDefaults(requests={"cpu": "50m", "memory": "128Mi"}, limits={"cpu": "1", "memory": "512Mi"})
 """A bare Envoy holds about 70 MiB."""
@@ -84,8 +84,7 @@ def render_bootstrap(spec: ActionsGatewaySpec, platform: PlatformEgress) -> str:
     Kubernetes expands `$(NAME)` in it and takes `$$` for `$` (Kubernetes API reference, Container.args), so every
     dollar but those of the listeners' variables is doubled.
     """
-    text = json.dumps(build_bootstrap(spec, platform), sort_keys=True, separators=(",", ":"))
-    return _OTHER_DOLLAR.sub("$$", text)
+    return _OTHER_DOLLAR.sub("$$", render(build_bootstrap(spec, platform)))
 
 
 def _container(spec: ActionsGatewaySpec, image: str, platform: PlatformEgress, drain_seconds: int) -> Manifest:
