@@ -134,7 +134,13 @@ def test_what_agrees_costs_no_write_and_a_restart_none_either(play: Play) -> Non
 def test_what_the_autoscaler_chose_survives_a_change_and_its_minimum_is_raised_by_the_spec(play: Play) -> None:
     async def scenario(rig: Rig, manager: RunningManager) -> None:
         live = await rig.user.get(DEPLOYMENTS, PROXY, rig.space)
-        assert live["spec"]["replicas"] == 2
+        assert (live["spec"]["replicas"], live["metadata"]["generation"]) == (2, 1)
+        # The field is the autoscaler's before that has ever scaled: a change leaves it alone, and comes as one.
+        await rig.patch(ACTIONSGATEWAYS, "ci", {"spec": {"proxy": {"allowedHosts": ["one.example.com"]}}})
+        await rig.until(DEPLOYMENTS, PROXY, lambda found: "one.example.com" in str(found["spec"]["template"]))
+        await look_again(rig, manager, "before")
+        live = await rig.user.get(DEPLOYMENTS, PROXY, rig.space)
+        assert (live["spec"]["replicas"], live["metadata"]["generation"]) == (2, 2)
         await rig.user.patch(
             DEPLOYMENTS, PROXY, {"spec": {"replicas": 5}}, namespace=rig.space, subresource="scale", field_manager="hpa"
         )

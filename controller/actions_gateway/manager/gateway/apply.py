@@ -27,6 +27,10 @@ from actions_gateway.manager.gateway.snapshot import (
 
 log = structlog.get_logger(__name__)
 
+REPLICAS_FIELDS = f"{MANAGER_FIELDS}-replicas"
+"""Holds the replicas of a new Deployment for its autoscaler (Kubernetes docs, "Server-Side Apply", "Transferring
+ownership")."""
+
 _Known = dict[Resource, dict[str, Manifest]]
 """What a namespace holds by kind and name, as far as one stage had to ask."""
 
@@ -93,15 +97,20 @@ class Writer:
                 assert_never(step)
 
     async def _apply(self, step: ApplyChild, namespace: str, known: _Known) -> None:
-        if step.is_new:
-            await self._refuse_foreign(step, namespace, known)
+        is_made = step.is_new and not await self._is_there(step, namespace, known)
         if step.replaces_uid:
             await self._delete(step.resource, step.name, namespace, step.replaces_uid)
         if step.clears:
             await self._client.patch(
                 step.resource, step.name, step.clears, namespace=namespace, field_manager=CLEARING_FIELDS
             )
-        live = await self._client.apply(step.resource, step.manifest, field_manager=MANAGER_FIELDS)
+        made_with = {"replicas": step.least_replicas} if is_made and step.least_replicas else {}
+        manifest = {**step.manifest, "spec": {**step.manifest["spec"], **made_with}} if made_with else step.manifest
+        live = await self._client.apply(step.resource, manifest, field_manager=MANAGER_FIELDS)
+        if made_with:
+            # Handed over, or the next apply, which has none, would set the API server's default of one.
+            handed = {"metadata": {"name": step.name, "namespace": namespace}, "spec": made_with}
+            live = await self._client.apply(step.resource, handed, field_manager=REPLICAS_FIELDS)
         if surplus := surplus_patch(step.manifest, live):
             live = await self._client.patch(
                 step.resource, step.name, surplus, namespace=namespace, field_manager=MANAGER_FIELDS
@@ -113,8 +122,8 @@ class Writer:
             )
         self._remember(step.resource, live)
 
-    async def _refuse_foreign(self, step: ApplyChild, namespace: str, known: _Known) -> None:
-        """Raises Conflict when somebody else has an object of that name, which forced apply would take over.
+    async def _is_there(self, step: ApplyChild, namespace: str, known: _Known) -> bool:
+        """Whether it exists already; raises Conflict when it is somebody else's, which forced apply would take over.
 
         One list per kind and stage, where something is made for the first time. A child whose label was taken away
         still has a gateway as its owner.
@@ -129,6 +138,7 @@ class Writer:
                 f"an object of that name exists in namespace {namespace} and is no part of a gateway, so it is left "
                 f"alone; delete it with 'kubectl delete {plural} -n {namespace} {name}', and the gateway makes its own"
             )
+        return live is not None
 
     async def _edit(self, step: SetFinalizer | RemoveFinalizer | SuspendGroup | SetReplicas, namespace: str) -> None:
         """Changes what somebody else made, or has in hand; its uid or version keeps the change off any successor."""
