@@ -177,9 +177,7 @@ def test_the_agents_status_of_a_group_is_written_and_then_says_the_same(play: Pl
     async def scenario(api: Api) -> None:
         await serve_ours(api)
         async with api.client() as client:
-            manifest: Manifest = {"metadata": {"name": "ci-cpu", "namespace": api.namespace}}
-            manifest |= {"apiVersion": GROUPS.api_version, "kind": GROUPS.kind, "spec": {"runnerLabels": ["linux"]}}
-            live = await client.create(GROUPS, manifest)
+            live = await stored_group(api, client)
             patch = decide_status(live, facts, now=NOW)
             assert patch is not None
             live = await client.patch(
@@ -198,9 +196,11 @@ def test_the_agents_status_of_a_group_is_written_and_then_says_the_same(play: Pl
 
 def test_job_slots_are_taken_filled_and_freed_once(play: Play) -> None:
     async def scenario(api: Api) -> None:
+        await serve_ours(api)
         async with api.client() as client:
             slots = slots_of(client, api.namespace, "agent-1")
-            state = resume_state()
+            # An owner that does not exist would have the garbage collector take the Secret.
+            state = resume_state((await stored_group(api, client))["metadata"]["uid"])
             slot = await slots.take(state)
             other = await slots_of(client, api.namespace, "agent-2").take(state)
             assert (slot.name, other.name) == ("job-0001", "job-0002")
@@ -222,7 +222,13 @@ def slots_of(client: KubeClient, namespace: str, agent: str) -> Slots:
     return Slots(client, Basics(namespace, agent, SystemClock(), random.Random(1), metrics, Tunables()))
 
 
-def resume_state() -> ResumeState:
+async def stored_group(api: Api, client: KubeClient) -> Manifest:
+    manifest: Manifest = {"metadata": {"name": "ci-cpu", "namespace": api.namespace}}
+    manifest |= {"apiVersion": GROUPS.api_version, "kind": GROUPS.kind, "spec": {"runnerLabels": ["linux"]}}
+    return await client.create(GROUPS, manifest)
+
+
+def resume_state(group_uid: str) -> ResumeState:
     return ResumeState(
         request_id="job-a",
         run_service_url="https://run.example/1",
@@ -230,7 +236,7 @@ def resume_state() -> ResumeState:
         runner_id=7,
         runner_name="ci-cpu-1",
         group="ci-cpu",
-        group_uid="6f7a0d6c-0000-4000-8000-000000000001",
+        group_uid=group_uid,
         jit_config=Secret("the blob"),
         delivered_at=NOW,
         agent="agent-1",
@@ -243,13 +249,14 @@ def test_the_agents_worker_pod_is_admitted_and_counted(play: Play, profile: Secu
         if profile is not SecurityProfile.PRIVILEGED:
             levels = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": profile.value}}}
             await api.patch(f"/api/v1/namespaces/{api.namespace}", levels)
+        await serve_ours(api)
         async with api.client() as client:
             account: Manifest = {"metadata": {"name": WORKER, "namespace": api.namespace}}
             await client.create(SERVICEACCOUNTS, account)
             quota: Manifest = {"metadata": {"name": "q", "namespace": api.namespace}}
             await client.create(RESOURCEQUOTAS, quota | {"spec": {"hard": {"requests.cpu": "1", "pods": "5"}}})
             await api.until("~/resourcequotas/q", lambda found: "used" in found.get("status", {}))
-            pod = worker_pod(api.namespace, profile)
+            pod = worker_pod(api.namespace, profile, (await stored_group(api, client))["metadata"]["uid"])
             await client.create(PODS, pod, namespace=api.namespace, dry_run=True)
             created = await client.create(PODS, pod, namespace=api.namespace)
             assert agrees_in_spec(pod, created)
@@ -259,7 +266,7 @@ def test_the_agents_worker_pod_is_admitted_and_counted(play: Play, profile: Secu
     play(scenario)
 
 
-def worker_pod(namespace: str, profile: SecurityProfile) -> Manifest:
+def worker_pod(namespace: str, profile: SecurityProfile, group_uid: str) -> Manifest:
     """A worker pod that no scheduler takes."""
     template = {"spec": {"schedulerName": "nobody"}}
     group = RunnerGroupSpec.model_validate({"runnerLabels": ["linux"], "podTemplate": template})
@@ -273,7 +280,7 @@ def worker_pod(namespace: str, profile: SecurityProfile) -> Manifest:
     order = WorkerOrder(
         name="runner-ci-abc",
         group="ci-cpu",
-        group_uid="6f7a0d6c-0000-4000-8000-000000000001",
+        group_uid=group_uid,
         slot="job-0001",
         slot_uid="uid-2",
         priority_class=None,
