@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from .installing import Install, manager_comes_up
 from .onboarding import KEY, Onboarding, manager_makes_ready
 from .rig import Gw, environment
 from .servers import Servers, running_servers
@@ -31,6 +32,13 @@ def _own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
 def gw() -> Gw:
     """gw on an empty cluster."""
     return Gw()
+
+
+@pytest.fixture
+def install(gw: Gw) -> Install:
+    """gw install on a cluster whose manager comes up."""
+    gw.cluster.on_create = lambda manifest: manager_comes_up(gw, manifest)
+    return Install(gw)
 
 
 @pytest.fixture(scope="module")

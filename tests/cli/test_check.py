@@ -8,9 +8,9 @@ import pytest
 from actions_gateway.kube import errors
 from actions_gateway.kube import resources as r
 
+from .installing import NAMED, manager_comes_up
 from .objects import moment
 from .rig import Gw
-from .test_install import NAMED, manager_comes_up
 
 REVIEW = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 RIGHTS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"

@@ -13,56 +13,15 @@ from actions_gateway.api import labels
 from actions_gateway.api.images import PROXY_IMAGE
 from actions_gateway.api.names import INSTALL_FIELDS, MANAGER, MANAGER_LEASE, MANAGER_NAMESPACE
 from actions_gateway.api.runnergroup import RUNNER_IMAGE
-from actions_gateway.installation.manager import SELECTOR
 from actions_gateway.kube import errors
 from actions_gateway.kube import resources as r
 
-from .objects import moment
-from .rig import Answer, Gw, check_golden
+from .installing import IMAGE, NAMED, PROXY, Install, environment_of, manager_comes_up
+from .rig import Gw, check_golden
 
 Manifest = dict[str, Any]
 
-IMAGE = f"registry.example.com/controller@sha256:{'a' * 64}"
-PROXY = f"registry.example.com/envoy@sha256:{'e' * 64}"
-NAMED = ("--controller-image", IMAGE, "--proxy-image", PROXY)
 FLOATING = "registry.example.com/controller:0.1.0"
-
-
-@pytest.fixture
-def install(gw: Gw) -> "Install":
-    gw.cluster.on_create = lambda manifest: manager_comes_up(gw, manifest)
-    return Install(gw)
-
-
-class Install:
-    """`gw install` with images, on a cluster whose manager comes up at once."""
-
-    def __init__(self, gw: Gw) -> None:
-        self.gw = gw
-
-    def __call__(self, *arguments: str, **how: Any) -> Answer:
-        answer = self.gw("install", *NAMED, *arguments, **how)
-        assert "Traceback" not in answer.err
-        return answer
-
-    def wrote_nothing(self) -> bool:
-        cluster = self.gw.cluster
-        return not (cluster.applied or cluster.created or cluster.deleted)
-
-
-def manager_comes_up(gw: Gw, manifest: Manifest) -> None:
-    """What API server, kubelet and manager do: definitions are served, pods are ready, one leads."""
-    if manifest["kind"] == "CustomResourceDefinition":
-        manifest["status"] = {"conditions": [{"type": "Established", "status": "True"}]}
-    if manifest["kind"] == "Deployment":
-        wanted = manifest["spec"]["replicas"]
-        counts = dict.fromkeys(("replicas", "updatedReplicas", "availableReplicas", "readyReplicas"), wanted)
-        manifest["status"] = {"observedGeneration": 1, **counts}
-        lease = {"holderIdentity": "gmc-0_1", "renewTime": moment(0), "leaseDurationSeconds": 15}
-        pod = {"name": "gmc-0", "namespace": MANAGER_NAMESPACE, "labels": SELECTOR}
-        gw.cluster.put({"apiVersion": "v1", "kind": "Pod", "metadata": pod})
-        about = {"name": MANAGER_LEASE, "namespace": MANAGER_NAMESPACE}
-        gw.cluster.put({"apiVersion": r.LEASES.api_version, "kind": "Lease", "metadata": about, "spec": lease})
 
 
 def test_it_writes_definitions_first_and_the_manager_last_and_a_second_run_writes_nothing(install: Install) -> None:
@@ -80,13 +39,6 @@ def test_it_writes_definitions_first_and_the_manager_last_and_a_second_run_write
     assert len(install.gw.cluster.applied) == len(applied)
 
 
-def environment_of(gw: Gw) -> dict[str, str]:
-    """What the stored manager is told."""
-    deployment = gw.cluster.objects[r.DEPLOYMENTS.plural, MANAGER_NAMESPACE, MANAGER]
-    (container,) = deployment["spec"]["template"]["spec"]["containers"]
-    return {entry["name"]: entry.get("value", "") for entry in container["env"]}
-
-
 def test_what_no_option_names_stays_as_it_is(install: Install) -> None:
     worker = f"registry.example.com/mine@sha256:{'d' * 64}"
     named = ("--tenant-namespaces", "marked", "--log-level", "debug", "--replicas", "3", "--worker-image", worker)
@@ -98,110 +50,6 @@ def test_what_no_option_names_stays_as_it_is(install: Install) -> None:
     assert again.code == 0, again
     assert again.out.startswith("Nothing changed:")
     assert len(install.gw.cluster.applied) == written
-
-
-def test_exceptions_are_named_anew_all_together_and_an_empty_one_takes_all_away(install: Install) -> None:
-    first, second = "ghes.example.com=10.20.0.0/16:443", "mirror.example.com=[fd00:10::/32]:8443"
-    for wish, stored in (([first], first), ([second, first], f"{second},{first}"), ([""], "")):
-        options = [part for exception in wish for part in ("--proxy-exception", exception)]
-        assert install("--yes", *options).code == 0
-        assert environment_of(install.gw)["PROXY_EXCEPTIONS"] == stored
-
-
-RANGES = pytest.mark.parametrize(
-    ("option", "variable", "first", "second"),
-    [
-        ("--proxy-denied-cidr", "PROXY_DENIED_CIDRS", "20.30.0.0/16", "2600:1f00::/40"),
-        ("--api-server-cidr", "API_SERVER_CIDRS", "192.0.2.0/28", "2001:db8::10/128"),
-        ("--dns-peer", "DNS_PEERS", "cluster", "10.96.0.10/32"),
-    ],
-)
-
-
-@RANGES
-def test_ranges_are_named_anew_all_together_and_an_empty_one_takes_all_away(
-    install: Install, option: str, variable: str, first: str, second: str
-) -> None:
-    for wish, stored in (([first], first), ([second, first], f"{first},{second}"), ([""], "")):
-        options = [part for named in wish for part in (option, named)]
-        assert install("--yes", *options).code == 0
-        assert environment_of(install.gw)[variable] == stored
-
-
-@RANGES
-def test_the_plan_shows_what_becomes_of_ranges(
-    install: Install, option: str, variable: str, first: str, second: str
-) -> None:
-    assert install("--yes", option, first).code == 0
-    answer = install("--dry-run", option, first, option, second)
-    (line,) = [line for line in answer.err.splitlines() if variable in line]
-    assert line.endswith(f"{first} -> {first},{second}")
-    assert environment_of(install.gw)[variable] == first
-
-
-@RANGES
-def test_a_range_that_cannot_be_used_is_refused_with_its_option(
-    install: Install, option: str, variable: str, first: str, second: str
-) -> None:
-    for wrong in ("20.30.0.1/16", "0.0.0.0/0", "example.com"):
-        answer = install("--yes", option, first, option, wrong)
-        assert answer.code == 2, answer
-        assert f"{option}: '{wrong}'" in answer.err
-        assert "runbooks/procedures/egress.md" in answer.err
-    assert install.wrote_nothing()
-
-
-@RANGES
-def test_a_range_holds_until_somebody_says_otherwise(
-    install: Install, option: str, variable: str, first: str, second: str
-) -> None:
-    """The manager refuses what somebody made of its setting; without the setting it would open what that closed."""
-    assert install("--yes", option, first).code == 0
-    deployment = install.gw.cluster.objects[r.DEPLOYMENTS.plural, MANAGER_NAMESPACE, MANAGER]
-    (container,) = deployment["spec"]["template"]["spec"]["containers"]
-    (entry,) = [entry for entry in container["env"] if entry["name"] == variable]
-    entry["value"] = "20.30.0.1/16"
-    written = len(install.gw.cluster.applied)
-    answer = install("--yes")
-    assert answer.code == 2, answer
-    assert f"{option}: '20.30.0.1/16': 20.30.0.1/16 has host bits set" in answer.err
-    assert len(install.gw.cluster.applied) == written
-    assert install("--yes", option, first).code == 0
-    assert environment_of(install.gw)[variable] == first
-
-
-def show_api_server(gw: Gw, *addresses: str) -> None:
-    """As API servers name themselves (Kubernetes' reconciler of the Service `kubernetes`)."""
-    about = {"name": "kubernetes", "namespace": "default", "labels": {"kubernetes.io/service-name": "kubernetes"}}
-    endpoints = [{"addresses": list(addresses)}] if addresses else None
-    served = {"apiVersion": r.ENDPOINTSLICES.api_version, "kind": r.ENDPOINTSLICES.kind, "addressType": "IPv4"}
-    gw.cluster.put({**served, "metadata": about, "endpoints": endpoints})
-
-
-def test_while_agents_may_reach_any_address_the_one_to_narrow_that_to_is_named(install: Install) -> None:
-    show_api_server(install.gw, "192.0.2.11", "192.0.2.10")
-    options = "--api-server-cidr 192.0.2.10/32 --api-server-cidr 192.0.2.11/32"
-    for answer in (install("--dry-run"), install("--yes")):
-        assert answer.code == 0, answer
-        (line,) = [line for line in answer.err.splitlines() if line.startswith("Open:")]
-        assert options in line
-    for named in (options.split(), ()):
-        answer = install("--yes", *named)
-        assert answer.code == 0, answer
-        assert "Open:" not in answer.err
-
-
-@pytest.mark.parametrize("problem", [None, errors.Forbidden("no", status=403), errors.NotFound("no", status=404)])
-def test_where_the_api_server_is_not_shown_nothing_is_said_of_it(
-    install: Install, problem: errors.KubeError | None
-) -> None:
-    show_api_server(install.gw)
-    if problem is not None:
-        show_api_server(install.gw, "192.0.2.10")
-        install.gw.cluster.refusals["list", r.ENDPOINTSLICES.plural] = problem
-    answer = install("--yes")
-    assert answer.code == 0, answer
-    assert "Open:" not in answer.err
 
 
 def test_the_proxys_image_has_to_be_named_by_digest_once(gw: Gw, install: Install) -> None:

@@ -12,9 +12,9 @@ from actions_gateway.kube import resources as r
 from gw.ops.installation.finalizers import ABSENCE_SECONDS, OVERDUE_SECONDS
 
 from .double import ClusterDouble
+from .installing import NAMED, manager_comes_up
 from .objects import gateway, healthy_cluster, moment
 from .rig import Gw
-from .test_install import NAMED, manager_comes_up
 
 NAME = "cluster.example:6443"
 
