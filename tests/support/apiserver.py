@@ -241,6 +241,26 @@ class Api:
                 pass
             return answer
 
+    async def limit(self, name: str, hard: Mapping[str, str]) -> None:
+        """Makes a quota and waits until it is enforced.
+
+        A real server's admission reads quotas from a watch of its own, which may lag behind the quota's status. Events
+        of a watch come in order: when the later quota of a probe is enforced, the earlier one is as well.
+        """
+        await self._quota(name, hard)
+        await self._quota("probe", {"count/configmaps": "0"})
+        probe = {"metadata": {"name": "probe"}}
+        await self.until_answered(
+            lambda: self.post("~/configmaps", probe, dryRun="All"),
+            lambda answer: "exceeded quota: probe" in answer.message,
+        )
+        await self.delete("~/resourcequotas/probe")
+
+    async def _quota(self, name: str, hard: Mapping[str, str]) -> None:
+        await self.create("~/resourcequotas", {"metadata": {"name": name}, "spec": {"hard": dict(hard)}})
+        path = f"~/resourcequotas/{name}"
+        await self.until(path, lambda found: found.get("status", {}).get("used", {}).keys() == hard.keys())
+
     async def serve(self, crd: Json, *, is_shared: bool = True) -> Json:
         """Registers a definition and waits until its resource is served; a shared one may be there already."""
         answer = await self.post(CRDS, crd)

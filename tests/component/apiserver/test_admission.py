@@ -10,9 +10,7 @@ CLASSES = "/apis/scheduling.k8s.io/v1/priorityclasses"
 
 async def limit(api: Api, **hard: str) -> None:
     """Makes the quota `compute` and waits until it is enforced."""
-    limits = {key.replace("__", "/"): amount for key, amount in hard.items()}
-    await api.create("~/resourcequotas", {"metadata": {"name": "compute"}, "spec": {"hard": limits}})
-    await api.until("~/resourcequotas/compute", lambda found: used(found).keys() == limits.keys())
+    await api.limit("compute", {key.replace("__", "/"): amount for key, amount in hard.items()})
 
 
 def used(quota: Json) -> Json:

@@ -253,9 +253,7 @@ def test_the_agents_worker_pod_is_admitted_and_counted(play: Play, profile: Secu
         async with api.client() as client:
             account: Manifest = {"metadata": {"name": WORKER, "namespace": api.namespace}}
             await client.create(SERVICEACCOUNTS, account)
-            quota: Manifest = {"metadata": {"name": "q", "namespace": api.namespace}}
-            await client.create(RESOURCEQUOTAS, quota | {"spec": {"hard": {"requests.cpu": "1", "pods": "5"}}})
-            await api.until("~/resourcequotas/q", lambda found: "used" in found.get("status", {}))
+            await api.limit("q", {"requests.cpu": "1", "pods": "5"})
             pod = worker_pod(api.namespace, profile, (await stored_group(api, client))["metadata"]["uid"])
             await client.create(PODS, pod, namespace=api.namespace, dry_run=True)
             created = await client.create(PODS, pod, namespace=api.namespace)
