@@ -1,6 +1,7 @@
 """What manager and agent share as processes: settings, logging, the event loop, signals and exit codes."""
 
 import asyncio
+import gc
 import os
 import random
 import signal
@@ -27,8 +28,18 @@ def run_component(component: str) -> int:
     except SettingsError as problem:
         sys.stderr.write(f"{problem}\n")
         return _USAGE_ERROR
+    calm_collector()
     with asyncio.Runner(loop_factory=_loop) as runner:
         return runner.run(_until_signalled(start, component))
+
+
+def calm_collector() -> None:
+    """Lets the collector look for cycles a tenth as often, and never again at what was imported.
+
+    Requests and tasks die by their counts; looking through all that live took a tenth of the CPU of a burst of jobs.
+    """
+    gc.freeze()
+    gc.set_threshold(5_000, 20, 20)
 
 
 def _loop() -> asyncio.AbstractEventLoop:

@@ -54,6 +54,13 @@ def _port(text: str) -> int:
     return port
 
 
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 < share <= 1:
+        raise ValueError(f"{share} is not above 0 and at most 1")
+    return share
+
+
 def _seconds(text: str) -> int:
     seconds = int(text)
     if not 0 <= seconds <= 3600:
@@ -148,6 +155,8 @@ class AgentSettings:
     worker_service_account: str = WORKER
     worker_image: str = RUNNER_IMAGE
     runner_version: str = RUNNER_VERSION
+    github_budget_share: float = 1.0
+    """The part of the installation's limits at GitHub that is this agent's, above 0 and at most 1."""
     security_profile: str = "baseline"
     log_level: str = "info"
 
@@ -172,6 +181,7 @@ class AgentSettings:
             ca_bundle_key=read(environment, "CA_BUNDLE_KEY", str, "ca.crt"),
             worker_service_account=read(environment, "WORKER_SERVICE_ACCOUNT", str, WORKER),
             worker_image=read(environment, "WORKER_IMAGE", str, RUNNER_IMAGE),
+            github_budget_share=read(environment, "GITHUB_BUDGET_SHARE", _share, 1.0),
             security_profile=read(environment, "SECURITY_PROFILE", str, "baseline"),
             log_level=read(environment, "LOG_LEVEL", _log_level, "info"),
         )

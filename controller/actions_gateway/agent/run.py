@@ -7,19 +7,28 @@ another clock against doubles in memory; `Agent` opens no socket and reads no en
 import asyncio
 import random
 from collections.abc import Callable
+from dataclasses import replace
 
 import structlog
 
 from actions_gateway import __version__
+from actions_gateway.agent.adoption.adopter import Adopter
+from actions_gateway.agent.adoption.claims import CutClaims
 from actions_gateway.agent.basics import Basics
 from actions_gateway.agent.health import Health
+from actions_gateway.agent.jobs.headroom import Headroom
 from actions_gateway.agent.jobs.job import Job
+from actions_gateway.agent.jobs.plans import Plans
 from actions_gateway.agent.jobs.pod import WorkerSite
 from actions_gateway.agent.jobs.pods import WorkerPods
 from actions_gateway.agent.jobs.reaping import Reaper
 from actions_gateway.agent.jobs.services import JobServices
 from actions_gateway.agent.jobs.slots import Slots
+from actions_gateway.agent.recovery.repositories import SeenRepositories
+from actions_gateway.agent.recovery.rerunning import Reruns
+from actions_gateway.agent.recovery.store import LedgerStore
 from actions_gateway.agent.registrations.registrar import Registrar
+from actions_gateway.agent.registrations.strays import look_for_strays
 from actions_gateway.agent.runnergroups.units import GroupUnits
 from actions_gateway.agent.sessions.parts import SessionParts
 from actions_gateway.agent.signals import within
@@ -29,17 +38,23 @@ from actions_gateway.api.gateway import SecurityProfile
 from actions_gateway.api.names import AGENT
 from actions_gateway.engine.clock import Clock
 from actions_gateway.engine.supervision import run_forever
+from actions_gateway.github.answers import RateLimit
 from actions_gateway.github.broker import Broker, RunnerPlatform
-from actions_gateway.github.http import Api, GitHubHttp, OnAnswer, code_class
+from actions_gateway.github.budgets import Budgets, Priority
+from actions_gateway.github.http import Api, Endpoint, GitHubHttp, OnAnswer, code_class
 from actions_gateway.github.rest import GitHubRest
+from actions_gateway.github.runs import GitHubRuns
 from actions_gateway.github.runservice import RunService
 from actions_gateway.github.urls import scope_of
 from actions_gateway.kube.client import KubeClient
 from actions_gateway.kube.events import EventRecorder
 from actions_gateway.metrics.catalog import (
+    GITHUB_BUDGET_WAIT_SECONDS,
+    GITHUB_BUDGET_WAITING,
     GITHUB_RATE_LIMIT_LIMIT,
     GITHUB_RATE_LIMIT_REMAINING,
     GITHUB_REQUESTS,
+    KUBE_REQUESTS,
     Component,
 )
 from actions_gateway.metrics.registry import Metrics
@@ -108,13 +123,18 @@ class Agent:
         self._basics = Basics(settings.namespace, settings.pod_name, clock, rng, metrics, tunables)
         scope = scope_of(settings.github_url)
         self._http = (open_http or self._over_the_network)(self._count_answer)
-        self._rest = GitHubRest(self._http, scope, clock)
+        self._platform = RunnerPlatform(settings.runner_version)
+        self._run_service = RunService(self._http, self._platform)
+        limits = replace(tunables.github_limits, share=tunables.github_limits.share * settings.github_budget_share)
+        self._budgets = Budgets(clock, limits, on_wait=self._count_wait, on_hour=self._show_hour)
+        self._rest = GitHubRest(self._http, scope, clock, self._budgets)
         self._tokens = InstallationTokens(
             self._rest, scope, settings.github_app_path, self._basics, on_change=self._credential_changed
         )
         self._units: GroupUnits | None = None
         self.health = Health(metrics, clock)
         metrics.open(namespace=settings.namespace)
+        client.on_answer = self._count_kube_answer
 
     def _over_the_network(self, on_answer: OnAnswer) -> GitHubHttp:
         settings = self._settings
@@ -126,15 +146,25 @@ class Agent:
         """Serves the tenant's groups until cancelled; then closes sessions, keeps the locks, and ends."""
         async with self._http, asyncio.TaskGroup() as tasks:
             services = self._job_services()
-            parts = self._session_parts(services)
-            units = self._units = GroupUnits(self._client, parts=parts, services=services, tasks=tasks)
-            reaper = Reaper(self._client, services.pods, services.slots, self._basics, ttl_of=units.ttl_of)
+            registrar = Registrar(self._rest, self._tokens, self._basics, self._budgets)
+            adopter = self._adopter(services, registrar, tasks)
+            parts = self._session_parts(services, registrar, adopter)
+            units = self._units = GroupUnits(
+                self._client, parts=parts, services=services, tasks=tasks, adopt=adopter.adopt_all
+            )
+            reaper = Reaper(self._client, services, group_of=units.by_name, has_read=adopter.has_read)
             self.health.ready_when(lambda: units.are_reported)
             run_forever(tasks, self.health.heartbeat.run(), name="heartbeat")
             run_forever(tasks, self._tokens.run(), name="installation token")
             run_forever(tasks, self._tokens.watch_edits(), name="edits of the Secret")
             run_forever(tasks, parts.registrar.run(), name="registrations to remove")
+            strays = look_for_strays(registrar, self._rest, self._tokens, self._basics)
+            run_forever(tasks, strays, name="registrations without an owner")
             run_forever(tasks, services.pods.run(), name="worker pods")
+            run_forever(tasks, services.headroom.run(), name="quotas")
+            run_forever(tasks, services.plans.run(), name="duplicate deliveries")
+            run_forever(tasks, services.reruns.run(), name="reruns")
+            run_forever(tasks, services.repositories.run(), name="repositories seen")
             run_forever(tasks, units.follow(), name="runner groups")
             run_forever(tasks, units.report_gauges(), name="gauges")
             run_forever(tasks, reaper.run(), name="reaper")
@@ -145,14 +175,29 @@ class Agent:
             finally:
                 await self._stop(units, parts.registrar)
 
+    def _adopter(self, services: JobServices, registrar: Registrar, tasks: asyncio.TaskGroup) -> Adopter:
+        return Adopter(
+            services,
+            CutClaims(self._http, self._run_service, services.reruns, self._basics),
+            self._run_service,
+            registrar,
+            group_of=lambda uid: self._units.by_uid(uid) if self._units is not None else None,
+            tasks=tasks,
+        )
+
     def _job_services(self) -> JobServices:
         settings = self._settings
+        events = EventRecorder(self._client, self._basics.clock, component=AGENT, instance=settings.pod_name)
+        ledger, slots = LedgerStore(self._client, self._basics), Slots(self._client, self._basics)
         return JobServices(
             basics=self._basics,
             client=self._client,
             pods=WorkerPods(self._client, self._basics),
-            slots=Slots(self._client, self._basics),
-            plans=set(),
+            slots=slots,
+            plans=Plans(self._basics, slots),
+            reruns=Reruns(GitHubRuns(self._rest), self._tokens, ledger, events, self._basics),
+            repositories=SeenRepositories(ledger, self._basics.clock, only=scope_of(settings.github_url).repository),
+            headroom=Headroom(self._client, self._basics),
             site=WorkerSite(
                 namespace=settings.namespace,
                 wrapper_image=settings.wrapper_image,
@@ -164,20 +209,20 @@ class Agent:
                 proxy=settings.github_proxy,
                 no_proxy=settings.worker_no_proxy,
             ),
-            events=EventRecorder(self._client, self._basics.clock, component=AGENT, instance=settings.pod_name),
+            events=events,
         )
 
-    def _session_parts(self, services: JobServices) -> SessionParts:
-        platform = RunnerPlatform(self._settings.runner_version)
+    def _session_parts(self, services: JobServices, registrar: Registrar, adopter: Adopter) -> SessionParts:
         return SessionParts(
             basics=self._basics,
             http=self._http,
-            broker=Broker(self._http, platform),
-            run_service=RunService(self._http, platform),
+            broker=Broker(self._http, self._platform),
+            run_service=self._run_service,
             tokens=self._tokens,
-            registrar=Registrar(self._rest, self._tokens, self._basics),
+            registrar=registrar,
             slots=services.slots,
             plans=services.plans,
+            look_for=adopter.look_for,
             health=self.health,
         )
 
@@ -198,13 +243,24 @@ class Agent:
 
     # -- notices -------------------------------------------------------------------------------------------------
 
-    def _count_answer(self, api: Api, status: int | None) -> None:
+    def _count_answer(self, api: Api, endpoint: Endpoint, status: int | None) -> None:
         metrics, namespace = self._basics.metrics, self._basics.namespace
-        metrics.inc(GITHUB_REQUESTS, namespace=namespace, api=api.value, code_class=code_class(status))
-        log.debug("github answered", api=api.value, status=status)
-        if (budget := self._rest.rate_limit) is not None:
-            metrics.set(GITHUB_RATE_LIMIT_LIMIT, budget.limit, namespace=namespace)
-            metrics.set(GITHUB_RATE_LIMIT_REMAINING, budget.remaining, namespace=namespace)
+        metrics.inc(GITHUB_REQUESTS, namespace=namespace, endpoint=endpoint.value, code_class=code_class(status))
+        log.debug("github answered", api=api.value, endpoint=endpoint.value, status=status)
+
+    def _show_hour(self, budget: RateLimit) -> None:
+        metrics, namespace = self._basics.metrics, self._basics.namespace
+        metrics.set(GITHUB_RATE_LIMIT_LIMIT, budget.limit, namespace=namespace)
+        metrics.set(GITHUB_RATE_LIMIT_REMAINING, budget.remaining, namespace=namespace)
+
+    def _count_kube_answer(self, verb: str, status: int | None) -> None:
+        namespace = self._basics.namespace
+        self._basics.metrics.inc(KUBE_REQUESTS, namespace=namespace, verb=verb, code_class=code_class(status))
+
+    def _count_wait(self, priority: Priority, waiting: int, waited_seconds: float) -> None:
+        metrics, labels = self._basics.metrics, {"namespace": self._basics.namespace, "priority": priority.value}
+        metrics.set(GITHUB_BUDGET_WAITING, waiting, **labels)
+        metrics.inc(GITHUB_BUDGET_WAIT_SECONDS, waited_seconds, **labels)
 
     def _credential_changed(self) -> None:
         if self._units is not None:

@@ -13,6 +13,9 @@ from typing import Any
 SUSTAINED_LIMIT_SECONDS = 600.0
 """How long GitHub must limit a group without a good answer until RateLimited says so; a shorter limit is passing."""
 
+NO_ANSWER = "GitHub gives no answer"
+"""How a group's Ready condition says that it has no session since nothing reaches GitHub, or GitHub fails."""
+
 
 class ConditionType(StrEnum):
     """What a condition is about."""
@@ -23,6 +26,7 @@ class ConditionType(StrEnum):
     DEGRADED = "Degraded"
     PROXY_AVAILABLE = "ProxyAvailable"
     RATE_LIMITED = "RateLimited"
+    RUNNER_VERSION_TOO_OLD = "RunnerVersionTooOld"
     RUNNER_GROUPS_DEGRADED = "RunnerGroupsDegraded"
     PAUSED = "Paused"
     DELETING = "Deleting"
@@ -132,9 +136,20 @@ class Reason(StrEnum):
 
     # RunnerGroup, Degraded
     WORKERS_REFUSED = "WorkersRefused"
-    """Claimed jobs wait, since the API server does not admit their pods; the message holds its words."""
+    """No worker is admitted: the API server refuses them, or a quota lets no job be claimed; the message says which."""
+    POD_TEMPLATE_REFUSED = "PodTemplateRefused"
+    """No job waits, but the API server would not admit a worker of these settings; the message names the field."""
     WORKERS_ADMITTED = "WorkersAdmitted"
-    """No claimed job waits for its pod to be admitted."""
+    """Nothing is known that would keep a worker of the group from being admitted."""
+
+    UNAUTHORIZED = "Unauthorized"
+    """GitHub rejected runners, and the new ones in their place, too."""
+
+    # RunnerGroup, RunnerVersionTooOld
+    VERSION_TOO_OLD = "VersionTooOld"
+    """GitHub gives no jobs to runners of the version that the agent reports; the message names it and the image."""
+    VERSION_SUPPORTED = "VersionSupported"
+    """GitHub has not said so since the last good session."""
 
     # RunnerGroup, Ready
     LISTENER_ACTIVE = "ListenerActive"

@@ -37,6 +37,7 @@ MANAGER_DEPLOYMENT_POLICY = "gmc-manager-deployment"
 OWNED_OBJECT_POLICY = "gmc-owned-objects"
 AGENT_POD_POLICY = "gmc-agent-pods"
 AGENT_SECRET_POLICY = "gmc-agent-secrets"
+AGENT_CONFIGMAP_POLICY = "gmc-agent-configmaps"
 
 # -- one tenant's objects; constants, since a namespace holds one gateway
 AGENT = "actions-gateway-controller"
@@ -46,6 +47,8 @@ PROXY = "actions-gateway-proxy"
 AGENT_CONTAINER = "agc"
 PROXY_CONTAINER = "proxy"
 RUNNER_CONTAINER = "runner"
+RERUN_LEDGER = "actions-gateway-reruns"
+"""The ConfigMap in which the agent keeps which jobs it reruns and how often it has, by workflow run."""
 GITHUB_APP_KEYS = ("appId", "installationId", "privateKey")
 """Of the Secret that a gateway names; nothing else of it is mounted."""
 
@@ -76,6 +79,12 @@ def job_slot_name(slot: int) -> str:
     if not 1 <= slot <= JOB_SLOTS:
         raise ValueError(f"job slot {slot} is not in 1..{JOB_SLOTS}")
     return f"job-{slot:04d}"
+
+
+def job_slot_number(name: str) -> int | None:
+    """The slot of a Secret's name; None when it is no slot's."""
+    number = int(name[4:]) if re.fullmatch(r"job-[0-9]{4}", name) else 0
+    return number if 1 <= number <= JOB_SLOTS else None
 
 
 def runner_name(group: str, group_uid: str, nonce: str) -> str:

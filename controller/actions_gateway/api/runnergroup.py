@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from actions_gateway.api.durations import parse_duration_seconds
 from actions_gateway.api.fields import (
+    DATE_TIME,
     INT32,
     INT64,
     ApiModel,
@@ -24,6 +25,7 @@ from actions_gateway.api.fields import (
     cel,
 )
 from actions_gateway.api.names import JOB_SLOTS, MAX_NAME_LENGTH
+from actions_gateway.api.waits import WaitReason
 
 RUNNER_IMAGE = (
     "ghcr.io/actions/actions-runner:2.335.1@sha256:08c30b0a7105f64bddfc485d2487a22aa03932a791402393352fdf674bda2c29"
@@ -129,6 +131,23 @@ class RunnerGroupSpec(GroupSettings):
     model_config = ConfigDict(json_schema_extra=GROUP_RULES)
 
 
+MOST_OF_A_WAIT = 1024
+"""Characters that tell of one wait."""
+
+
+class GroupWait(ApiModel):
+    """Jobs that wait for one thing."""
+
+    reason: str = Field(max_length=20, description=f"One of {', '.join(WaitReason)}.")
+    jobs: int = Field(0, json_schema_extra=INT32, description="How many of the pending jobs that is.")
+    since: str | None = Field(
+        None, json_schema_extra=DATE_TIME, description="When the first of them was delivered, within a minute."
+    )
+    message: str = Field(
+        "", max_length=MOST_OF_A_WAIT, description="What they wait for, which limit binds and what ends it."
+    )
+
+
 class RunnerGroupStatus(ApiModel):
     """What the agent reports."""
 
@@ -136,6 +155,9 @@ class RunnerGroupStatus(ApiModel):
     active_sessions: int = Field(0, json_schema_extra=INT32, description="Sessions that can take a job.")
     active_jobs: int = Field(0, json_schema_extra=INT32, description="Claimed jobs that have not ended.")
     pending_jobs: int = Field(0, json_schema_extra=INT32, description="Jobs delivered or claimed that do not run yet.")
+    waiting: Annotated[list[GroupWait], Field(max_length=5)] | None = Field(
+        None, description="What the pending jobs wait for; absent while nothing waits."
+    )
     registrations: int | None = Field(
         None,
         json_schema_extra=INT32,

@@ -11,7 +11,7 @@ from enum import StrEnum
 from actions_gateway.github.answers import Answer
 from actions_gateway.github.classification import broker_error, session_error
 from actions_gateway.github.errors import AnswerTimeout, MalformedAnswer
-from actions_gateway.github.http import CONNECT_SECONDS, Api, Deadline, GitHubHttp
+from actions_gateway.github.http import CONNECT_SECONDS, Api, Deadline, Endpoint, GitHubHttp
 from actions_gateway.github.jit import JitConfig
 from actions_gateway.github.messages import JobRequest, Message, Unanswered, parse_message
 from actions_gateway.github.secrets import Secret
@@ -58,7 +58,7 @@ class Broker:
 
     def __init__(self, http: GitHubHttp, platform: RunnerPlatform, *, hold_seconds: float = POLL_HOLD_SECONDS) -> None:
         self._http = http
-        self._platform = platform
+        self.platform = platform
         read_seconds = hold_seconds + _READ_SLACK_SECONDS
         self._poll_deadline = Deadline(CONNECT_SECONDS + read_seconds + _READ_SLACK_SECONDS, read_seconds)
 
@@ -67,14 +67,14 @@ class Broker:
 
         Raises SessionConflict, VersionTooOld, RunnerGone, Unauthorized, Forbidden.
         """
-        agent = {"id": jit.agent_id, "name": jit.agent_name, "version": self._platform.version}
+        agent = {"id": jit.agent_id, "name": jit.agent_name, "version": self.platform.version}
         body = {
             "sessionId": _NO_SESSION_ID,
             "ownerName": owner_name,
-            "agent": agent | {"osDescription": self._platform.os},
+            "agent": agent | {"osDescription": self.platform.os},
             "useFipsEncryption": False,
         }
-        answer = await self._send("POST", join(jit.broker_url, "session"), token, body=body)
+        answer = await self._send(Endpoint.CREATE_SESSION, "POST", join(jit.broker_url, "session"), token, body=body)
         if not answer.is_success:
             raise session_error(answer)
         return _session(answer, jit.broker_url)
@@ -88,7 +88,7 @@ class Broker:
         query = self._query(session, status) | {"disableUpdate": "true"}
         url = join(session.broker_url, "message")
         try:
-            answer = await self._send("GET", url, token, query=query, deadline=self._poll_deadline)
+            answer = await self._send(Endpoint.POLL, "GET", url, token, query=query, deadline=self._poll_deadline)
         except AnswerTimeout:
             return Unanswered()
         if not answer.is_success:
@@ -104,6 +104,7 @@ class Broker:
         """
         url = join(session.broker_url, "acknowledge")
         answer = await self._send(
+            Endpoint.ACKNOWLEDGE,
             "POST",
             url,
             token,
@@ -120,7 +121,7 @@ class Broker:
         The broker finds the session by the runner's token, so after a success this is never repeated: it would close
         the runner's next session.
         """
-        answer = await self._send("DELETE", join(session.broker_url, "session"), token)
+        answer = await self._send(Endpoint.DELETE_SESSION, "DELETE", join(session.broker_url, "session"), token)
         if answer.is_success:
             return True
         if answer.status in (401, 404, 410):
@@ -131,13 +132,14 @@ class Broker:
         return {
             "sessionId": session.id,
             "status": status.value,
-            "runnerVersion": self._platform.version,
-            "os": self._platform.os,
-            "architecture": self._platform.architecture,
+            "runnerVersion": self.platform.version,
+            "os": self.platform.os,
+            "architecture": self.platform.architecture,
         }
 
     async def _send(
         self,
+        endpoint: Endpoint,
         method: str,
         url: str,
         token: Secret,
@@ -146,9 +148,17 @@ class Broker:
         body: object = None,
         deadline: Deadline | None = None,
     ) -> Answer:
-        headers = {"Accept": "application/json", "User-Agent": self._platform.user_agent}
+        headers = {"Accept": "application/json", "User-Agent": self.platform.user_agent}
         return await self._http.send(
-            Api.BROKER, method, url, token=token, headers=headers, query=query, body=body, deadline=deadline
+            Api.BROKER,
+            method,
+            url,
+            endpoint=endpoint,
+            token=token,
+            headers=headers,
+            query=query,
+            body=body,
+            deadline=deadline,
         )
 
 

@@ -41,7 +41,7 @@ from actions_gateway.github.errors import (
 BROKER_SOURCE = "actions-broker-listener"
 RUN_SERVICE_SOURCE = "actions-run-service"
 
-_SECONDARY_LIMIT_SECONDS = 60.0
+SECONDARY_LIMIT_SECONDS = 60.0
 """GitHub's docs ask for at least a minute when nothing says how long."""
 _SERVICE_LIMIT_SECONDS = 30.0
 """What the runner's own listener waits."""
@@ -90,7 +90,7 @@ _RENEW: Mapping[int, _Kind] = {401: NotAuthorizedForJob, 403: NotAuthorizedForJo
 def rest_error(answer: Answer, action: str) -> GitHubError:
     """For a call of the REST API; `action` completes "GitHub did not …"."""
     return (
-        _throttle(answer, action, default_seconds=_SECONDARY_LIMIT_SECONDS)
+        _throttle(answer, action, default_seconds=SECONDARY_LIMIT_SECONDS)
         or _skew(answer, action)
         or (_forbidden(answer, action) if answer.status == 403 else None)
         or _by_status(answer, answer.status, _REST, action)
@@ -144,6 +144,8 @@ def broker_error(answer: Answer, action: str) -> GitHubError:
 
 def acquisition_error(answer: Answer) -> GitHubError:
     """For acquirejob."""
+    if answer.status in (400, 403) and "runner version" in answer.text.lower():
+        return _error(VersionTooOld, answer, "hand over the job")
     return _run_service_error(answer, _ACQUIRE, "hand over the job")
 
 

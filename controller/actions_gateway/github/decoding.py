@@ -41,7 +41,7 @@ class Fields:
         value = self.raw(name)
         if isinstance(value, bool):
             return "true" if value else "false"
-        return str(value) if isinstance(value, str | int | float) else ""
+        return _encodable(str(value)) if isinstance(value, str | int | float) else ""
 
     def number(self, name: str) -> int | None:
         """An integer, also given as a string; None when absent or something else."""
@@ -89,7 +89,9 @@ class Fields:
         """A nested object's string members."""
         value = self.raw(name)
         return (
-            {str(key): item for key, item in value.items() if isinstance(item, str)} if isinstance(value, dict) else {}
+            {_encodable(key): _encodable(item) for key, item in value.items() if isinstance(item, str)}
+            if isinstance(value, dict)
+            else {}
         )
 
 
@@ -120,6 +122,11 @@ def parse_object(content: bytes | str, what: str = "the answer") -> Fields:
     if ended_early:
         raise EmptyAnswer(f"{what} ends in the middle of a document, after {len(text)} characters")
     raise MalformedAnswer(f"{what} is no JSON (character {failed_at} of {len(text)})")
+
+
+def _encodable(text: str) -> str:
+    """JSON can escape half of a character, which no request, file or log takes."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def decode_text(content: bytes | str) -> str:

@@ -20,6 +20,8 @@ GitHubError                     the base: HTTP status (0 without an answer), req
 ├── Moved                       3xx: the account or repository has another name now
 ├── NameTaken                   409 on registration
 ├── RunnerBusy                  422 on deletion: the runner's job has not concluded
+├── RunNotConcluded             403 on a rerun: the run goes on, ask again later
+├── RerunRefused                GitHub will never rerun this job
 ├── VersionTooOld               the runner version is no longer served
 ├── SessionConflict             409 on session creation: an earlier session of this runner lives
 ├── SessionExpired              the session is gone, the runner may live
@@ -135,6 +137,14 @@ class NameTaken(GitHubError):
 
 class RunnerBusy(GitHubError):
     """The runner is bound to a job that has not concluded."""
+
+
+class RunNotConcluded(GitHubError):
+    """The run goes on: nothing of it can be rerun yet."""
+
+
+class RerunRefused(GitHubError):
+    """GitHub will never rerun this job."""
 
 
 class VersionTooOld(GitHubError):

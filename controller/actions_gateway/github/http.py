@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -27,13 +27,14 @@ from actions_gateway.github.transport import pooled_transport
 from actions_gateway.github.urls import secure_url
 
 USER_AGENT = f"actions-gateway/{__version__}"
+_HEADERS = {"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "gzip, deflate"}
 CONNECT_SECONDS = 10.0
 _LARGEST_ANSWER_BYTES = 16 * 1024 * 1024
 """A job's payload reaches hundreds of KB; what exceeds this is no answer of GitHub."""
 
 
 class Api(StrEnum):
-    """GitHub's interfaces; the values of the metric label `api`."""
+    """GitHub's interfaces."""
 
     REST = "rest"
     OAUTH = "oauth"
@@ -41,8 +42,30 @@ class Api(StrEnum):
     RUN_SERVICE = "run_service"
 
 
-OnAnswer = Callable[[Api, int | None], None]
-"""Hears of every request's end: the interface and the status, None when no answer came."""
+class Endpoint(StrEnum):
+    """What is asked of them; the values of the metric label `endpoint`."""
+
+    TOKEN = "token"
+    REGISTER = "register"
+    DELETE_RUNNER = "delete_runner"
+    LIST_RUNNERS = "list_runners"
+    RUN = "run"
+    JOBS = "jobs"
+    RERUN = "rerun"
+    CANCEL = "cancel"
+    OAUTH = "oauth"
+    CREATE_SESSION = "create_session"
+    DELETE_SESSION = "delete_session"
+    POLL = "poll"
+    ACKNOWLEDGE = "acknowledge"
+    ACQUIRE = "acquire"
+    RENEW = "renew"
+    COMPLETE = "complete"
+    OTHER = "other"
+
+
+OnAnswer = Callable[[Api, Endpoint, int | None], None]
+"""Hears of every request's end: interface, endpoint and status, None when no answer came."""
 
 
 def code_class(status: int | None) -> str:
@@ -63,6 +86,12 @@ class Deadline:
     def within(cls, seconds: float) -> Self:
         """One limit for everything."""
         return cls(total_seconds=seconds, read_seconds=seconds, connect_seconds=min(seconds, CONNECT_SECONDS))
+
+    @property
+    def phases(self) -> dict[str, float]:
+        """As httpx hands it to its transports."""
+        reading, connecting = self.read_seconds, self.connect_seconds
+        return {"connect": connecting, "read": reading, "write": reading, "pool": connecting}
 
 
 class GitHubHttp:
@@ -87,19 +116,19 @@ class GitHubHttp:
         self._proxy = proxy
         self._on_answer = on_answer
         self._transport = transport
-        self._client: httpx.AsyncClient | None = None
+        self._open: httpx.AsyncBaseTransport | None = None
 
     async def __aenter__(self) -> Self:
         """Raises CaBundleInvalid."""
-        transport = self._transport or pooled_transport(ca_bundle=self._ca_bundle, proxy=self._proxy)
-        no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
-        self._client = httpx.AsyncClient(transport=transport, trust_env=False, cookies=no_cookies)
+        # No httpx.AsyncClient above it: redirects, cookies and authentication flows are none of ours, and looking for
+        # them takes a third of a request's CPU.
+        self._open = self._transport or pooled_transport(ca_bundle=self._ca_bundle, proxy=self._proxy)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            await client.aclose()
+        transport, self._open = self._open, None
+        if transport is not None:
+            await transport.aclose()
 
     async def send(
         self,
@@ -107,6 +136,7 @@ class GitHubHttp:
         method: str,
         url: str,
         *,
+        endpoint: Endpoint = Endpoint.OTHER,
         token: Secret | None = None,
         headers: Mapping[str, str] | None = None,
         query: Mapping[str, str] | None = None,
@@ -118,33 +148,33 @@ class GitHubHttp:
 
         Raises Unreachable, AnswerTimeout or MalformedAnswer; ValueError when the URL is not https.
         """
-        if self._client is None:
+        if self._open is None:
             raise RuntimeError("GitHubHttp is used outside of its async context")
         limits = deadline or self._deadline
-        request = self._client.build_request(
+        request = httpx.Request(
             method,
-            secure_url(url, "the URL of the request"),
+            _parsed(url),
             params=query,
             json=body,
             data=form,
-            headers={"User-Agent": USER_AGENT, **(headers or {}), **_authorization(token)},
-            timeout=httpx.Timeout(limits.read_seconds, connect=limits.connect_seconds, pool=limits.connect_seconds),
+            headers={**_HEADERS, **(headers or {}), **_authorization(token)},
+            extensions={"timeout": limits.phases},
         )
-        outcome = await self._outcome(self._client, request, limits)
+        outcome = await self._outcome(self._open, request, limits)
         if self._on_answer is not None:
-            self._on_answer(api, outcome.status if isinstance(outcome, Answer) else None)
+            self._on_answer(api, endpoint, outcome.status if isinstance(outcome, Answer) else None)
         if isinstance(outcome, GitHubError):
             raise outcome
         return outcome
 
     async def _outcome(
-        self, client: httpx.AsyncClient, request: httpx.Request, limits: Deadline
+        self, transport: httpx.AsyncBaseTransport, request: httpx.Request, limits: Deadline
     ) -> Answer | GitHubError:
         """Errors are returned: one that is raised while another is handled would keep that one as its context."""
-        host = urlsplit(str(request.url)).netloc
+        host = request.url.netloc.decode("ascii")
         try:
             async with asyncio.timeout(limits.total_seconds):
-                async with contextlib.aclosing(await client.send(request, stream=True)) as response:
+                async with contextlib.aclosing(await transport.handle_async_request(request)) as response:
                     content = await _content(response)
         except TimeoutError:
             return AnswerTimeout(f"{host} did not answer within {limits.total_seconds:g} s")
@@ -153,6 +183,12 @@ class GitHubHttp:
         if content is None:
             return MalformedAnswer(f"the answer of {host} is larger than {_LARGEST_ANSWER_BYTES} bytes")
         return Answer(response.status_code, response.headers, content, self.clock.now(), host)
+
+
+@lru_cache(maxsize=256)
+def _parsed(url: str) -> httpx.URL:
+    """Most requests go to few addresses, and to parse one takes longer than all else that a request is made of."""
+    return httpx.URL(secure_url(url, "the URL of the request"))
 
 
 async def _content(response: httpx.Response) -> bytes | None:

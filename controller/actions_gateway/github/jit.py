@@ -8,7 +8,7 @@ The key is checked by p*q == n and by its exponents instead of the library's val
 guards against a dishonest maker of a key that is GitHub's own to begin with.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -39,13 +39,25 @@ class JitConfig:
     """Where the assertion is sent; nearly always the same."""
     requires_fips: bool
     """Whether assertions are signed with PS256 instead of RS256."""
-    key: rsa.RSAPrivateKey = field(repr=False, compare=False)
-    runner_file: bytes = field(repr=False)
-    """`.runner`, as the worker's installation folder holds it."""
-    credentials_file: bytes = field(repr=False)
-    """`.credentials`: client id and URLs; without the key it opens nothing."""
     blob: Secret
     """The whole configuration as received, a credential: everything above can be parsed from it again."""
+
+    # Parsed when they are needed: sessions that wait are many, and a key that has signed holds 9 KB.
+
+    @property
+    def key(self) -> rsa.RSAPrivateKey:
+        """Signs the runner's assertions."""
+        return _key(_object(_file(_files(self.blob.reveal()), RSA_PARAMETERS_FILE), RSA_PARAMETERS_FILE))
+
+    @property
+    def runner_file(self) -> bytes:
+        """`.runner`, as the worker's installation folder holds it."""
+        return _file(_files(self.blob.reveal()), RUNNER_FILE)
+
+    @property
+    def credentials_file(self) -> bytes:
+        """`.credentials`: client id and URLs; without the key it opens nothing."""
+        return _file(_files(self.blob.reveal()), CREDENTIALS_FILE)
 
 
 def parse_jit_config(blob: str) -> JitConfig:
@@ -59,13 +71,14 @@ def parse_jit_config(blob: str) -> JitConfig:
 
 
 def _parse(blob: str) -> JitConfig:
-    files = parse_object(decode_base64(blob), "it")
-    runner_file, credentials_file = _file(files, RUNNER_FILE), _file(files, CREDENTIALS_FILE)
-    runner, data = _object(runner_file, RUNNER_FILE), _object(credentials_file, CREDENTIALS_FILE).fields("Data")
+    files = _files(blob)
+    runner = _object(_file(files, RUNNER_FILE), RUNNER_FILE)
+    data = _object(_file(files, CREDENTIALS_FILE), CREDENTIALS_FILE).fields("Data")
     agent_id = runner.number("AgentId")
     if agent_id is None:
         raise ValueError(f"{RUNNER_FILE} has no AgentId")
     authorization_url = secure_url(_required(data, "authorizationUrl"), "the authorization URL")
+    _key(_object(_file(files, RSA_PARAMETERS_FILE), RSA_PARAMETERS_FILE))
     return JitConfig(
         agent_id=agent_id,
         agent_name=_required(runner, "AgentName"),
@@ -74,11 +87,12 @@ def _parse(blob: str) -> JitConfig:
         authorization_url=authorization_url,
         token_url=secure_url(data.text("oauthEndpointUrl") or authorization_url, "the OAuth endpoint URL"),
         requires_fips=data.flag("requireFipsCryptography"),
-        key=_key(_object(_file(files, RSA_PARAMETERS_FILE), RSA_PARAMETERS_FILE)),
-        runner_file=runner_file,
-        credentials_file=credentials_file,
         blob=Secret(blob),
     )
+
+
+def _files(blob: str) -> Fields:
+    return parse_object(decode_base64(blob), "it")
 
 
 def _file(files: Fields, name: str) -> bytes:
@@ -123,7 +137,7 @@ def _key(parameters: Fields) -> rsa.RSAPrivateKey:
         d=d,
         dmp1=rsa.rsa_crt_dmp1(d, p),
         dmq1=rsa.rsa_crt_dmq1(d, q),
-        iqmp=rsa.rsa_crt_iqmp(p, q),
+        iqmp=pow(q, -1, p),
         public_numbers=rsa.RSAPublicNumbers(e, n),
     )
     return numbers.private_key(unsafe_skip_rsa_key_validation=True)

@@ -15,6 +15,8 @@ from actions_gateway.github.secrets import Secret
 from actions_gateway.github.urls import is_repository
 
 SYSTEM_CONNECTION = "SystemVssConnection"
+_LONGEST_NAME = 1000
+"""Beyond every name of a job; it becomes an annotation, and an object takes 256 KiB of them."""
 _NUMBER = re.compile(r"[0-9]{1,19}")
 
 
@@ -50,7 +52,7 @@ def run_identity(payload: Fields) -> RunIdentity:
         run_id=_number(github.text("run_id"), _variable(variables, "system.github.run_id"), payload.text("run_id")),
         run_attempt=_number(github.text("run_attempt"), _variable(variables, "system.github.run_attempt")),
         check_run_id=_number(job.text("check_run_id")),
-        job_name=payload.text("jobDisplayName") or _variable(variables, "system.github.job"),
+        job_name=(payload.text("jobDisplayName") or _variable(variables, "system.github.job"))[:_LONGEST_NAME],
     )
 
 

@@ -15,7 +15,7 @@ from actions_gateway.engine.clock import Clock
 from actions_gateway.github.answers import Answer
 from actions_gateway.github.classification import token_error
 from actions_gateway.github.errors import MalformedAnswer, RegistrationNotFound
-from actions_gateway.github.http import Api, GitHubHttp
+from actions_gateway.github.http import Api, Endpoint, GitHubHttp
 from actions_gateway.github.jit import JitConfig
 from actions_gateway.github.secrets import Secret
 
@@ -80,7 +80,8 @@ async def _exchange_once(http: GitHubHttp, jit: JitConfig, clock: Clock) -> Runn
         "client_assertion_type": _ASSERTION_TYPE,
         "client_assertion": client_assertion(jit, clock.now()).reveal(),
     }
-    answer = await http.send(Api.OAUTH, "POST", jit.token_url, headers={"Accept": "application/json"}, form=form)
+    headers = {"Accept": "application/json"}
+    answer = await http.send(Api.OAUTH, "POST", jit.token_url, endpoint=Endpoint.OAUTH, headers=headers, form=form)
     if not answer.is_success:
         raise token_error(answer)
     return _runner_token(answer, clock.now())

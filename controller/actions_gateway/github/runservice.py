@@ -19,10 +19,11 @@ from actions_gateway.github.broker import RunnerPlatform
 from actions_gateway.github.classification import acquisition_error, job_error
 from actions_gateway.github.decoding import parse_object
 from actions_gateway.github.errors import LockLost, MalformedAnswer
-from actions_gateway.github.http import Api, GitHubHttp
+from actions_gateway.github.http import Api, Endpoint, GitHubHttp
 from actions_gateway.github.messages import JobRequest
 from actions_gateway.github.payload import RunIdentity, job_token, run_identity
 from actions_gateway.github.secrets import Secret
+from actions_gateway.github.unsupported import unsupported_of
 from actions_gateway.github.urls import join
 
 LOCK_SECONDS = 600.0
@@ -37,6 +38,8 @@ class Conclusion(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELED = "canceled"
+    SKIPPED = "skipped"
+    """Of one delivery of several: it concludes no job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,8 @@ class AcquiredJob:
     job_token: Secret
     identity: RunIdentity
     billing_owner_id: str | None = None
+    unsupported: str = ""
+    """What the job asks for and its worker cannot do, for its author; empty when nothing."""
 
 
 def parse_job(
@@ -85,6 +90,7 @@ def parse_job(
         job_token=token,
         identity=run_identity(fields),
         billing_owner_id=request.billing_owner_id,
+        unsupported=unsupported_of(fields),
     )
 
 
@@ -103,7 +109,7 @@ class RunService:
         body = {"jobMessageId": request.request_id, "runnerOS": self._platform.os}
         if request.billing_owner_id:
             body["billingOwnerId"] = request.billing_owner_id
-        answer = await self._post(request.run_service_url, "acquirejob", token, body)
+        answer = await self._post(Endpoint.ACQUIRE, request.run_service_url, "acquirejob", token, body)
         if not answer.is_success:
             raise acquisition_error(answer)
         plan_id = answer.headers.get("x-plan-id", "")
@@ -115,7 +121,7 @@ class RunService:
         Raises LockLost, NotAuthorizedForJob, RateLimited or Transient.
         """
         body = {"planId": job.plan_id, "jobId": job.request_id}
-        answer = await self._post(job.run_service_url, "renewjob", job.job_token, body)
+        answer = await self._post(Endpoint.RENEW, job.run_service_url, "renewjob", job.job_token, body)
         if not answer.is_success:
             raise job_error(answer, "renew the job's lock")
         return _locked_until(answer)
@@ -136,7 +142,7 @@ class RunService:
         }
         if job.billing_owner_id:
             body["billingOwnerId"] = job.billing_owner_id
-        answer = await self._post(job.run_service_url, "completejob", job.job_token, body)
+        answer = await self._post(Endpoint.COMPLETE, job.run_service_url, "completejob", job.job_token, body)
         if answer.is_success:
             return True
         problem = job_error(answer, "complete the job")
@@ -144,9 +150,11 @@ class RunService:
             return False
         raise problem
 
-    async def _post(self, base: str, leaf: str, token: Secret, body: dict[str, Any]) -> Answer:
+    async def _post(self, endpoint: Endpoint, base: str, leaf: str, token: Secret, body: dict[str, Any]) -> Answer:
         headers = {"Accept": "application/json", "User-Agent": self._platform.user_agent}
-        return await self._http.send(Api.RUN_SERVICE, "POST", join(base, leaf), token=token, headers=headers, body=body)
+        return await self._http.send(
+            Api.RUN_SERVICE, "POST", join(base, leaf), endpoint=endpoint, token=token, headers=headers, body=body
+        )
 
 
 def _locked_until(answer: Answer) -> datetime:

@@ -6,6 +6,7 @@ everything is https: a token never travels in the clear.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
@@ -50,6 +51,12 @@ def scope_of(github_url: str) -> GitHubScope:
                 "the GitHub URL must name an organization, a repository or an enterprise, "
                 "such as https://github.com/acme or https://github.com/acme/shop"
             )
+
+
+def needed_permissions(scope: GitHubScope) -> Mapping[str, str]:
+    """What registering runners and rerunning jobs takes (GitHub REST docs, "Permissions required for GitHub Apps")."""
+    registers = "administration" if scope.repository else "organization_self_hosted_runners"
+    return {registers: "write", "actions": "write"}
 
 
 def is_repository(full_name: str) -> bool:

@@ -14,10 +14,10 @@ _API_VERSION = "monitoring.coreos.com/v1"
 MANAGER_JOB = "actions-gateway-manager"
 AGENT_JOB = "actions-gateway-agent"
 PROXY_JOB = PROXY
-_PROXY_PATH = "/stats/prometheus"
+PROXY_PATH = "/stats/prometheus"
 _INTERVAL = "30s"
-_PORT = "metrics"
-_ENDPOINT = {"port": _PORT, "interval": _INTERVAL}
+PORT = "metrics"
+_ENDPOINT = {"port": PORT, "interval": _INTERVAL}
 
 
 def monitoring_manifests() -> list[Manifest]:
@@ -26,7 +26,7 @@ def monitoring_manifests() -> list[Manifest]:
         _service(),
         _manager_monitor(),
         _pod_monitor(AGENT_JOB, AGENT),
-        _pod_monitor(PROXY_JOB, PROXY, path=_PROXY_PATH),
+        _pod_monitor(PROXY_JOB, PROXY, path=PROXY_PATH),
     ]
 
 
@@ -40,7 +40,7 @@ def _service() -> Manifest:
         "spec": {
             "clusterIP": "None",
             "selector": dict(SELECTOR),
-            "ports": [{"name": _PORT, "port": podspec.METRICS_PORT, "protocol": "TCP", "targetPort": _PORT}],
+            "ports": [{"name": PORT, "port": podspec.METRICS_PORT, "protocol": "TCP", "targetPort": PORT}],
         },
     }
 

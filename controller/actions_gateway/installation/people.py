@@ -2,7 +2,8 @@
 
 `gw-viewer` and `gw-oncall` are for a ClusterRoleBinding, the Role `gw-oncall` for a RoleBinding in the manager's
 namespace, `gw-tenant` for a RoleBinding in a tenant's. Policies narrow what RBAC cannot: of the RunnerGroups and
-Deployments that the manager owns, on-call people change annotations and restart pods, and nothing else.
+Deployments that the manager owns, whoever may patch them (on-call people both, tenants and holders of the built-in
+`edit` the groups of their namespace) changes annotations and restarts pods, and nothing else.
 """
 
 from actions_gateway.api.names import (
@@ -73,7 +74,8 @@ def build_tenant_role() -> Manifest:
             # Bound in a namespace, this is the right to read that one namespace.
             rule("", ["namespaces"], ["get"]),
             rule(API_GROUP, ["actionsgateways"], [*_READ, *_WRITE]),
-            rule(API_GROUP, ["runnergroups"], _READ),
+            # Annotations alone, says a policy: one asks for reruns of its lost jobs.
+            rule(API_GROUP, ["runnergroups"], [*_READ, "patch"]),
             rule("", ["secrets", "configmaps"], [*_READ, *_WRITE]),
             *_namespaced_reads(),
         ],
@@ -85,9 +87,10 @@ def build_aggregated_roles() -> list[Manifest]:
 
     `edit` aggregates what `view` has, and `admin` what `edit` has.
     """
+    edits = [rule(API_GROUP, ["actionsgateways"], _WRITE), rule(API_GROUP, ["runnergroups"], ["patch"])]
     additions = (
         (AGGREGATED_VIEW_ROLE, "view", [rule(API_GROUP, ["actionsgateways", "runnergroups"], _READ)]),
-        (AGGREGATED_EDIT_ROLE, "edit", [rule(API_GROUP, ["actionsgateways"], _WRITE)]),
+        (AGGREGATED_EDIT_ROLE, "edit", edits),
     )
     roles = []
     for name, built_in, rules in additions:

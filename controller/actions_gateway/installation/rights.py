@@ -16,6 +16,7 @@ from actions_gateway.api.names import (
     MANAGER_CLUSTER_ROLE,
     MANAGER_LEASE,
     MANAGER_NAMESPACE,
+    RERUN_LEDGER,
     job_slot_name,
 )
 from actions_gateway.installation.metadata import RBAC_GROUP, Manifest, cluster_role, metadata, rule
@@ -50,7 +51,7 @@ def build_agent_role() -> Manifest:
     """What an agent may do in its own namespace.
 
     It may read, change and delete only the job Secrets, whose names are a bounded set; so it cannot read any other
-    Secret of the tenant, and it can list none.
+    Secret of the tenant, and it can list none. Of ConfigMaps it reads and writes one.
     """
     slots = [job_slot_name(slot) for slot in range(1, JOB_SLOTS + 1)]
     return cluster_role(
@@ -59,6 +60,11 @@ def build_agent_role() -> Manifest:
             rule("", ["pods"], ["get", "list", "watch", "create", "patch", "delete"]),
             rule("", ["secrets"], ["create"]),
             rule("", ["secrets"], ["get", "patch", "delete"], names=slots),
+            # What it reruns, and how often it has; a policy holds the creation to the same name.
+            rule("", ["configmaps"], ["create"]),
+            rule("", ["configmaps"], ["get", "patch"], names=[RERUN_LEDGER]),
+            # How many workers the tenant's quotas admit, and what containers get that declare nothing.
+            rule("", ["resourcequotas", "limitranges"], ["list", "watch"]),
             rule(API_GROUP, ["runnergroups"], ["list", "watch"]),
             rule(API_GROUP, ["runnergroups/status"], ["patch"]),
             # Without it, admission may refuse an owner reference that blocks the owner's deletion; there is no such

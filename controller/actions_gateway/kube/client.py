@@ -7,7 +7,7 @@ and turn every manifest into a second vocabulary. Each call has a deadline; noth
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,6 +19,7 @@ import aiohttp
 from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.client.rest import RESTClientObject
 
+from actions_gateway import __version__
 from actions_gateway.kube.configuration import load_configuration
 from actions_gateway.kube.decoding import (
     Manifest,
@@ -34,6 +35,7 @@ from actions_gateway.kube.errors import Gone, KubeError, Unauthorized, Unreachab
 from actions_gateway.kube.resources import SERVICEACCOUNTS, Resource
 from actions_gateway.kube.sockets import Sockets
 from actions_gateway.kube.tokenfile import TokenFile
+from actions_gateway.kube.verbs import verb_of
 
 __all__ = ["KubeClient", "Manifest", "ObjectList", "Patch", "PatchType", "WatchEvent", "WatchType", "connect"]
 
@@ -67,16 +69,23 @@ class ObjectList:
     resource_version: str
 
 
+PROGRAM = "actions-gateway"
+
+
 @asynccontextmanager
 async def connect(
-    kubeconfig: str | Path | None = None, context: str | None = None, *, timeout_seconds: float = 30.0
+    kubeconfig: str | Path | None = None,
+    context: str | None = None,
+    *,
+    timeout_seconds: float = 30.0,
+    program: str = PROGRAM,
 ) -> AsyncIterator["KubeClient"]:
     """A client for the cluster of `kubeconfig`, else $KUBECONFIG, else the pod it runs in, else ~/.kube/config.
 
     Raises ConfigurationError when none of them is usable.
     """
     configuration = await load_configuration(kubeconfig, context)
-    async with KubeClient(configuration, timeout_seconds=timeout_seconds) as client:
+    async with KubeClient(configuration, timeout_seconds=timeout_seconds, program=program) as client:
         yield client
 
 
@@ -89,13 +98,18 @@ class KubeClient:
         *,
         timeout_seconds: float = 30.0,
         watch_silence_seconds: float = _WATCH_SILENCE_SECONDS,
+        program: str = PROGRAM,
     ) -> None:
+        """`program` is who managedFields and audit logs name where a write names no field manager."""
         self._configuration = configuration
+        self._user_agent = f"{program}/{__version__}"
         self._token_file: TokenFile | None = getattr(configuration, "token_file", None)
         self._timeout_seconds = timeout_seconds
         self._watch_silence_seconds = watch_silence_seconds
         self._sockets = Sockets()
         self._session: aiohttp.ClientSession | None = None
+        self.on_answer: Callable[[str, int | None], None] | None = None
+        """Hears of every answer: the request's verb and the status, None when no answer came."""
 
     @property
     def host(self) -> str:
@@ -105,7 +119,9 @@ class KubeClient:
     async def __aenter__(self) -> "KubeClient":
         ssl_context = RESTClientObject(self._configuration).ssl_context
         connector = aiohttp.TCPConnector(limit=_CONNECTIONS, ssl=ssl_context, socket_factory=self._sockets.make)
-        self._session = aiohttp.ClientSession(connector=connector, read_bufsize=2**18)
+        self._session = aiohttp.ClientSession(
+            connector=connector, read_bufsize=2**18, headers={"User-Agent": self._user_agent}
+        )
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -295,6 +311,15 @@ class KubeClient:
         ) as response:
             return object_of(await response.read() or b"{}", f"{method} {path}")
 
+    async def read(self, path: str, *, query: dict[str, str] | None = None) -> bytes:
+        """The body of an answer that need not be an object, as of what the API server is a proxy for.
+
+        Raises a KubeError; one without a `reason` is what stands behind the API server speaking.
+        """
+        timeout = aiohttp.ClientTimeout(total=self._timeout_seconds, sock_connect=_CONNECT_SECONDS)
+        async with self._open("GET", path, query=query, timeout=timeout) as response:
+            return await response.read()
+
     @asynccontextmanager
     async def _open(
         self,
@@ -313,6 +338,7 @@ class KubeClient:
         if body is not None:
             headers["Content-Type"] = content_type
             data = json.dumps(body, separators=(",", ":")).encode()
+        verb, is_answered = verb_of(method, path, query), False
         try:
             # A stream has no total deadline, its beginning has one.
             async with asyncio.timeout(self._timeout_seconds):
@@ -326,12 +352,20 @@ class KubeClient:
                     proxy=self._configuration.proxy,
                 )
             async with response:
+                is_answered = True
+                self._count_answer(verb, response.status)
                 if response.status >= 300:
                     raise self._named(await error_of(response))
                 yield response
         except (aiohttp.ClientError, OSError, TimeoutError, asyncio.IncompleteReadError) as problem:
+            if not is_answered:
+                self._count_answer(verb, None)
             cause = connection_problem(problem, self._timeout_seconds)
             raise Unreachable(f"the Kubernetes API server at {self.host} gives no answer: {cause}") from problem
+
+    def _count_answer(self, verb: str, status: int | None) -> None:
+        if self.on_answer is not None:
+            self.on_answer(verb, status)
 
     async def _authorization(self) -> dict[str, str]:
         if self._token_file is not None:

@@ -37,25 +37,40 @@ async def load_configuration(kubeconfig: str | Path | None = None, context: str 
             )
             configuration.token_file = TokenFile(Path(incluster_config.SERVICE_TOKEN_FILENAME))
         else:
+            documents = _documents(path)
+            context = context or _current_context(documents)
             await config.load_kube_config(  # type: ignore[no-untyped-call]
                 config_file=path or None, context=context, client_configuration=configuration, persist_config=False
             )
-            configuration.token_file = _token_file(path, context)
+            configuration.token_file = _token_file(documents, context)
     except (config.ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, KeyError) as problem:
         source = "the pod's service account" if in_pod else f"the kubeconfig {path or '~/.kube/config'}"
         raise ConfigurationError(f"cannot use {source}: {_first_line(problem)}") from problem
     return configuration
 
 
-def _token_file(path: str, context: str | None) -> TokenFile | None:
-    """The `tokenFile` of the context's user in a kubeconfig that has loaded; relative to the kubeconfig's folder."""
-    source = Path(path or "~/.kube/config").expanduser()
-    if not source.is_file():
-        return None  # several files merged: the library's single reading has to do
-    document = yaml.safe_load(source.read_text(encoding="utf-8"))
-    chosen = _named(document, "context", context or document["current-context"])
-    name = _named(document, "user", chosen.get("user")).get("tokenFile")
-    return TokenFile(source.parent / name) if name else None
+def _documents(path: str) -> list[tuple[Path, dict[str, Any]]]:
+    """The kubeconfigs that exist, in the order in which they were named."""
+    named = (Path(part).expanduser() for part in (path or "~/.kube/config").split(os.pathsep) if part)
+    found = ((source, yaml.safe_load(source.read_text(encoding="utf-8"))) for source in named if source.is_file())
+    return [(source, document) for source, document in found if isinstance(document, dict)]
+
+
+def _current_context(documents: list[tuple[Path, dict[str, Any]]]) -> str | None:
+    """Of several files the first that names one decides, where the client library would take the last.
+
+    Source: Kubernetes documentation, "Organizing Cluster Access Using kubeconfig Files".
+    """
+    return next((str(name) for _, document in documents if (name := document.get("current-context"))), None)
+
+
+def _token_file(documents: list[tuple[Path, dict[str, Any]]], context: str | None) -> TokenFile | None:
+    """The `tokenFile` of the context's user; relative to the folder of the kubeconfig that has the user."""
+    chosen = next((each for _, document in documents if (each := _named(document, "context", context))), {})
+    for source, document in documents:
+        if user := _named(document, "user", chosen.get("user")):
+            return TokenFile(source.parent / user["tokenFile"]) if user.get("tokenFile") else None
+    return None
 
 
 def _named(document: dict[str, Any], kind: str, name: str | None) -> dict[str, Any]:

@@ -25,6 +25,15 @@ _NAME_PREFIX_LIMIT = 40
 _Identity = tuple[str, str, str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """One event to write."""
+
+    reason: str
+    message: str
+    is_warning: bool
+
+
 @dataclass(slots=True)
 class _Series:
     name: str

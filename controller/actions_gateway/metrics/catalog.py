@@ -97,6 +97,12 @@ WORKQUEUE_DEPTH = _gauge("workqueue_depth", "Keys that wait for a reconcile.", _
 
 # -- manager
 MANAGED_GATEWAYS = _gauge("managed_gateways", "ActionsGateways served; exported after the first full list.", _M, {})
+GATEWAY_INFO = _gauge(
+    "gateway_info",
+    "1 for each ActionsGateway, with its object's uid: by it one cluster's series are told from another's.",
+    _M,
+    {**_GATEWAY, "uid": None},
+)
 EXPECTED_SESSIONS = _gauge(
     "expected_sessions", "1 while the group should poll, 0 while it is suspended, paused or contained.", _M, _GROUP
 )
@@ -181,6 +187,18 @@ JOB_ACQUISITION_ERRORS = _counter(
         "reason": ("already_claimed", "delivery_window_expired", "version_too_old", "acquirejob_failed", "other"),
     },
 )
+JOBS_ADMISSION_REJECTED = _counter(
+    "jobs_admission_rejected_total",
+    "Deliveries that were held instead of claimed, by reason.",
+    _A,
+    {**_GROUP, "reason": ("ceiling", "quota", "backoff")},
+)
+OLDEST_WAITING_JOB = _gauge(
+    "oldest_waiting_job_seconds",
+    "How long the job that waits longest has waited since its first delivery, by what it waits for; 0 without one.",
+    _A,
+    {**_GROUP, "reason": ("ceiling", "quota", "backoff", "claim", "start")},
+)
 JOBS_IN_FLIGHT = _gauge("jobs_in_flight", "Jobs claimed that have not ended.", _A, _GROUP)
 POD_CREATION_LATENCY = _histogram(
     "pod_creation_latency_seconds",
@@ -199,11 +217,56 @@ JOB_DURATION = _histogram(
 WORKERS = _gauge("workers", "Worker pods by phase.", _A, {**_GROUP, "phase": ("Pending", "Running")})
 WORKER_CEILING = _gauge("worker_ceiling", "How many jobs may run at once.", _A, _GROUP)
 WORKER_SLOTS_FREE = _gauge("worker_slots_free", "Ceiling less jobs in flight.", _A, _GROUP)
+WORKER_QUOTA_PRESSURE = _gauge(
+    "worker_quota_pressure", "1 while the namespace's quotas have no room for one more worker, else 0.", _A, _GROUP
+)
+WORKER_QUOTA_EXCEEDED = _gauge(
+    "worker_quota_exceeded", "1 while jobs wait because the namespace's quotas admit no worker, else 0.", _A, _GROUP
+)
 WORKER_PODS_REAPED = _counter(
     "worker_pods_reaped_total",
     "Worker pods deleted, by cause.",
     _A,
-    {**_GROUP, "reason": ("completed_ttl", "cancelled", "lock_lost")},
+    {**_GROUP, "reason": ("completed_ttl", "cancelled", "lock_lost", "pending_deadline", "orphaned")},
+)
+EVICTION_RETRIES = _counter(
+    "eviction_retries_total",
+    "Jobs that lost their worker and are to be rerun, by cause.",
+    _A,
+    {**_GROUP, "cause": ("eviction", "preemption", "deletion", "abandoned")},
+)
+EVICTION_RETRIES_EXHAUSTED = _counter(
+    "eviction_retries_exhausted_total",
+    "Jobs that lost their worker and are not rerun, since their run has used up its retries.",
+    _A,
+    {**_GROUP, "cause": ("eviction", "preemption", "deletion", "abandoned")},
+)
+RERUNS = _counter(
+    "reruns_total",
+    "Reruns by what became of them: requested, no longer needed, withheld since a person cancelled, or impossible.",
+    _A,
+    {**_GROUP, "outcome": ("requested", "unneeded", "withheld", "refused", "expired", "unidentified")},
+)
+QUOTA_RETRIES = _counter(
+    "quota_retries_total", "Attempts to make a worker's pod that the quota refused and that are repeated.", _A, _GROUP
+)
+QUOTA_RETRIES_EXHAUSTED = _counter(
+    "quota_retries_exhausted_total", "Claimed jobs given up since the quota refused their pod too often.", _A, _GROUP
+)
+JOBS_ADOPTED = _counter(
+    "jobs_adopted_total",
+    "Jobs of an earlier agent process found at the start, by what was done with them.",
+    _A,
+    {**_GROUP, "outcome": ("resumed", "completed", "vanished", "claimed", "found", "unidentified")},
+)
+DUPLICATE_DELIVERIES = _counter(
+    "jobs_duplicate_delivery_total", "Claims of a job that runs already under another delivery.", _A, _GROUP
+)
+DUPLICATE_COMPLETIONS = _counter(
+    "duplicate_delivery_completions_total",
+    "Duplicate deliveries completed with the result of the one that ran.",
+    _A,
+    {**_GROUP, "outcome": ("completed", "error")},
 )
 RENEWJOB_ERRORS = _counter("renewjob_errors_total", "Lock renewals that failed.", _A, _NAMESPACE)
 RENEW_JOB_ERRORS = _counter(
@@ -232,11 +295,29 @@ TOKEN_EXPIRY_TIMESTAMP = _gauge(
 )
 GITHUB_REQUESTS = _counter(
     "github_requests_total",
-    "Answers of GitHub by interface and class; `error` means no answer.",
+    "Answers of GitHub by what was asked and class; `error` means no answer.",
     _A,
     {
         **_NAMESPACE,
-        "api": ("rest", "oauth", "broker", "run_service"),
+        "endpoint": (
+            "token",
+            "register",
+            "delete_runner",
+            "list_runners",
+            "run",
+            "jobs",
+            "rerun",
+            "cancel",
+            "oauth",
+            "create_session",
+            "delete_session",
+            "poll",
+            "acknowledge",
+            "acquire",
+            "renew",
+            "complete",
+            "other",
+        ),
         "code_class": ("2xx", "3xx", "4xx", "5xx", "error"),
     },
 )
@@ -245,6 +326,30 @@ GITHUB_RATE_LIMIT_LIMIT = _gauge(
 )
 GITHUB_RATE_LIMIT_REMAINING = _gauge(
     "github_rate_limit_remaining", "What is left of it, from GitHub's headers.", _A, _NAMESPACE
+)
+GITHUB_BUDGET_WAITING = _gauge(
+    "github_budget_waiting",
+    "REST calls that wait for their turn in GitHub's limits: vital ones recover jobs, routine ones are registrations.",
+    _A,
+    {**_NAMESPACE, "priority": ("vital", "routine")},
+)
+GITHUB_BUDGET_WAIT_SECONDS = _counter(
+    "github_budget_wait_seconds_total",
+    "How long REST calls have waited for their turn, each counted when it comes.",
+    _A,
+    {**_NAMESPACE, "priority": ("vital", "routine")},
+)
+
+# -- agent: Kubernetes
+KUBE_REQUESTS = _counter(
+    "kube_requests_total",
+    "Answers of the Kubernetes API server by verb and class; `error` means no answer.",
+    _A,
+    {
+        **_NAMESPACE,
+        "verb": ("get", "list", "watch", "create", "update", "patch", "delete"),
+        "code_class": ("2xx", "3xx", "4xx", "5xx", "error"),
+    },
 )
 
 CATALOG: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))

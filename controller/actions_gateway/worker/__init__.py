@@ -14,11 +14,13 @@ from __future__ import annotations
 import sys
 
 USAGE = """usage: wrapper run            run the job whose Secret is mounted (the default of the installed file)
-       wrapper install DIR    put the wrapper into DIR as one executable file named 'wrapper'"""
+       wrapper install DIR    put the wrapper into DIR as one executable file named 'wrapper', and beside it the
+                              interpreter of the controller's image where there is one
+       wrapper bundle DIR     make that interpreter from this one (at the build of the image)"""
 
 
 def main(argv: list[str]) -> int:
-    """Runs `run` or `install DIR`; returns the process's exit code, 2 for anything else."""
+    """Runs `run`, `install DIR` or `bundle DIR`; returns the process's exit code, 2 for anything else."""
     if argv == ["run"]:
         from .entry import run
 
@@ -27,5 +29,9 @@ def main(argv: list[str]) -> int:
         from .packaging import install_command
 
         return install_command(argv[1])
+    if len(argv) == 2 and argv[0] == "bundle":
+        from .bundling import bundle_command
+
+        return bundle_command(argv[1])
     print(USAGE, file=sys.stderr)
     return 2

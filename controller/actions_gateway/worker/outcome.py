@@ -72,3 +72,12 @@ def write_termination_message(path: str, outcome: Outcome) -> None:
             file.write(text)
     except OSError as exc:
         log.error(f"cannot write the termination message to {path}: {exc.strerror}")
+
+
+def clear_termination_message(path: str) -> None:
+    """Takes back what the launcher said for the case that the interpreter does not start; never fails the job."""
+    try:
+        with open(path, "r+b") as file:
+            file.truncate()
+    except OSError:
+        pass  # none was written, or none can be: the outcome's own write tells

@@ -17,6 +17,10 @@ WORKER_SHUTDOWN_GRACE = "WORKER_SHUTDOWN_GRACE"
 GITHUB_CA_CERT_PATH = "GITHUB_CA_CERT_PATH"
 PROXY_CA_CERT_PATH = "PROXY_CA_CERT_PATH"
 TERMINATION_MESSAGE_PATH = "TERMINATION_MESSAGE_PATH"
+JOB_REFUSAL = "JOB_REFUSAL"
+JOB_PLAN_ID = "JOB_PLAN_ID"
+WRAPPER_LD_PRELOAD = "WRAPPER_LD_PRELOAD"
+"""The image's LD_PRELOAD, which the launcher keeps from the wrapper's own interpreter."""
 
 OWN_VARIABLES = (
     RUNNER_HOME_DIR,
@@ -26,6 +30,9 @@ OWN_VARIABLES = (
     GITHUB_CA_CERT_PATH,
     PROXY_CA_CERT_PATH,
     TERMINATION_MESSAGE_PATH,
+    JOB_REFUSAL,
+    JOB_PLAN_ID,
+    WRAPPER_LD_PRELOAD,
 )
 """What `Runner.Worker`, and with it every step of the job, does not see."""
 
@@ -37,6 +44,8 @@ class Settings:
         "cancellation_path",
         "extra_ca_paths",
         "payload_folder",
+        "plan_id",
+        "refusal",
         "runner_home",
         "shutdown_grace_seconds",
         "termination_message_path",
@@ -53,6 +62,10 @@ class Settings:
         self.extra_ca_paths = tuple(
             (name, environ[name]) for name in (GITHUB_CA_CERT_PATH, PROXY_CA_CERT_PATH) if environ.get(name)
         )
+        # The job that the pod was made for; empty for whatever the Secret holds.
+        self.plan_id = environ.get(JOB_PLAN_ID, "")
+        # Why the job is to fail in place of running, as the agent words it.
+        self.refusal = environ.get(JOB_REFUSAL, "")
         self.termination_message_path = environ.get(TERMINATION_MESSAGE_PATH, "")
 
 
@@ -69,6 +82,14 @@ def _seconds(environ: Mapping[str, str], name: str, *, default: float) -> float:
     return seconds
 
 
-def scrubbed(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment for `Runner.Worker`: everything but the wrapper's own variables."""
-    return {name: value for name, value in environ.items() if name not in OWN_VARIABLES}
+def scrubbed(environ: Mapping[str, str], started_with: bytes | None = None) -> dict[str, str]:
+    """The environment for `Runner.Worker`: everything but the wrapper's own variables.
+
+    `started_with` is /proc/self/environ: where no locale is set, Python adds LC_CTYPE to its environment (PEP 538).
+    """
+    kept = {name: value for name, value in environ.items() if name not in OWN_VARIABLES}
+    if started_with is not None and b"\0LC_CTYPE=" not in b"\0" + started_with:
+        kept.pop("LC_CTYPE", None)
+    if preload := environ.get(WRAPPER_LD_PRELOAD):
+        kept["LD_PRELOAD"] = preload
+    return kept

@@ -40,8 +40,7 @@ def find_worker(runner_home: str, search_path: str) -> str:
     found = shutil.which("Runner.Worker", path=search_path)
     if found is None:
         raise StartError(
-            f"this image has no {own} and no Runner.Worker on PATH; "
-            "use a runner image, or set RUNNER_HOME_DIR to its root"
+            f"this image has no {own} and no Runner.Worker on PATH; use an image that has the runner there"
         )
     return found
 

@@ -1,7 +1,7 @@
 """Lays the job's files where `Runner.Worker` looks for them, and reads the job message.
 
-The Secret's keys are files: `payload` (the acquired job, verbatim), `plan-id`, `runner` and `credentials` (the JSON of
-`.runner` and `.credentials`). `Runner.Worker` reads no RSA parameters (actions/runner `src/Runner.Common/
+The Secret's keys are files: `payload` (the acquired job, verbatim or gzipped), `plan-id`, `runner` and `credentials`
+(the JSON of `.runner` and `.credentials`). `Runner.Worker` reads no RSA parameters (actions/runner `src/Runner.Common/
 ConfigurationStore.cs`, used by the listener only), so none are staged: steps run as the same user and could read them.
 """
 
@@ -11,12 +11,18 @@ from __future__ import annotations
 
 import os
 
-from .errors import StartError
+from .errors import StartError, WrongJob
+from .framing import MAX_BODY_BYTES
+
+GZIP = b"\x1f\x8b"
+"""How a compressed payload begins (RFC 1952, 2.3.1); no JSON does."""
 
 
 def read_job_message(payload_folder: str) -> str:
     """The acquired job as text, neither parsed nor reformatted; raises StartError."""
     raw = read_key(payload_folder, "payload")
+    if raw.startswith(GZIP):
+        raw = _expanded(raw)
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
@@ -24,6 +30,26 @@ def read_job_message(payload_folder: str) -> str:
     if not text.strip():
         raise StartError("the job message is empty")
     return text
+
+
+def _expanded(raw: bytes) -> bytes:
+    import zlib  # only a job too large for its Secret pays for it
+
+    expander = zlib.decompressobj(wbits=31)
+    try:
+        # The runner refuses what is larger; an archive must not take the pod's memory before.
+        expanded = expander.decompress(raw, MAX_BODY_BYTES)
+    except zlib.error:
+        expanded = b""
+    if not expander.eof:
+        raise StartError("the compressed job message is damaged, or larger than the runner accepts")
+    return expanded
+
+
+def check_plan(payload_folder: str, plan_id: str) -> None:
+    """Raises WrongJob when the Secret names another plan than the pod, which an empty `plan_id` leaves open."""
+    if plan_id and read_key(payload_folder, "plan-id").decode("utf-8", "replace").strip() != plan_id:
+        raise WrongJob("the job's Secret holds another job by now; this pod runs nothing")
 
 
 def read_plan_id(payload_folder: str) -> str:

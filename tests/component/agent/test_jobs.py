@@ -1,7 +1,11 @@
 """Jobs from GitHub's queue to their conclusion, through the whole agent."""
 
 import asyncio
+import base64
+import json
+import logging
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -17,11 +21,14 @@ from actions_gateway.metrics.catalog import (
     JOBS_ACQUIRED,
     JOBS_IN_FLIGHT,
     LISTENER_SLOTS,
+    OLDEST_WAITING_JOB,
     POD_CREATION_LATENCY,
     WORKER_PODS_REAPED,
     WORKERS,
 )
-from support.agent_rig import FAST, NAMESPACE, Rig, RunningAgent, replace, runner_group, surroundings
+from gateway_sandbox.github.models import Runner
+from gateway_sandbox.github.settings import SimulatorSettings
+from support.agent_rig import APP_KEY, FAST, NAMESPACE, Rig, RunningAgent, pem, replace, runner_group, surroundings
 from support.aio import run
 from support.pod_player import Gate, Playing, crash, run_until_deleted
 
@@ -59,9 +66,24 @@ def test_a_queued_job_runs_in_a_pod_and_leaves_nothing_but_the_pod() -> None:
     run(main())
 
 
-def test_no_credential_reaches_a_log() -> None:
+def test_no_credential_reaches_a_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Installation tokens begin with ghs_; App assertions, runner tokens, job tokens and JIT blobs with eyJ."""
+    caplog.set_level(logging.DEBUG)
+    credentials = {"ghs_", "eyJ", "PRIVATE KEY", "AccessToken", *pem(APP_KEY).splitlines()[1:-1]}
+
     async def main() -> None:
         async with surroundings() as rig:
+            register = rig.github.agents.register
+
+            async def noted(scope: str, wish: Mapping[str, Any]) -> tuple[Runner, str]:
+                runner, blob = await register(scope, wish)
+                files = json.loads(base64.b64decode(blob))
+                credentials.update((blob, *files.values()))
+                key = json.loads(base64.b64decode(files[".credentials_rsaparams"]))
+                credentials.update(value for value in key.values() if len(value) > 8)
+                return runner, blob
+
+            rig.github.agents.register = noted  # type: ignore[method-assign]
             rig.player.ending = crash
             await rig.create(runner_group("ci-cpu", *CPU))
             async with rig.agent() as agent:
@@ -70,13 +92,37 @@ def test_no_credential_reaches_a_log() -> None:
                 await until_no_secret(rig, agent)
                 rig.github.apps.forget_tokens()
                 await rig.until_done(rig.enqueue(2, *CPU))
+            tokens = {delivery.token for delivery in rig.github.state.deliveries.values()} - {""}
+            assert len(tokens) == 3
+            credentials.update(tokens)
 
-    with structlog.testing.capture_logs() as lines:
+    with structlog.testing.capture_logs(processors=[structlog.processors.format_exc_info]) as lines:
         run(main())
-    text = repr(lines)
+    text = "\n".join((*map(repr, lines), *(logging.Formatter().format(record) for record in caplog.records)))
     assert "job claimed" in text
-    for shape in ("ghs_", "eyJ", "PRIVATE KEY", "AccessToken"):
-        assert shape not in text
+    assert len(credentials) > 30
+    assert [one for one in credentials if one in text] == []
+
+
+def test_an_agent_whose_groups_are_at_rest_asks_kubernetes_nothing_but_its_watches() -> None:
+    async def main() -> None:
+        async with surroundings(SimulatorSettings(poll_hold_seconds=0.1)) as rig:
+            await rig.create(runner_group("ci-cpu", *CPU))
+            await rig.create(runner_group("ci-gpu", *GPU))
+            async with rig.agent() as agent:
+                jobs = rig.enqueue(1, *CPU)
+                await rig.until_done(jobs)
+                await until_no_secret(rig, agent)
+                rest = {"activeSessions": 1, "activeJobs": 0, "pendingJobs": 0, "registrations": 1}
+                for name in ("ci-cpu", "ci-gpu"):
+                    await agent.until_group(name, lambda g: rest.items() <= g.get("status", {}).items())
+                polls = len(rig.github.requests("broker.poll"))
+                await agent.until(lambda: len(rig.github.requests("broker.poll")) >= polls + 10)
+                before = len(agent.client.requests)
+                await agent.until(lambda: len(rig.github.requests("broker.poll")) >= polls + 60)
+                assert agent.client.requests[before:] == []
+
+    run(main())
 
 
 @pytest.mark.parametrize("max_listeners", [1, 10])
@@ -94,8 +140,7 @@ def test_two_hundred_jobs_on_two_groups_conclude_exactly_once(max_listeners: int
                 assert len(rig.player.played) == len(set(rig.player.played)) == 200
                 assert (agent.value(JOBS_ACQUIRED, "ci-cpu"), agent.value(JOBS_ACQUIRED, "ci-gpu")) == (140, 60)
                 assert not rig.github.violations()
-                writes = [path for method, path in agent.client.requests if method != "GET"]
-                assert len(writes) / len(jobs) <= 8
+                assert len(agent.client.requests) / len(jobs) <= 8, "reads and writes"
 
     run(main(), timeout_seconds=120)
 
@@ -233,6 +278,9 @@ def test_a_job_that_is_delivered_to_two_sessions_runs_once() -> None:
                 twin = rig.github.enqueue(CPU, name="twin", fanout=2)
                 await agent.until(lambda: len(rig.github.requests("run.acquire", status=200)) == 5)
                 await agent.until(lambda: len(rig.player.running) == 4)
+                # Neither waits the second delivery for anything, nor is its runner to be removed before its job's end.
+                await agent.until(lambda: agent.value(OLDEST_WAITING_JOB, "ci-cpu", reason="claim") == 0)
+                assert not rig.github.requests("rest.delete_runner", status=422)
                 gate.open()
                 await rig.until_done(warm)
                 await rig.github.state.wait_for(lambda: twin.completion_count == 1)

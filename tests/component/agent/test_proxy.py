@@ -35,7 +35,7 @@ def test_a_hundred_and_one_polls_are_open_through_the_proxy_at_once(monkeypatch:
             async with rig.agent(github_proxy=proxy.url) as agent:
                 jobs = rig.enqueue(100, *CPU)
                 await agent.until(lambda: rig.github.open_poll_count >= 101)
-                assert agent.value(LISTENER_SLOTS, "ci-cpu", state="busy") == 100
+                await agent.until(lambda: agent.value(LISTENER_SLOTS, "ci-cpu", state="busy") == 100)
                 assert proxy.open_tunnels >= 101
                 assert leads_to_github_only(proxy, rig)
                 gate.open()

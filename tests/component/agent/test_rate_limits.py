@@ -3,8 +3,9 @@
 import pytest
 
 from actions_gateway.api.conditions import ConditionType, is_true
+from actions_gateway.github.budgets import Limits
 from actions_gateway.kube.resources import RUNNERGROUPS
-from gateway_sandbox.faults import Action, Fault, Match
+from gateway_sandbox.github.faults import Action, Fault, Match
 from gateway_sandbox.github.settings import SimulatorSettings
 from support.agent_rig import FAST, NAMESPACE, replace, runner_group, surroundings
 from support.aio import run
@@ -24,7 +25,8 @@ def test_a_limit_that_lasts_is_told_until_github_answers(endpoint: str, status: 
             limit = Fault("limited", Action.ANSWER, Match(endpoint), status=status, headers=headers)
             fault = rig.github.inject(limit)
             await rig.create(runner_group("ci-cpu", *CPU))
-            async with rig.agent(replace(FAST, sustained_limit_seconds=0.5)) as agent:
+            limits = Limits(lifeline_seconds=0.5)
+            async with rig.agent(replace(FAST, sustained_limit_seconds=0.5, github_limits=limits)) as agent:
                 await agent.until_condition("ci-cpu", ConditionType.RATE_LIMITED, "False", "WithinRateLimit")
                 await agent.until_condition("ci-cpu", ConditionType.RATE_LIMITED, "True", "SustainedRateLimit")
                 told = await rig.client.get(RUNNERGROUPS, "ci-cpu", NAMESPACE)
@@ -44,7 +46,7 @@ def test_polls_of_a_busy_session_hide_no_limit_on_registrations() -> None:
             rig.player.ending = gate = Gate()
             await rig.create(runner_group("ci-cpu", *CPU))
             async with rig.agent(replace(FAST, sustained_limit_seconds=1.5)) as agent:
-                await agent.until_condition("ci-cpu", ConditionType.RATE_LIMITED, "False", "WithinRateLimit")
+                await agent.until_condition("ci-cpu", ConditionType.READY, "True", "ListenerActive")
                 limit = Fault("limited", Action.ANSWER, Match("rest.generate_jitconfig"), status=429, headers=SOON)
                 rig.github.inject(limit)
                 jobs = rig.enqueue(1, *CPU)

@@ -6,7 +6,7 @@ import pytest
 
 from actions_gateway.api.conditions import ConditionType
 from actions_gateway.api.names import runner_name
-from gateway_sandbox.faults import PRESETS, Action, Fault, Match
+from gateway_sandbox.github.faults import PRESETS, Action, Fault, Match
 from support.agent_rig import FAST as AGENT_FAST
 from support.agent_rig import OTHER_KEY, Rig, RunningAgent, pem, replace, runner_group, surroundings
 from support.aio import run
@@ -68,6 +68,20 @@ def test_none_left_is_said_only_once_github_has_let_go_of_them() -> None:
                 await rig.github.state.wait_for(lambda: len(rig.github.requests("rest.delete_runner")) >= 4)
                 await until_reported(agent, 1)
                 rig.github.clear_faults(outage)
+                await until_reported(agent, 0)
+                assert not rig.github.runners()
+
+    run(main())
+
+
+def test_a_session_that_github_does_not_close_in_time_leaves_no_registration_behind() -> None:
+    async def main() -> None:
+        async with surroundings() as rig:
+            await rig.create(runner_group("ci-cpu", *CPU))
+            async with rig.agent(replace(FAST, session_close_seconds=0.1)) as agent:
+                await until_reported(agent, 1)
+                rig.github.inject(Fault("no answer", Action.HANG, Match("broker.delete_session")))
+                await suspended(rig)
                 await until_reported(agent, 0)
                 assert not rig.github.runners()
 

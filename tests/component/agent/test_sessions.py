@@ -4,7 +4,7 @@ import asyncio
 
 from actions_gateway.api.conditions import ConditionType
 from actions_gateway.metrics.catalog import ACTIVE_SESSIONS, AGENT_RECYCLES, JOBS_ACQUIRED, LISTENER_SLOTS
-from gateway_sandbox.faults import PRESETS, Action, Fault, Match
+from gateway_sandbox.github.faults import PRESETS, Action, Fault, Match
 from gateway_sandbox.github.settings import SimulatorSettings
 from support.agent_rig import FAST, replace, runner_group, surroundings
 from support.aio import run

@@ -1,5 +1,7 @@
 """The client and the simulated GitHub, written apart from the same sources, understand each other over TLS."""
 
+import asyncio
+import itertools
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -11,9 +13,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from actions_gateway.engine.clock import SystemClock
+from actions_gateway.engine.clock import Clock, SystemClock
 from actions_gateway.github.app import AppCredentials, key_fingerprint
 from actions_gateway.github.broker import Broker, RunnerPlatform, RunnerStatus
+from actions_gateway.github.budgets import Budgets, Limits
 from actions_gateway.github.errors import (
     AlreadyClaimed,
     LockLost,
@@ -21,7 +24,9 @@ from actions_gateway.github.errors import (
     NotAuthorizedForJob,
     NotFound,
     RegistrationLost,
+    RerunRefused,
     RunnerBusy,
+    RunNotConcluded,
     SessionConflict,
     Unauthorized,
     VersionTooOld,
@@ -31,6 +36,7 @@ from actions_gateway.github.messages import JobCancellation, JobRequest
 from actions_gateway.github.rest import GitHubRest
 from actions_gateway.github.restmodels import Registration
 from actions_gateway.github.runnertoken import RunnerToken, exchange
+from actions_gateway.github.runs import GitHubRuns
 from actions_gateway.github.runservice import Conclusion, RunService, parse_job
 from actions_gateway.github.secrets import Secret
 from actions_gateway.github.urls import scope_of
@@ -39,12 +45,14 @@ from gateway_sandbox.github.credentials import KeyPool
 from gateway_sandbox.github.settings import SimulatorSettings
 from gateway_sandbox.github.simulator import GitHubSimulator
 from support.aio import run
+from support.clock import LeapingClock
 
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 CREDENTIALS = AppCredentials("1234", 77, KEY, key_fingerprint(KEY))
 POOL = KeyPool()
 CLOCK = SystemClock()
 PLATFORM = RunnerPlatform("2.335.1")
+REPOSITORY = "octo/demo"
 LABELS = ["self-hosted", "linux"]
 
 
@@ -65,10 +73,10 @@ class World:
 
 
 @asynccontextmanager
-async def world(folder: Path, settings: dict[str, Any]) -> AsyncIterator[World]:
+async def world(folder: Path, settings: dict[str, Any], clock: Clock = CLOCK) -> AsyncIterator[World]:
     certificates = SandboxCertificates.create(folder)
     simulator = GitHubSimulator(
-        clock=CLOCK,
+        clock=clock,
         ssl_context=certificates.server_context(),
         settings=SimulatorSettings(key_pool_size=2, **settings),
         keys=POOL,
@@ -87,9 +95,9 @@ async def world(folder: Path, settings: dict[str, Any]) -> AsyncIterator[World]:
         await simulator.stop()
 
 
-def play(folder: Path, scene: Callable[[World], Awaitable[None]], **settings: Any) -> None:
+def play(folder: Path, scene: Callable[[World], Awaitable[None]], clock: Clock = CLOCK, **settings: Any) -> None:
     async def main() -> None:
-        async with world(folder, settings) as everything:
+        async with world(folder, settings, clock) as everything:
             await scene(everything)
 
     run(main())
@@ -230,3 +238,66 @@ def test_a_job_belongs_to_the_runner_it_was_delivered_to(tmp_path: Path) -> None
             await world.runs.renew(forged)
 
     play(tmp_path, scene)
+
+
+def test_a_job_that_lost_its_worker_is_rerun_alone_once_its_run_has_concluded(tmp_path: Path) -> None:
+    async def scene(world: World) -> None:
+        runs, core = GitHubRuns(world.rest), world.simulator.core
+        registration, runner = await world.register()
+        session = await world.broker.create_session(registration.jit, runner.token, "tests")
+        job = core.enqueue(LABELS, name="build")
+        request = await world.broker.poll(session, runner.token)
+        assert isinstance(request, JobRequest)
+        await world.runs.acquire(request, runner.token)
+
+        assert [found.id for found in await runs.list_running(world.token, REPOSITORY)] == [job.run.id]
+        (found,) = await runs.list_jobs(world.token, REPOSITORY, job.run.id)
+        assert (found.id, found.runner_name, found.attempt, found.is_completed) == (job.id, "r-1", 1, False)
+        with pytest.raises(RunNotConcluded):
+            await runs.rerun_job(world.token, REPOSITORY, job.id)
+
+        assert await runs.force_cancel(world.token, REPOSITORY, job.run.id)
+        assert not await runs.force_cancel(world.token, REPOSITORY, job.run.id)
+        ended = await runs.get_run(world.token, REPOSITORY, job.run.id)
+        assert (ended.is_completed, ended.conclusion, ended.attempt) == (True, "cancelled", 1)
+        assert await runs.list_running(world.token, REPOSITORY) == []
+
+        await runs.rerun_job(world.token, REPOSITORY, job.id)
+        assert (await runs.get_run(world.token, REPOSITORY, job.run.id)).attempt == 2
+        (again,) = await runs.list_jobs(world.token, REPOSITORY, job.run.id)
+        assert (again.attempt, again.status, again.runner_name) == (2, "queued", "")
+        assert again.id != job.id
+        assert job.run.jobs[0].plan_id != job.plan_id
+        with pytest.raises(RunNotConcluded):
+            await runs.rerun_job(world.token, REPOSITORY, again.id)
+        core.cancel(job.run, force=True)
+        with pytest.raises(RerunRefused):
+            await runs.rerun_job(world.token, REPOSITORY, job.id)
+        with pytest.raises(NotFound):
+            await runs.get_run(world.token, REPOSITORY, 1)
+
+    play(tmp_path, scene)
+
+
+def test_within_its_budgets_the_client_is_never_limited_and_recovery_goes_first(tmp_path: Path) -> None:
+    """The simulated GitHub counts points as its docs describe, and time leaps ahead."""
+
+    async def scene(world: World) -> None:
+        clock = world.simulator.core.state.clock
+        assert isinstance(clock, LeapingClock)
+        budgets = Budgets(clock, Limits(points_per_minute=100))
+        rest = GitHubRest(world.http, scope_of(f"{world.simulator.url}/octo/demo"), clock, budgets)
+        job = world.simulator.core.enqueue(LABELS)
+        world.simulator.core.cancel(job.run, force=True)
+        tasks = [asyncio.create_task(rest.generate_jit_config(world.token, f"r-{n}", LABELS)) for n in range(30)]
+        requests = world.simulator.core.requests
+        for registered in itertools.islice(asyncio.as_completed(tasks), 19):
+            await registered
+        await GitHubRuns(rest).rerun_job(world.token, REPOSITORY, job.id)
+        assert len(requests("rest.generate_jitconfig")) == 19
+        clock.leap(61)
+        await asyncio.gather(*tasks)
+        assert len(world.simulator.core.runners()) == 30
+        assert requests(status=403) == requests(status=429) == []
+
+    play(tmp_path, scene, clock=LeapingClock(), points_per_minute=100)

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import random
 import re
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -287,8 +288,47 @@ def test_a_repeated_event_becomes_a_series(play: Play) -> None:
             selector, core_events = "involvedObject.name=a,type=Warning", r.Resource("", "v1", "events", "Event")
             shown = await client.list(core_events, api.namespace, field_selector=selector)
             assert [event["message"] for event in shown.items] == ["no room"]
+            selector = "reason=Refused,involvedObject.kind=ConfigMap"
+            (refused,) = (await client.list(core_events, api.namespace, field_selector=selector)).items
+            assert refused["message"] == "no room"
+            assert refused["series"]["lastObservedTime"] >= refused["eventTime"]
 
     play(scenario)
+
+
+def test_every_answer_is_told_with_its_verb(play: Play) -> None:
+    async def scenario(api: Api) -> None:
+        heard: list[tuple[str, int | None]] = []
+        async with api.client() as client:
+            client.on_answer = lambda verb, status: heard.append((verb, status))
+            await client.create(r.CONFIGMAPS, configmap("a", api.namespace))
+            with pytest.raises(errors.NotFound):
+                await client.get(r.CONFIGMAPS, "b", api.namespace)
+            found = await client.list(r.CONFIGMAPS, api.namespace)
+            async for _ in client.watch(
+                r.CONFIGMAPS, api.namespace, resource_version=found.resource_version, timeout_seconds=1
+            ):
+                pass
+            await client.delete(r.CONFIGMAPS, "a", namespace=api.namespace)
+        assert heard == [("create", 201), ("get", 404), ("list", 200), ("watch", 200), ("delete", 200)]
+
+    play(scenario)
+
+
+def test_no_answer_is_told_as_such() -> None:
+    async def scenario() -> None:
+        heard: list[tuple[str, int | None]] = []
+        configuration = Configuration()
+        with socket.socket() as deaf:
+            deaf.bind(("127.0.0.1", 0))
+            configuration.host = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+            async with KubeClient(configuration) as client:
+                client.on_answer = lambda verb, status: heard.append((verb, status))
+                with pytest.raises(errors.Unreachable):
+                    await client.list(r.CONFIGMAPS, "default")
+        assert heard == [("list", None)]
+
+    run(scenario())
 
 
 @pytest.mark.parametrize("body", ["<html>a proxy's page</html>", "[]", "", '"text"'])

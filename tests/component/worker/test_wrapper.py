@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from actions_gateway.agent.jobs.packing import packed
 from support.aio import run
 
 from .harness import GITHUB_TOKEN, JOB_TOKEN, Pod, job_message, step
@@ -325,3 +326,23 @@ def test_the_wrapper_reaps_orphans_and_still_learns_the_workers_status(pod: Pod)
     pod.set_job(job_message([step("(sleep 0.05 & ) ; (true &); sleep 0.2; exit 3")]))
     pod.set_knobs(reports=False)
     assert run(pod.run()) == 102
+
+
+def test_a_job_that_was_too_large_for_its_secret_arrives_byte_for_byte(pod: Pod) -> None:
+    text = json.dumps(job_message([], padding="é" * 3_000_000), ensure_ascii=False)
+    stored = packed(text.encode())
+    assert stored is not None
+    assert stored != text.encode()
+    (pod.secret / "payload").write_bytes(stored)
+    pod.set_knobs(reports=False, record_path=str(pod.record))
+    assert run(pod.run()) == 0
+    assert pod.recorded["message"] == text
+
+
+@pytest.mark.parametrize("damage", [slice(0, 40), slice(40, None)])
+def test_a_damaged_archive_is_no_job(pod: Pod, damage: slice) -> None:
+    stored = packed(json.dumps(job_message([], padding="x" * 3_000_000)).encode())
+    assert stored is not None
+    (pod.secret / "payload").write_bytes(b"\x1f\x8b" + stored[damage])
+    assert run(pod.run()) == 1
+    assert "the compressed job message is damaged" in pod.message["reason"]

@@ -4,6 +4,7 @@ import pytest
 
 from actions_gateway.agent.sessions.deliveries import Deliveries
 from actions_gateway.agent.sessions.holding import Hold, after_poll
+from actions_gateway.api.waits import WaitReason
 from actions_gateway.github.messages import ForceTokenRefresh, JobRequest, Message
 
 HELD = JobRequest("job-a", "https://run.example/1", message_id=1)
@@ -35,13 +36,37 @@ def test_a_held_job_is_asked_for_every_interval_until_its_window_ends() -> None:
 def test_the_time_held_for_the_ceiling_adds_up_over_several_offers() -> None:
     deliveries = Deliveries(memory_seconds=180.0)
     waiting = deliveries.seen("job-a", 0.0)
-    waiting.hold(0.0)
+    waiting.hold(0.0, WaitReason.CEILING)
     waiting.unhold(100.0)
     again = deliveries.seen("job-a", 110.0)
-    again.hold(110.0)
-    again.hold(115.0)
+    again.hold(110.0, WaitReason.CEILING)
+    again.hold(115.0, WaitReason.CEILING)
     again.unhold(120.0)
     assert (again.first_delivered, again.held_seconds) == (0.0, 110.0)
+
+
+def test_only_the_time_held_for_the_ceiling_is_the_groups_own() -> None:
+    waiting = Deliveries(memory_seconds=180.0).seen("job-a", 0.0)
+    for now, reason in ((0.0, WaitReason.QUOTA), (30.0, WaitReason.CEILING), (50.0, WaitReason.BACKOFF)):
+        waiting.hold(now, reason)
+    waiting.unhold(90.0)
+    assert waiting.held_seconds == 20.0
+
+
+def test_the_oldest_job_is_told_by_what_it_waits_for() -> None:
+    deliveries = Deliveries(memory_seconds=180.0)
+    deliveries.seen("job-a", 0.0).hold(0.0, WaitReason.QUOTA)
+    deliveries.seen("job-b", 10.0).hold(10.0, WaitReason.QUOTA)
+    deliveries.seen("job-c", 20.0)
+    assert deliveries.oldest(30.0) == {WaitReason.QUOTA: 0.0, WaitReason.CLAIM: 20.0}
+    # It waits for the same while GitHub has not offered it again.
+    deliveries.seen("job-a", 30.0).unhold(40.0)
+    assert deliveries.oldest(50.0)[WaitReason.QUOTA] == 0.0
+    deliveries.seen("job-a", 60.0).claim()
+    assert deliveries.oldest(60.0) == {WaitReason.QUOTA: 10.0, WaitReason.CLAIM: 0.0}
+    deliveries.claimed("job-a")
+    assert deliveries.oldest(195.0) == {WaitReason.CLAIM: 20.0}
+    assert deliveries.oldest(1000.0) == {}
 
 
 def test_a_job_that_is_not_delivered_any_more_is_forgotten() -> None:

@@ -1,192 +1,23 @@
 """One job's task on a clock of its own: start, cancellation, lost lock, and what is told to GitHub."""
 
 import asyncio
-import random
-from collections.abc import Callable, Coroutine
 from datetime import timedelta
-from types import SimpleNamespace
-from typing import Any, cast
 
-from actions_gateway.agent.basics import Basics
-from actions_gateway.agent.jobs.acquirer import ClaimedJob
-from actions_gateway.agent.jobs.admission import Admission
-from actions_gateway.agent.jobs.job import Job
+import pytest
+
 from actions_gateway.agent.jobs.outcome import PodView, view_of
-from actions_gateway.agent.jobs.pod import WorkerSite
-from actions_gateway.agent.jobs.services import JobServices
-from actions_gateway.agent.jobs.slots import Slot
-from actions_gateway.agent.tunables import Tunables
 from actions_gateway.api import labels
-from actions_gateway.api.gateway import SecurityProfile
-from actions_gateway.api.runnergroup import RunnerGroupSpec
-from actions_gateway.github.errors import GitHubError, LockLost, NotAuthorizedForJob, ServerError
-from actions_gateway.kube.errors import KubeError, NotFound, QuotaExceeded, Unreachable
+from actions_gateway.api.ledger import Cause
+from actions_gateway.github.errors import LockLost, NotAuthorizedForJob, ServerError
 from actions_gateway.metrics.catalog import (
     JOB_DURATION,
     POD_CREATION_LATENCY,
     RENEW_JOB_TEARDOWNS,
     WORKER_PODS_REAPED,
-    Component,
 )
-from actions_gateway.metrics.registry import Metrics
 from support.aio import run
-from support.clock import ManualClock, settle
-
-Manifest = dict[str, Any]
-
-
-class World:
-    """The services of one job, as doubles that remember."""
-
-    def __init__(self) -> None:
-        self.clock = ManualClock()
-        self.metrics = Metrics(Component.AGENT, "test")
-        self.pod: Manifest | None = None
-        self.is_unseen = False
-        """The watch does not show the pod."""
-        self.create_problems: list[KubeError] = []
-        self.answers_are_lost = False
-        """Pods are created, and nobody hears of it."""
-        self.complete_failure: Exception | None = None
-        self.deleted_at: float | None = None
-        self.filled: set[str] = set()
-        self.slot_freed = False
-        self.told: list[str] = []
-        self.renew_problem: GitHubError | None = None
-        self.complete_problems: list[GitHubError] = []
-        self.completed: list[tuple[str, str]] = []
-        admission = Admission()
-        admission.configure(ceiling=1, tiers=(), is_open=True)
-        self.admission = admission
-        reservation = admission.reserve()
-        assert reservation is not None
-        self.claimed = ClaimedJob(
-            plan_id="plan-1",
-            job_id="job-a",
-            request_id="job-a",
-            runner_name="ci-cpu-1",
-            annotations={},
-            worker_keys={"payload": b"{}"},
-            slot=Slot(1, "job-0001", "uid-slot"),
-            reservation=reservation,
-            service=self,
-            claimed=0.0,
-            first_delivered=-10.0,
-            held_seconds=4.0,
-        )
-        group = SimpleNamespace(
-            name="ci-cpu", uid="uid-group", settings=RunnerGroupSpec(runner_labels=["linux"]), manifest={}
-        )
-        self.job = Job(self.claimed, cast("Any", group), self._services(), on_change=lambda: None)
-
-    def _services(self) -> JobServices:
-        basics = Basics("team-a", "agent-1", self.clock, random.Random(1), self.metrics, Tunables())
-        return JobServices(
-            basics=basics,
-            client=cast("Any", self),
-            pods=cast(
-                "Any", SimpleNamespace(get=lambda _: view_of(self.pod) if self.pod and not self.is_unseen else None)
-            ),
-            slots=cast("Any", SimpleNamespace(fill=self._fill, release=self._release)),
-            plans=set(),
-            site=WorkerSite("team-a", "controller:1", "runner:1", "worker", SecurityProfile.BASELINE),
-            events=cast("Any", SimpleNamespace(record=self._record)),
-        )
-
-    # -- Kubernetes
-
-    def _watched(self, _: str) -> PodView | None:
-        return view_of(self.pod) if self.pod is not None and not self.is_unseen else None
-
-    async def create(self, _: Any, manifest: Manifest) -> Manifest:
-        if self.create_problems:
-            raise self.create_problems.pop(0)
-        self.pod = manifest
-        manifest["metadata"]["uid"] = "uid-pod"
-        if self.answers_are_lost:
-            raise Unreachable("no answer")
-        return manifest
-
-    async def get(self, _: Any, name: str, namespace: str) -> Manifest:
-        if self.pod is None:
-            raise NotFound("gone", status=404)
-        return self.pod
-
-    async def patch(self, _: Any, name: str, patch: Manifest, *, namespace: str) -> Manifest:
-        assert self.pod is not None
-        self.pod["metadata"]["annotations"] |= patch["metadata"]["annotations"]
-        return self.pod
-
-    async def delete(self, _: Any, name: str, *, namespace: str, uid: str) -> None:
-        assert uid == "uid-pod"
-        self.deleted_at = self.clock.monotonic()
-
-    async def _fill(self, slot: Slot, keys: dict[str, bytes]) -> None:
-        self.filled |= set(keys)
-
-    async def _release(self, slot: Slot) -> None:
-        self.slot_freed = True
-
-    async def _record(self, _: Manifest, reason: str, message: str, **__: Any) -> None:
-        self.told.append(reason)
-
-    # -- GitHub
-
-    async def renew(self) -> None:
-        if self.renew_problem is not None:
-            raise self.renew_problem
-
-    async def complete(self, conclusion: str, *, title: str, message: str) -> None:
-        if self.complete_failure is not None:
-            raise self.complete_failure
-        if self.complete_problems:
-            raise self.complete_problems.pop(0)
-        self.completed.append((conclusion, message))
-
-    # -- the pod's life
-
-    async def show(self, phase: str, state: Manifest | None = None, *, is_gone: bool = False) -> None:
-        """What the watch brings next."""
-        assert self.pod is not None
-        scheduled = [{"type": "PodScheduled", "status": "True"}]
-        containers = [{"name": "runner", "state": state}] if state else []
-        pod = self.pod | {"status": {"phase": phase, "conditions": scheduled, "containerStatuses": containers}}
-        self.pod = None if is_gone else pod
-        self.job.pod_changed(view_of(pod, is_gone=is_gone))
-        await settle()
-
-    async def run_worker(self) -> None:
-        await self.show("Running", {"running": {"startedAt": "2026-01-05T09:00:00Z"}})
-
-    async def end_worker(self, exit_code: int) -> None:
-        ended = {"exitCode": exit_code, "startedAt": "2026-01-05T09:00:00Z", "message": "last words"}
-        await self.show("Failed" if exit_code else "Succeeded", {"terminated": ended})
-
-    def value(self, metric: Any, **extra: str) -> float:
-        return self.metrics.value(metric, namespace="team-a", runner_group="ci-cpu", **extra) or 0
-
-
-def playing(
-    body: Callable[[World], Coroutine[Any, Any, None]], *, ends: bool = True, lost_answers: bool = False
-) -> None:
-    async def main() -> None:
-        world = World()
-        world.answers_are_lost = lost_answers
-        task = asyncio.create_task(world.job.run())
-        try:
-            await settle()
-            await body(world)
-            await settle()
-            assert task.done() is ends
-            if ends:
-                task.result()
-                assert world.admission.free == 1
-                assert world.claimed.line.ended.is_set()
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-    run(main())
+from support.clock import settle
+from unit.agent.job_world import Manifest, World, adopting, playing
 
 
 def test_a_worker_that_reports_ends_its_job_without_a_word_from_the_agent() -> None:
@@ -300,44 +131,211 @@ def test_a_worker_that_still_runs_then_is_torn_down_and_not_reported() -> None:
         assert world.told == ["JobLockLost"]
         assert world.value(JOB_DURATION, result="lost") == 1
         assert world.metrics.value(RENEW_JOB_TEARDOWNS, namespace="team-a", reason="job_not_found") == 1
+        assert [loss.cause for loss in world.lost] == [Cause.LOCK_LOST]
 
     playing(body)
 
 
-def test_a_pod_that_quota_refuses_is_tried_until_the_pending_deadline_and_never_completed() -> None:
-    async def main() -> None:
-        world = World()
-        world.create_problems = [QuotaExceeded("exceeded quota", status=403)] * 1000
-        task = asyncio.create_task(world.job.run())
-        await settle()
-        await world.clock.advance(590)
-        assert not task.done()
-        assert not world.job.placed.is_set()
-        await world.clock.advance(45)
-        await task
-        assert not world.completed
-        assert world.slot_freed
-        assert world.admission.free == 1
-        assert world.job.placed.is_set()
-        assert set(world.told) == {"WorkerPodCreateFailed"}
+def test_a_worker_that_succeeds_while_it_is_torn_down_for_its_lock_has_lost_nothing() -> None:
+    async def body(world: World) -> None:
+        await world.run_worker()
+        world.renew_problem = LockLost("gone", status=404)
+        await world.clock.advance(100)
+        assert world.deleted_at is not None
+        await world.end_worker(100)
+        assert world.lost == []
+
+    playing(body)
+
+
+MARKS = [
+    ({"reason": "Evicted"}, Cause.EVICTION),
+    (
+        {"conditions": [{"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler"}]},
+        Cause.PREEMPTION,
+    ),
+    (
+        {"conditions": [{"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}]},
+        Cause.DELETION,
+    ),
+]
+
+
+@pytest.mark.parametrize(("status", "cause"), MARKS)
+def test_a_worker_that_is_taken_away_is_completed_as_failed_and_remembered(status: Manifest, cause: Cause) -> None:
+    async def body(world: World) -> None:
+        await world.run_worker()
+        await world.end_worker(137, **status)
+        assert [conclusion for conclusion, _ in world.completed] == ["failed"]
+        (loss,) = world.lost
+        assert (loss.cause, loss.is_own_ending, loss.most_retries, loss.delay_seconds) == (cause, False, 2, 5.0)
+        assert (loss.identity.run_id, loss.runner) == (7, "ci-cpu-1")
         assert world.value(JOB_DURATION, result="lost") == 1
 
-    run(main())
+    playing(body)
 
 
-def test_a_cancellation_before_the_pod_exists_ends_the_attempts() -> None:
-    async def main() -> None:
-        world = World()
-        world.create_problems = [QuotaExceeded("exceeded quota", status=403)] * 1000
-        task = asyncio.create_task(world.job.run())
-        await settle()
+def test_a_worker_that_reports_while_it_is_taken_away_is_remembered_and_not_completed_again() -> None:
+    async def body(world: World) -> None:
+        await world.run_worker()
+        await world.end_worker(102, reason="Evicted")
+        assert not world.completed
+        assert [loss.cause for loss in world.lost] == [Cause.EVICTION]
+
+    playing(body)
+
+
+@pytest.mark.parametrize("exit_code", [1, 102, 103])
+def test_a_job_that_fails_by_itself_is_never_remembered(exit_code: int) -> None:
+    async def body(world: World) -> None:
+        await world.run_worker()
+        await world.end_worker(exit_code)
+        assert not world.lost
+
+    playing(body)
+
+
+def test_a_cancelled_job_is_not_remembered_whatever_became_of_its_worker() -> None:
+    async def body(world: World) -> None:
+        await world.run_worker()
         world.claimed.line.cancel(world.clock.now() + timedelta(seconds=45))
         await settle()
-        await task
-        assert not world.completed
-        assert world.value(JOB_DURATION, result="canceled") == 1
+        await world.end_worker(137, reason="Evicted")
+        assert not world.lost
+        assert [conclusion for conclusion, _ in world.completed] == ["canceled"]
 
-    run(main())
+    playing(body)
+
+
+def test_a_worker_of_which_github_saw_nothing_is_ended_there_as_never_started() -> None:
+    async def body(world: World) -> None:
+        await world.run_worker()
+        world.complete_problems = [NotAuthorizedForJob("no", status=401)]
+        await world.end_worker(137, reason="Evicted")
+        assert [loss.is_own_ending for loss in world.lost] == [False]
+        assert (world.owned, world.ended) == (["ci-cpu-1"], ["ci-cpu-1"])
+
+    playing(body)
+
+
+def test_a_pod_that_is_pending_for_too_long_is_given_up() -> None:
+    async def body(world: World) -> None:
+        await world.show("Pending")
+        await world.clock.advance(599)
+        assert world.deleted_at is None
+        await world.clock.advance(2)
+        assert world.deleted_at == 600.0
+        assert world.pod is not None
+        assert world.pod["metadata"]["annotations"][labels.DELETION_REASON] == "pending_deadline"
+        await world.show("Pending", is_gone=True)
+        assert [(loss.cause, loss.is_unstarted) for loss in world.lost] == [(Cause.ABANDONED, True)]
+        assert world.told == ["WorkerPodStuckPending"]
+        assert world.value(WORKER_PODS_REAPED, reason="pending_deadline") == 1
+
+    playing(body)
+
+
+def test_an_image_that_does_not_exist_is_not_waited_for() -> None:
+    async def body(world: World) -> None:
+        await world.show("Pending", {"waiting": {"reason": "InvalidImageName", "message": "no such name"}})
+        assert world.deleted_at == 0.0
+        await world.show("Pending", is_gone=True)
+        assert [loss.cause for loss in world.lost] == [Cause.ABANDONED]
+
+    playing(body)
+
+
+def test_a_pod_whose_node_never_confirms_its_deletion_is_taken_for_lost() -> None:
+    async def body(world: World) -> None:
+        assert world.pod is not None
+        await world.run_worker()
+        world.pod["metadata"] |= {"deletionTimestamp": "2026-01-05T09:00:30Z", "deletionGracePeriodSeconds": 30}
+        await world.run_worker()
+        await world.clock.advance(149)
+        assert not world.lost
+        await world.clock.advance(2)
+        assert [loss.cause for loss in world.lost] == [Cause.DELETION]
+        assert [conclusion for conclusion, _ in world.completed] == ["failed"]
+        assert world.told == ["WorkerNodeLost"]
+
+    playing(body)
+
+
+def test_a_lock_that_is_lost_before_the_worker_starts_is_a_person_s_doing_until_github_s_own_limit() -> None:
+    for minutes, is_remembered in ((5, False), (16, True)):
+
+        async def body(world: World, minutes: int = minutes, is_remembered: bool = is_remembered) -> None:
+            await world.show("Pending")
+            await world.clock.advance(minutes * 60)
+            world.renew_problem = LockLost("gone", status=404)
+            await world.clock.advance(120)
+            await world.show("Pending", is_gone=True)
+            assert bool(world.lost) is is_remembered
+            assert not world.completed
+
+        playing(body, pending_deadline="1h")
+
+
+# -- adopted jobs ------------------------------------------------------------------------------------------------------
+
+
+def test_an_adopted_worker_is_followed_to_its_end() -> None:
+    async def body(world: World) -> None:
+        assert world.renewals == 1
+        assert not world.filled
+        await world.clock.advance(70)
+        assert world.renewals == 2
+        await world.end_worker(0)
+        assert not world.lost
+        assert world.slot_freed
+        assert world.value(POD_CREATION_LATENCY) == 0, "its latency is not this agent's to tell"
+
+    adopting(lambda world: view_of(world.running_pod()), body)
+
+
+def test_a_lock_that_is_lost_while_the_watch_lags_tears_no_ended_worker_down() -> None:
+    async def body(world: World) -> None:
+        await world.run_worker()
+        world.renew_problem = LockLost("gone", status=404)
+        await world.clock.advance(80)
+        assert world.pod is not None
+        ended = {"exitCode": 102, "startedAt": "2026-01-05T09:00:00Z"}
+        containers = [{"name": "runner", "state": {"terminated": ended}}]
+        world.pod["status"] = {"phase": "Failed", "reason": "Evicted", "containerStatuses": containers}
+        await world.clock.advance(20)
+        assert world.deleted_at is None
+        assert [loss.cause for loss in world.lost] == [Cause.EVICTION]
+        assert world.value(WORKER_PODS_REAPED, reason="lock_lost") == 0
+
+    playing(body)
+
+
+def test_an_adopted_worker_that_ended_in_an_eviction_is_remembered() -> None:
+    async def body(world: World) -> None:
+        assert [loss.cause for loss in world.lost] == [Cause.EVICTION]
+        assert [conclusion for conclusion, _ in world.completed] == ["failed"]
+
+    adopting(lambda world: view_of(world.running_pod(phase="Failed", reason="Evicted")), body)
+
+
+def test_a_worker_that_vanished_meanwhile_is_remembered_while_the_job_is_ours() -> None:
+    async def body(world: World) -> None:
+        assert [loss.cause for loss in world.lost] == [Cause.DELETION]
+        assert world.slot_freed
+
+    adopting(lambda _: PodView("p", "unknown", "ci-cpu", has_started=True, is_gone=True), body)
+
+
+def test_a_worker_that_vanished_and_whose_job_has_ended_is_left_to_a_person() -> None:
+    def found(world: World) -> PodView:
+        world.renew_problem = LockLost("gone", status=404)
+        return PodView("p", "unknown", "ci-cpu", has_started=True, is_gone=True)
+
+    async def body(world: World) -> None:
+        assert [loss.cause for loss in world.lost] == [Cause.LOCK_LOST]
+        assert (world.completed, world.told) == ([], ["JobLockLost"])
+
+    adopting(found, body)
 
 
 def test_a_pod_that_vanished_before_the_watch_showed_it_is_noticed() -> None:
@@ -355,21 +353,29 @@ def test_a_pod_that_vanished_before_the_watch_showed_it_is_noticed() -> None:
     run(main())
 
 
-def test_a_pod_whose_creation_only_seemed_to_fail_is_removed_with_its_job() -> None:
-    async def body(world: World) -> None:
-        assert world.pod is not None
-        world.claimed.line.cancel(world.clock.now() + timedelta(seconds=45))
-        await world.clock.advance(2)
-        assert world.deleted_at is not None
-        assert world.slot_freed
-
-    playing(body, lost_answers=True)
-
-
-def test_an_unforeseen_failure_at_its_end_leaves_the_agent_alive() -> None:
+def test_an_unforeseen_failure_at_its_end_leaves_the_agent_alive_and_the_slot_to_be_looked_at() -> None:
     async def body(world: World) -> None:
         await world.run_worker()
         world.complete_failure = RuntimeError("unforeseen")
         await world.end_worker(137)
+        assert world.told == ["JobTaskFailed"]
+        assert not world.is_disowned
+        await world.clock.advance(61)
+        assert world.is_disowned
+        assert not world.slot_freed
+
+    playing(body)
+
+
+def test_a_job_whose_token_has_expired_is_not_taken_for_one_that_never_started() -> None:
+    """GitHub ends what never starts after a quarter of an hour, so a refusal after that says nothing of a worker."""
+
+    async def body(world: World) -> None:
+        await world.run_worker()
+        await world.clock.advance(7200)
+        world.complete_problems = [NotAuthorizedForJob("expired", status=401)]
+        await world.end_worker(137, reason="Evicted")
+        assert [(loss.cause, loss.is_own_ending) for loss in world.lost] == [(Cause.EVICTION, False)]
+        assert (world.owned, world.ended) == ([], [])
 
     playing(body)

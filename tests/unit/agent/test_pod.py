@@ -83,6 +83,7 @@ def test_reserved_fields_are_the_gateways_whatever_the_template_says() -> None:
         "metadata": {"labels": {"app": "mine"}, "annotations": {"mine": "x", "karpenter.sh/do-not-disrupt": "false"}},
         "spec": {
             "serviceAccountName": "admin",
+            "serviceAccount": "admin",
             "automountServiceAccountToken": True,
             "hostNetwork": True,
             "hostPID": True,
@@ -96,10 +97,14 @@ def test_reserved_fields_are_the_gateways_whatever_the_template_says() -> None:
                     "image": "mine:1",
                     "command": ["sh"],
                     "args": ["-c", "true"],
+                    "restartPolicy": "Always",
+                    "restartPolicyRules": [{"action": "Restart"}],
+                    "terminationMessagePolicy": "FallbackToLogsOnError",
                     "env": [{"name": "RUNNER_HOME_DIR", "value": "/tmp"}, {"name": "MINE", "value": "1"}],
                     "volumeMounts": [
                         {"name": "cache", "mountPath": "/cache"},
                         {"name": "cache", "mountPath": "/run/secrets/job-payload"},
+                        {"name": "cache", "mountPath": "/run/secrets/../secrets/job-payload/"},
                     ],
                 },
                 {
@@ -124,11 +129,17 @@ def test_reserved_fields_are_the_gateways_whatever_the_template_says() -> None:
     assert [volume["name"] for volume in spec["volumes"]].count("job-payload") == 1
     assert container["image"] == "mine:1"
     assert container["command"] == ["/opt/actions-gateway/wrapper"]
-    assert "args" not in container
+    assert not {"args", "restartPolicy", "restartPolicyRules"} & container.keys(), "a job runs once"
+    assert container["terminationMessagePolicy"] == "File"
+    assert "serviceAccount" not in spec
     assert environment(container)["RUNNER_HOME_DIR"] == "/home/runner"
     assert environment(container)["MINE"] == "1"
-    assert [mount["mountPath"] for mount in container["volumeMounts"]].count("/run/secrets/job-payload") == 1
-    assert {"name": "cache", "mountPath": "/cache"} in container["volumeMounts"]
+    assert [(mount["name"], mount["mountPath"], mount.get("readOnly")) for mount in container["volumeMounts"]] == [
+        ("cache", "/cache", None),
+        ("gateway", "/opt/actions-gateway", True),
+        ("job-payload", "/run/secrets/job-payload", True),
+        ("podinfo", "/etc/podinfo", True),
+    ]
     sidecar = next(entry for entry in spec["containers"] if entry["name"] == "sidecar")
     assert sidecar["volumeMounts"] == [{"name": "cache", "mountPath": "/cache"}]
     assert "app" not in pod["metadata"]["labels"]
@@ -172,6 +183,27 @@ def test_nobody_s_cancellation_is_an_empty_annotation() -> None:
 @pytest.mark.parametrize(("lifetime", "expected"), [("12h", 43200), ("0s", None), ("500ms", 1), ("999999h", 2**31 - 1)])
 def test_the_worker_s_life_is_bounded(lifetime: str, expected: int | None) -> None:
     assert build(group={"maxWorkerLifetime": lifetime})["spec"].get("activeDeadlineSeconds") == expected
+
+
+@pytest.mark.parametrize(("own", "expected"), [(60, 60), (None, 43200), (0, 43200), (999_999, 999_999)])
+def test_a_template_s_own_bound_on_the_life_wins_when_it_is_one(own: int | None, expected: int) -> None:
+    assert build(template={"spec": {"activeDeadlineSeconds": own}})["spec"]["activeDeadlineSeconds"] == expected
+
+
+@pytest.mark.parametrize(("asked", "given"), [(None, 30), (5, 30), (-1, 30), (120, 120), (2**63 - 1, 3600)])
+def test_a_pod_that_is_asked_to_end_takes_neither_too_little_nor_for_ever(asked: int | None, given: int) -> None:
+    spec = build(template={"spec": {"terminationGracePeriodSeconds": asked}})["spec"]
+    assert spec["terminationGracePeriodSeconds"] == given
+
+
+def test_steps_inherit_no_addresses_of_the_namespace_s_services_unless_the_template_wants_it() -> None:
+    assert build()["spec"]["enableServiceLinks"] is False
+    assert build(template={"spec": {"enableServiceLinks": True}})["spec"]["enableServiceLinks"] is True
+
+
+def test_an_annotation_that_is_no_text_is_none() -> None:
+    template = {"metadata": {"annotations": {"karpenter.sh/do-not-disrupt": False}}}
+    assert build(template=template)["metadata"]["annotations"]["karpenter.sh/do-not-disrupt"] == "true"
 
 
 def test_a_tier_s_priority_class_replaces_the_template_s() -> None:
@@ -288,6 +320,9 @@ def test_the_template_itself_is_left_as_it_is() -> None:
         ({"spec": {"initContainers": [{"env": [None]}]}}, "spec.podTemplate.spec.initContainers[0].env[0]:"),
         ({"spec": {"terminationGracePeriodSeconds": "soon"}}, "spec.podTemplate.spec.terminationGracePeriodSeconds:"),
         ({"spec": {"securityContext": "none"}}, "spec.podTemplate.spec.securityContext:"),
+        ({"spec": {"volumes": [{"name": ["x"]}]}}, "spec.podTemplate.spec.volumes[0].name:"),
+        ({"spec": {"containers": [{"env": [{"name": {}}]}]}}, "spec.podTemplate.spec.containers[0].env[0].name:"),
+        ({"spec": {"affinity": {"podAffinity": []}}}, "spec.podTemplate.spec.affinity.podAffinity:"),
     ],
 )
 def test_a_template_of_another_shape_is_named_by_its_first_wrong_field(template: Any, field: str) -> None:
@@ -306,3 +341,12 @@ def test_a_template_of_another_shape_is_named_by_its_first_wrong_field(template:
 def test_a_template_with_gaps_and_nulls_builds(template: dict[str, Any]) -> None:
     assert template_problem(template) == ""
     assert build(group={"podTemplate": template})["spec"]["containers"][0]["name"] == "runner"
+
+
+def test_a_worker_knows_which_job_its_pod_was_made_for() -> None:
+    assert environment(runner(build(plan_id="plan-1")))["JOB_PLAN_ID"] == "plan-1"
+
+
+def test_a_job_that_is_refused_tells_its_worker_why() -> None:
+    assert environment(runner(build(refusal="no containers")))["JOB_REFUSAL"] == "no containers"
+    assert "JOB_REFUSAL" not in environment(runner(build()))

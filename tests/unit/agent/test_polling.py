@@ -110,6 +110,19 @@ def test_empty_polls_that_are_not_held_are_a_tenth_of_a_second_apart() -> None:
     run(main())
 
 
+def test_a_busy_session_that_is_gone_waits_for_its_job_s_end_before_it_is_opened_anew() -> None:
+    async def main() -> None:
+        world = World([Unauthorized("no", status=401), None])
+        task = asyncio.create_task(world.poller.next(RunnerStatus.BUSY))
+        await world.clock.advance(4.9)
+        assert world.wire.reopened == 0
+        await world.clock.advance(0.2)
+        assert world.wire.reopened == 1
+        assert await task is None
+
+    run(main())
+
+
 def test_a_poll_without_an_answer_is_harmless_and_counted() -> None:
     async def main() -> None:
         world = World([Unanswered()])
@@ -331,6 +344,32 @@ def test_whoever_stops_waiting_for_a_poll_can_take_it_up_again() -> None:
         await world.clock.advance(11)
         assert conversation.has_arrived
         assert conversation.take() == JOB
+        assert not conversation.is_open
+
+    run(main())
+
+
+def test_a_poll_that_takes_its_cancellation_for_a_broken_connection_is_stopped_all_the_same() -> None:
+    async def main() -> None:
+        world = World([JOB])
+        polls = 0
+
+        async def swallowing(_: RunnerStatus) -> Message | None:
+            nonlocal polls
+            polls += 1
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                raise ConnectionBroken("broken") from None
+            return None
+
+        cast("Any", world.wire).poll = swallowing
+        conversation = Conversation(world.poller)
+        waiter = asyncio.create_task(conversation.arrived(RunnerStatus.ONLINE))
+        await settle()
+        waiter.cancel()
+        await conversation.stop()
+        assert polls == 1
         assert not conversation.is_open
 
     run(main())

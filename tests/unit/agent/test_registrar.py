@@ -11,9 +11,11 @@ import pytest
 
 from actions_gateway.agent.basics import Basics
 from actions_gateway.agent.registrations.registrar import Registrar
+from actions_gateway.agent.registrations.strays import look_for_strays
 from actions_gateway.agent.tokens.installation import InstallationTokens
 from actions_gateway.agent.tunables import Tunables
 from actions_gateway.api.names import runner_name
+from actions_gateway.github.budgets import Budgets
 from actions_gateway.github.errors import (
     AnswerTimeout,
     GitHubError,
@@ -43,6 +45,8 @@ class Rest:
         self._clock = clock
         self.records: dict[str, int] = {}
         self.busy: set[str] = set()
+        self.online: set[str] = set()
+        self.list_problems: list[GitHubError] = []
         self.refuses: list[GitHubError] = []
         """Of the next deletions."""
         self.loses: GitHubError | None = None
@@ -50,7 +54,7 @@ class Rest:
         self.deleted_at: list[float] = []
         self.listed: list[str] = []
 
-    async def generate_jit_config(self, _token: Secret, name: str, _labels: object) -> Registration:
+    async def generate_jit_config(self, _token: Secret, name: str, _labels: object, _: object) -> Registration:
         self.records[name] = len(self.records) + 1
         if self.loses is not None:
             problem, self.loses = self.loses, None
@@ -66,26 +70,35 @@ class Rest:
             del self.records[name]
         return bool(gone)
 
-    async def list_runners(self, _token: Secret, *, name: str) -> list[Runner]:
+    async def list_runners(self, _token: Secret, *, name: str = "") -> list[Runner]:
         self.listed.append(name)
-        return [Runner(number, known, False, known in self.busy, ()) for known, number in self.records.items()]
+        if self.list_problems:
+            raise self.list_problems.pop(0)
+        return [
+            Runner(number, known, known in self.online, known in self.busy, ())
+            for known, number in self.records.items()
+        ]
 
 
 class World:
     def __init__(self) -> None:
         self.clock = ManualClock()
         self.rest = Rest(self.clock)
+        self.budgets = Budgets(self.clock)
         self.told: list[str] = []
         self.has_token = True
         metrics = Metrics(Component.AGENT, "test")
-        basics = Basics("team-a", "agent-1", self.clock, random.Random(4), metrics, Tunables())
-        tokens = SimpleNamespace(
+        basics = self.basics = Basics("team-a", "agent-1", self.clock, random.Random(4), metrics, Tunables())
+        tokens = self.tokens = SimpleNamespace(
             peek=lambda: TOKEN if self.has_token else None,
+            verdict=SimpleNamespace(is_available=False),
             get=self._get,
             reject=lambda _: None,
             registration_accepted=lambda: None,
         )
-        self.registrar = Registrar(cast("GitHubRest", self.rest), cast("InstallationTokens", tokens), basics)
+        self.registrar = Registrar(
+            cast("GitHubRest", self.rest), cast("InstallationTokens", tokens), basics, self.budgets
+        )
         self.registrar.listen(self.told.append)
 
     async def _get(self) -> Secret:
@@ -203,6 +216,52 @@ def test_a_registration_that_github_never_made_is_nothing_to_look_for(problem: G
     running(body)
 
 
+def test_a_registration_that_github_makes_after_its_answer_was_given_up_is_found_all_the_same() -> None:
+    async def body(world: World) -> None:
+        world.rest.loses = AnswerTimeout("late")
+        with pytest.raises(AnswerTimeout):
+            await world.register()
+        late = dict(world.rest.records)
+        world.rest.records.clear()
+        await world.clock.advance(3)
+        assert world.rest.listed
+        assert world.counts() == (0, 1)
+        world.rest.records.update(late)
+        await world.clock.advance(5)
+        assert not world.rest.records
+        assert world.counts() == (0, 0)
+
+    running(body)
+
+
+def test_a_registration_without_an_answer_that_github_does_not_list_for_a_while_was_never_made() -> None:
+    async def body(world: World) -> None:
+        world.rest.loses = AnswerTimeout("late")
+        with pytest.raises(AnswerTimeout):
+            await world.register()
+        world.rest.records.clear()
+        await world.clock.advance(10)
+        assert world.counts() == (0, 0)
+        looks = len(world.rest.listed)
+        await world.clock.advance(600)
+        assert len(world.rest.listed) == looks
+
+    running(body)
+
+
+def test_a_session_that_has_no_time_for_its_runner_leaves_it_to_be_removed() -> None:
+    async def body(world: World) -> None:
+        unused, used = await world.register(), await world.register()
+        world.registrar.ended(used.name)
+        for each in (unused, used):
+            world.registrar.remove_later(each)
+        await world.clock.advance(2)
+        assert list(world.rest.records) == [used.name]
+        assert world.counts() == (0, 0)
+
+    running(body)
+
+
 def test_a_closed_group_is_looked_through_once_and_none_is_said_to_be_left_before() -> None:
     async def body(world: World) -> None:
         left, busy = runner_name("ci-cpu", UID, "0badcafe"), runner_name("ci-cpu", UID, "deadbeef")
@@ -253,3 +312,108 @@ def test_an_agent_that_ends_removes_what_is_owed_at_once() -> None:
         assert not world.rest.records
 
     run(main())
+
+
+# -- registrations without an owner
+
+
+def looking(body: Callable[[World], Coroutine[Any, Any, None]]) -> None:
+    """With the search for strays beside the removals, from the agent's start."""
+
+    async def scene(world: World) -> None:
+        registrar = world.registrar
+        rest, tokens = cast("GitHubRest", world.rest), cast("InstallationTokens", world.tokens)
+        task = asyncio.create_task(look_for_strays(registrar, rest, tokens, world.basics))
+        try:
+            await body(world)
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    running(scene)
+
+
+LEFT, OTHER = runner_name("ci-cpu", UID, "0badcafe"), runner_name("ci-cpu", UID, "deadbeef")
+
+
+def test_what_a_killed_agent_left_is_removed_after_two_looks_and_nothing_else() -> None:
+    async def body(world: World) -> None:
+        await world.clock.advance(0)
+        foreign = {"ci-cpu-00000000-0badcafe": 3, "build-machine": 4, f"x-{UID[:8]}-0badcafe": 5, "a-b": 6}
+        world.rest.records = {LEFT: 1, OTHER: 2} | foreign
+        world.rest.busy = {OTHER}
+        own = await world.register()
+        await world.clock.advance(301)
+        assert LEFT in world.rest.records, "it was seen once"
+        await world.clock.advance(300)
+        assert world.rest.records == {OTHER: 2, own.name: 7} | foreign
+        assert world.counts() == (1, 1)
+
+    looking(body)
+
+
+def test_what_was_there_at_the_start_is_removed_five_minutes_later() -> None:
+    async def body(world: World) -> None:
+        await world.register()
+        await world.clock.advance(310)
+        assert LEFT not in world.rest.records
+        looks = len(world.rest.listed)
+        await world.clock.advance(1700)
+        assert len(world.rest.listed) == looks == 2
+        await world.clock.advance(200)
+        assert len(world.rest.listed) == 3
+
+    async def scene(world: World) -> None:
+        world.rest.records = {LEFT: 1}
+        await body(world)
+
+    looking(scene)
+
+
+@pytest.mark.parametrize("comes_back", ["online", "busy", "inherited"])
+def test_a_runner_that_shows_life_or_has_a_job_of_ours_is_left_alone(comes_back: str) -> None:
+    async def body(world: World) -> None:
+        world.rest.records = {LEFT: 1}
+        await world.register()
+        await world.clock.advance(200)
+        match comes_back:
+            case "online":
+                world.rest.online = {LEFT}
+            case "busy":
+                world.rest.busy = {LEFT}
+            case _:
+                world.registrar.inherit(LEFT, "ci-cpu", UID)
+        await world.clock.advance(200)
+        world.rest.online, world.rest.busy = set(), set()
+        await world.clock.advance(250)
+        assert LEFT in world.rest.records
+
+    looking(body)
+
+
+def test_a_look_that_fails_is_made_up_for() -> None:
+    async def body(world: World) -> None:
+        world.rest.records = {LEFT: 1}
+        await world.register()
+        world.rest.list_problems = [ServerError("down", status=503), RateLimited("slow", wait_seconds=900.0)]
+        await world.clock.advance(299)
+        assert LEFT in world.rest.records
+        await world.clock.advance(2400)
+        assert LEFT not in world.rest.records
+
+    looking(body)
+
+
+def test_registrations_wait_for_their_turn_before_anything_of_them_exists() -> None:
+    async def body(world: World) -> None:
+        world.budgets.refused(30.0)
+        waiting = asyncio.create_task(world.register())
+        await world.clock.advance(29)
+        assert world.counts() == (0, 0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        await world.clock.advance(60)
+        assert not world.rest.records
+        assert not world.rest.listed, "there is nothing to look for"
+
+    running(body)

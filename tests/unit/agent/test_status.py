@@ -12,9 +12,13 @@ from actions_gateway.agent.runnergroups.status import (
     decide_rate_limited,
     decide_ready,
     decide_status,
+    decide_version,
 )
+from actions_gateway.agent.runnergroups.waits import Wait
 from actions_gateway.agent.tokens.verdict import AVAILABLE, UNKNOWN, Verdict
 from actions_gateway.api.conditions import ConditionStatus, Reason
+from actions_gateway.api.runnergroup import GroupWait, RunnerGroupStatus
+from actions_gateway.api.waits import WaitReason
 
 NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 FACTS = GroupFacts(
@@ -62,6 +66,24 @@ def group(status: dict[str, Any] | None = None) -> dict[str, Any]:
     return {"metadata": {"name": "ci-cpu", "generation": 3}, "status": status or {}}
 
 
+WAIT = Wait(WaitReason.CEILING, 2, NOW, "3", "3 jobs of this group run.")
+
+
+def test_what_waits_is_listed_and_goes_when_nothing_waits() -> None:
+    status = written(group(), replace(FACTS, waits=(WAIT,)))
+    entry = {"reason": "ceiling", "jobs": 2, "since": "2026-01-05T09:00:00Z", "message": "3 jobs of this group run."}
+    assert status["waiting"] == [entry]
+    assert RunnerGroupStatus.model_validate(status).waiting == [GroupWait.model_validate(entry)]
+    patch = decide_status(group(status), FACTS, now=NOW)
+    assert patch == {"status": {"waiting": None}}
+
+
+def written(manifest: dict[str, Any], facts: GroupFacts) -> dict[str, Any]:
+    patch = decide_status(manifest, facts, now=NOW)
+    assert patch is not None
+    return dict(patch["status"])
+
+
 def test_a_first_status_says_everything() -> None:
     patch = decide_status(group(), FACTS, now=NOW)
     assert patch is not None
@@ -71,6 +93,7 @@ def test_a_first_status_says_everything() -> None:
         "CredentialUnavailable": "False",
         "Degraded": "False",
         "RateLimited": "False",
+        "RunnerVersionTooOld": "False",
     }
     assert status["observedGeneration"] == 3
     assert status["activeSessions"] == status["registrations"] == 1
@@ -109,6 +132,7 @@ def test_a_condition_s_time_moves_with_its_status_only() -> None:
         "CredentialUnavailable": "2026-01-05T09:05:00Z",
         "Degraded": "2026-01-05T09:00:00Z",
         "RateLimited": "2026-01-05T09:00:00Z",
+        "RunnerVersionTooOld": "2026-01-05T09:00:00Z",
     }
 
 
@@ -118,6 +142,14 @@ def test_pods_that_are_not_admitted_degrade_the_group_in_the_servers_words() -> 
     assert (condition.status, condition.reason) == (ConditionStatus.TRUE, Reason.WORKERS_REFUSED)
     assert "not admitted: 2; the API server says: exceeded quota: q" in condition.message
     assert decide_degraded(FACTS).status is ConditionStatus.FALSE
+
+
+def test_a_quota_that_keeps_the_group_from_claiming_degrades_it_unless_a_claimed_job_waits_already() -> None:
+    facts = replace(FACTS, quota_problem="the quota team has no room: pods needs 1, used 5 of 5")
+    condition = decide_degraded(facts)
+    assert (condition.status, condition.reason) == (ConditionStatus.TRUE, Reason.WORKERS_REFUSED)
+    assert condition.message == "No job is claimed: the quota team has no room: pods needs 1, used 5 of 5."
+    assert decide_degraded(replace(facts, refusals=("no",))).message.startswith("Claimed jobs")
 
 
 def test_a_limit_that_lasts_is_told_and_a_short_one_is_not() -> None:
@@ -163,3 +195,36 @@ def test_conditions_of_others_stay() -> None:
     patch = decide_status(group({"conditions": [foreign]}), FACTS, now=NOW)
     assert patch is not None
     assert foreign in patch["status"]["conditions"]
+
+
+def test_a_template_that_would_be_refused_degrades_the_group_unless_a_job_waits_already() -> None:
+    refused = replace(FACTS, template_refusal="spec.containers[side].image: Required value")
+    condition = decide_degraded(refused)
+    assert (condition.status, condition.reason) == (ConditionStatus.TRUE, Reason.POD_TEMPLATE_REFUSED)
+    assert condition.message.endswith("the API server says: spec.containers[side].image: Required value")
+    assert decide_ready(refused).status is ConditionStatus.TRUE
+    assert decide_degraded(replace(refused, refusals=("no",))).reason is Reason.WORKERS_REFUSED
+
+
+def test_a_runner_version_that_github_no_longer_serves_is_told_with_the_image() -> None:
+    old = replace(
+        FACTS,
+        active_sessions=0,
+        session_problem="GitHub did not open a session (HTTP 400): v2.1 is deprecated",
+        version_problem="GitHub did not open a session (HTTP 400): v2.1 is deprecated",
+        runner_version="2.1.0",
+        worker_image="example.test/runner:2.1.0",
+    )
+    condition = decide_version(old)
+    assert (condition.status, condition.reason) == (ConditionStatus.TRUE, Reason.VERSION_TOO_OLD)
+    assert all(word in condition.message for word in ("version 2.1.0,", "example.test/runner:2.1.0", "deprecated"))
+    assert decide_ready(old).status is ConditionStatus.FALSE
+    fine = decide_version(FACTS)
+    assert (fine.status, fine.reason) == (ConditionStatus.FALSE, Reason.VERSION_SUPPORTED)
+
+
+def test_runners_that_github_rejects_degrade_the_group_unless_jobs_wait_for_their_pods() -> None:
+    rejected = replace(FACTS, rejection="GitHub did not open a session (HTTP 401)")
+    assert decide_degraded(rejected).reason is Reason.UNAUTHORIZED
+    assert "HTTP 401" in decide_degraded(rejected).message
+    assert decide_degraded(replace(rejected, refusals=("no",))).reason is Reason.WORKERS_REFUSED

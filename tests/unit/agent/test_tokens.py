@@ -208,6 +208,20 @@ def test_a_refused_token_is_replaced_early_but_not_more_often_than_every_half_mi
     running(tmp_path, body)
 
 
+def test_a_refused_token_that_cannot_be_replaced_is_asked_for_with_back_off(tmp_path: Path) -> None:
+    async def body(world: World) -> None:
+        token = world.tokens.peek()
+        assert token is not None
+        await world.clock.advance(600)
+        world.rest.problem = Unauthorized("revoked", status=401)
+        world.tokens.reject(token)
+        await world.clock.advance(600)
+        assert 10 < world.rest.attempts <= 24
+
+    write(tmp_path)
+    running(tmp_path, body)
+
+
 def test_an_edit_that_works_is_told_and_not_acted_on_before_the_loaded_one_is_refused(tmp_path: Path) -> None:
     async def body(world: World) -> None:
         write(tmp_path, installationId="99")

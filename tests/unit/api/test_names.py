@@ -34,6 +34,12 @@ def test_long_groups_that_differ_at_their_end_give_different_pods_for_the_same_p
 @pytest.mark.parametrize(("slot", "name"), [(1, "job-0001"), (1024, "job-1024")])
 def test_a_slot_has_the_name_that_the_agents_role_lists(slot: int, name: str) -> None:
     assert names.job_slot_name(slot) == name
+    assert names.job_slot_number(name) == slot
+
+
+@pytest.mark.parametrize("name", ["", "job-", "job-0000", "job-1025", "job-001", "job-00001", "job-0001\n", "job-²²²²"])
+def test_what_is_no_slot_s_name_has_no_number(name: str) -> None:
+    assert names.job_slot_number(name) is None
 
 
 @pytest.mark.parametrize("slot", [0, 1025, -1])

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from actions_gateway.github.app import AppCredentials, key_fingerprint
 from actions_gateway.github.broker import RunnerPlatform
-from actions_gateway.github.http import Api, GitHubHttp
+from actions_gateway.github.http import Api, Endpoint, GitHubHttp
 from actions_gateway.github.jit import JitConfig, parse_jit_config
 from actions_gateway.github.secrets import Secret
 from support.clock import ManualClock
@@ -41,6 +41,12 @@ class Double:
     clock: ManualClock
     requests: list[httpx.Request] = field(default_factory=list)
     heard: list[tuple[Api, int | None]] = field(default_factory=list)
+
+    asked: list[Endpoint] = field(default_factory=list)
+
+    def hear(self, api: Api, endpoint: Endpoint, status: int | None) -> None:
+        self.heard.append((api, status))
+        self.asked.append(endpoint)
 
     @property
     def last(self) -> httpx.Request:
@@ -72,7 +78,7 @@ async def github(*replies: Reply, **options: Any) -> AsyncIterator[Double]:
     http = GitHubHttp(
         clock,
         transport=httpx.MockTransport(handle),
-        on_answer=lambda api, status: double.heard.append((api, status)),
+        on_answer=lambda *heard: double.hear(*heard),
         **options,
     )
     double = Double(http, clock)

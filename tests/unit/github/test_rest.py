@@ -8,11 +8,13 @@ import httpx
 import jwt
 import pytest
 
+from actions_gateway.github.budgets import Budgets
 from actions_gateway.github.errors import (
     MalformedAnswer,
     Moved,
     NameTaken,
     NotFound,
+    RateLimited,
     RegistrationUnusable,
     RunnerBusy,
     ServerError,
@@ -243,4 +245,23 @@ def test_the_tightest_budget_of_the_installation_is_remembered() -> None:
         httpx.Response(404, headers=budget("core", 4000, seconds=3600)),
         httpx.Response(404, headers=budget("registration", 5, limit=100)),
         httpx.Response(500, headers=budget("core", 3999, seconds=3600)),
+    )
+
+
+def test_what_is_left_of_the_hour_is_told_with_the_answer_that_says_so() -> None:
+    async def scene(_: GitHubRest, double: Double) -> None:
+        heard: list[int] = []
+        budgets = Budgets(double.clock, on_hour=lambda hourly: heard.append(hourly.remaining))
+        rest = GitHubRest(double.http, scope_of("https://github.com/acme/shop"), double.clock, budgets)
+        await rest.delete_runner(TOKEN, 1)
+        assert heard == [4000]
+        with pytest.raises(RateLimited):
+            await rest.delete_runner(TOKEN, 1)
+        assert heard == [4000, 0], "there will be no other answer for an hour"
+
+    limit = {"message": "API rate limit exceeded for installation ID 5."}
+    play(
+        scene,
+        httpx.Response(204, headers=budget("core", 4000)),
+        httpx.Response(403, json=limit, headers=budget("core", 0)),
     )

@@ -19,6 +19,7 @@ from actions_gateway.metrics.catalog import (
     EXPECTED_AGENTS,
     EXPECTED_PROXIES,
     EXPECTED_SESSIONS,
+    GATEWAY_INFO,
     GATEWAYS_CREATED,
     GATEWAYS_DELETED,
     MANAGED_GATEWAYS,
@@ -89,6 +90,15 @@ def test_a_served_gateway_expects_an_agent_its_least_proxies_and_a_session_per_g
     assert seen.value(EXPECTED_PROXIES) == 3
     assert seen.value(EXPECTED_SESSIONS, **SESSIONS) == 1
     assert seen.metrics.value(MANAGED_GATEWAYS) == 1
+
+
+@pytest.mark.parametrize("is_served", [True, False])
+def test_a_gateway_is_told_by_its_uid_and_a_successor_of_its_name_by_another(is_served: bool) -> None:
+    seen = Seen(make.snapshot(gateway(metadata={"uid": "one"})), is_served=is_served)
+    assert seen.value(GATEWAY_INFO, **GATEWAY, uid="one") == 1
+    seen.look(make.snapshot(gateway(metadata={"uid": "two"})), is_served=is_served)
+    assert seen.value(GATEWAY_INFO, **GATEWAY, uid="one") is None
+    assert seen.value(GATEWAY_INFO, **GATEWAY, uid="two") == 1
 
 
 def test_a_gateway_that_says_nothing_of_proxies_expects_the_default() -> None:

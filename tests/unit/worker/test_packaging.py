@@ -1,6 +1,7 @@
 """The installed wrapper: one executable file, cheap to start, and of the standard library only."""
 
 import ast
+import json
 import os
 import subprocess
 import sys
@@ -11,7 +12,8 @@ import pytest
 
 import actions_gateway.worker
 from actions_gateway.worker import main
-from actions_gateway.worker.packaging import build, install
+from actions_gateway.worker.bundling import needed_modules
+from actions_gateway.worker.packaging import build, install, install_command
 
 SOURCES = sorted(Path(actions_gateway.worker.__file__).parent.glob("*.py"))
 
@@ -21,7 +23,112 @@ def test_install_writes_one_executable_file_and_nothing_else(tmp_path: Path) -> 
     assert main(["install", str(folder)]) == 0
     assert [path.name for path in folder.iterdir()] == ["wrapper"]
     assert os.access(folder / "wrapper", os.X_OK)
-    assert (folder / "wrapper").read_bytes().startswith(b"#!/usr/bin/env python3\n")
+    assert (folder / "wrapper").read_bytes().startswith(b"#!/bin/sh\n")
+
+
+def start(wrapper: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(wrapper), *arguments], env=environ, capture_output=True, text=True, check=False)
+
+
+def test_an_image_without_python_is_told_what_it_lacks(tmp_path: Path) -> None:
+    message = tmp_path / "termination-log"
+    ended = start(install(tmp_path), PATH=str(tmp_path / "empty"), TERMINATION_MESSAGE_PATH=str(message))
+    assert ended.returncode == 1
+    assert "this image has no python3" in ended.stderr
+    found = json.loads(message.read_text())
+    assert (found["exit_code"], found["result"]) == (None, None)
+    assert "this image has no python3" in found["reason"]
+    assert start(install(tmp_path), PATH=str(tmp_path / "empty")).returncode == 1
+
+
+def test_what_an_image_puts_on_pythons_path_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "os.py").write_text("raise SystemExit('shadowed')")
+    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    ended = start(install(tmp_path / "wrapper"), "help", PATH=path, PYTHONPATH=str(tmp_path))
+    assert ended.returncode == 2
+    assert "usage: wrapper run" in ended.stderr
+
+
+@pytest.fixture
+def interpreter(tmp_path: Path) -> Path:
+    """The shape of one: a loader of this machine, which says how it was called, and a library."""
+    made = tmp_path / "made"
+    (made / "lib" / "empty").mkdir(parents=True)
+    loader = made / "lib" / "ld-linux-test.so.2"
+    loader.write_bytes(Path("/bin/echo").read_bytes())
+    loader.chmod(0o700)
+    (made / "lib" / "libc.so.6").write_text("library")
+    (made / "lib" / "libc.so.6").chmod(0o600)
+    return made
+
+
+def test_the_interpreter_comes_along_for_all_to_read_whatever_the_umask(tmp_path: Path, interpreter: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        folder = install(tmp_path / "gateway", interpreter).parent
+    finally:
+        os.umask(before)
+    found = {path.relative_to(folder).as_posix(): path.stat().st_mode & 0o777 for path in folder.rglob("*")}
+    assert found == {
+        "wrapper": 0o755,
+        "python": 0o755,
+        "python/lib": 0o755,
+        "python/lib/empty": 0o755,
+        "python/lib/ld-linux-test.so.2": 0o755,
+        "python/lib/libc.so.6": 0o644,
+    }
+
+
+def test_the_launcher_prefers_it_to_the_image_s_own(tmp_path: Path, interpreter: Path) -> None:
+    wrapper = install(tmp_path / "gateway", interpreter)
+    ended = start(wrapper, "a b", PATH=f"{Path(sys.executable).parent}:/usr/bin:/bin")
+    own = wrapper.parent / "python"
+    words = f"--inhibit-cache --library-path {own}/lib {own}/bin/python3 -I -S -X utf8 {wrapper} a b"
+    assert ended.stdout == f"{words}\n"
+
+
+def test_an_archive_that_was_made_with_it_is_taken_as_it_is(tmp_path: Path, interpreter: Path) -> None:
+    (interpreter / "wrapper").write_bytes(b"made before")
+    folder = install(tmp_path / "gateway", interpreter).parent
+    assert (folder / "wrapper").read_bytes() == b"made before"
+    assert not (folder / "python" / "wrapper").exists()
+
+
+def test_a_copy_that_fails_leaves_neither_a_part_nor_a_wrapper(
+    tmp_path: Path, interpreter: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (interpreter / "lib" / "gone").symlink_to("nowhere")
+    assert install_command(str(tmp_path / "gateway"), interpreter) == 1
+    assert "cannot install the wrapper" in capfd.readouterr().err
+    assert list((tmp_path / "gateway").iterdir()) == []
+
+
+def test_installing_again_replaces_the_interpreter_whole(tmp_path: Path, interpreter: Path) -> None:
+    folder = install(tmp_path / "gateway", interpreter).parent
+    (folder / "python" / "lib" / "left").write_text("from before")
+    install(folder, interpreter)
+    assert sorted(path.name for path in folder.iterdir()) == ["python", "wrapper"]
+    assert not (folder / "python" / "lib" / "left").exists()
+
+
+def test_an_interpreter_for_another_machine_is_named_and_nothing_is_installed(
+    tmp_path: Path, interpreter: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    loader = interpreter / "lib" / "ld-linux-test.so.2"
+    content = bytearray(loader.read_bytes())
+    content[18:20] = b"\xf3\x00"  # EM_RISCV
+    loader.write_bytes(content)
+    assert install_command(str(tmp_path / "gateway"), interpreter) == 1
+    error = capfd.readouterr().err
+    assert str(loader) in error
+    assert os.uname().machine in error
+    assert list((tmp_path / "gateway").iterdir()) == []
+
+
+def test_what_functions_import_belongs_to_the_interpreter_too() -> None:
+    found = needed_modules(SOURCES)
+    assert {"shutil", "zlib", "json", "encodings.utf_16_le"} <= set(found)
+    assert {"", "ast", "subprocess"} & set(found) == set()
 
 
 def test_installing_again_replaces_the_file_and_gives_the_same_bytes(tmp_path: Path) -> None:

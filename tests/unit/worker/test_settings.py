@@ -30,4 +30,14 @@ def test_a_grace_that_is_no_time_names_its_variable(text: str) -> None:
 
 def test_steps_inherit_everything_but_the_wrappers_own() -> None:
     environ = {**dict.fromkeys(OWN_VARIABLES, "x"), "PATH": "/bin", "https_proxy": "http://p"}
-    assert scrubbed(environ) == {"PATH": "/bin", "https_proxy": "http://p"}
+    kept = {"PATH": "/bin", "https_proxy": "http://p"}
+    assert scrubbed(environ) == kept | {"LD_PRELOAD": "x"}, "the image's own, which the launcher keeps in one of ours"
+    assert scrubbed(kept) == kept
+
+
+def test_a_locale_is_the_image_s_or_none() -> None:
+    environ = {"PATH": "/bin", "LC_CTYPE": "C.UTF-8"}
+    assert scrubbed(environ, b"PATH=/bin\0") == {"PATH": "/bin"}
+    assert scrubbed(environ, b"PATH=/bin\0MY_LC_CTYPE=1\0") == {"PATH": "/bin"}
+    assert scrubbed(environ, b"LC_CTYPE=C.UTF-8\0PATH=/bin\0") == environ
+    assert scrubbed(environ) == environ

@@ -13,6 +13,8 @@ from typing import Protocol
 from actions_gateway.agent.jobs.admission import Reservation
 from actions_gateway.agent.jobs.slots import Slot
 from actions_gateway.agent.signals import Signal
+from actions_gateway.api.waits import WaitReason
+from actions_gateway.github.payload import RunIdentity
 
 
 class Line:
@@ -38,22 +40,23 @@ class JobService(Protocol):
     async def renew(self) -> datetime | None:
         """Extends the lock and returns its end, None when the service named none; LockLost when it is gone."""
 
-    async def complete(self, conclusion: str, *, title: str, message: str) -> None:
-        """Ends the job with `failed` or `canceled` in place of its worker, with an annotation that people see."""
+    async def complete(self, conclusion: str, *, title: str, message: str) -> bool:
+        """Ends the job in place of its worker, with an annotation that people see; False when it has concluded."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClaimedJob:
-    """A job that is ours. Its slot's Secret exists and lacks the worker's keys."""
+    """A job that is ours, with its slot's Secret, which still lacks the worker's keys unless the job is adopted."""
 
     plan_id: str
     job_id: str
     """What a cancellation names."""
     request_id: str
     runner_name: str
-    annotations: Mapping[str, str | None]
-    """The workflow run it belongs to, for the pod; nothing secret."""
+    identity: RunIdentity
+    """The workflow run it belongs to; nothing secret."""
     worker_keys: Mapping[str, bytes] = field(repr=False)
+    """For the Secret; none at all when the job is too large for one."""
     slot: Slot
     reservation: Reservation
     service: JobService
@@ -62,6 +65,10 @@ class ClaimedJob:
     first_delivered: float
     held_seconds: float
     """Of the time since the first delivery: what passed because the group was at its ceiling."""
+    is_adopted: bool = False
+    """An earlier agent process claimed it, and the slot holds the worker's keys."""
+    refusal: str = ""
+    """Why its worker must not run it and fails it with these words; empty when it may."""
     line: Line = field(default_factory=Line)
 
 
@@ -78,8 +85,16 @@ class AcquirerState:
     """Jobs that were delivered and are not claimed."""
     problem: str = ""
     """Why sessions cannot be opened at present; empty when they can."""
+    version_problem: str = ""
+    """What the service says of a runner version that it no longer serves; empty when it serves it."""
+    rejection: str = ""
+    """Why runners, and the new ones in their place, are rejected; empty when they are not."""
     limited_since: float | None = None
     """From when on GitHub has limited the requests without a good answer (monotonic clock); None while it answers."""
+    oldest: Mapping[WaitReason, float] = field(default_factory=dict)
+    """When the first of the unclaimed jobs was delivered, by the reasons that there are (monotonic clock)."""
+    waiting: Mapping[WaitReason, int] = field(default_factory=dict)
+    """How many jobs that is, by the same reasons."""
 
     @property
     def active(self) -> int:

@@ -7,10 +7,12 @@ token), what runs in the container `runner` (the wrapper), what is mounted for i
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime
+from posixpath import normpath
 from typing import Any
 
 from actions_gateway.agent.jobs.security import harden
 from actions_gateway.api import labels
+from actions_gateway.api.footprint import INSTALLER_RESOURCES, WORKER_RESOURCES
 from actions_gateway.api.gateway import SecurityProfile
 from actions_gateway.api.names import RUNNER_CONTAINER
 from actions_gateway.api.runnergroup import GroupSettings
@@ -29,13 +31,12 @@ _TERMINATION_MESSAGE = "/dev/termination-log"
 _SHUTDOWN_GRACE_SECONDS = 25
 _POD_GRACE_SECONDS = 30
 """The wrapper's grace, and the time in which the kubelet notices the end."""
+_LONGEST_GRACE_SECONDS = 3600
+"""So long a template's sidecars may take; a pod that is asked to end must not go on for ages."""
 
 _LARGEST_INT32 = 2**31 - 1
 
 _VOLUMES = ("gateway", "job-payload", "podinfo", "ca-bundle")
-_DEFAULT_RESOURCES = {"cpu": "500m", "memory": "1Gi"}
-_INSTALLER_RESOURCES = {"cpu": "100m", "memory": "128Mi"}
-"""Named since a quota refuses containers without; below any worker's own, so the pod's footprint stays the worker's."""
 
 _DISRUPTION_ANNOTATIONS = {
     "karpenter.sh/do-not-disrupt": "true",
@@ -73,6 +74,10 @@ class WorkerOrder:
     priority_class: str | None
     annotations: dict[str, str | None]
     cancel_deadline: datetime | None = None
+    plan_id: str = ""
+    """Slots are used again: the worker runs nothing but this plan, if one is given."""
+    refusal: str = ""
+    """Why the worker fails the job in place of running it; empty when it runs it."""
 
 
 def owner_reference(group: str, uid: str) -> Manifest:
@@ -113,6 +118,14 @@ def build_worker_pod(order: WorkerOrder, settings: GroupSettings, site: WorkerSi
     }
 
 
+def sample_worker(settings: GroupSettings, site: WorkerSite) -> Manifest:
+    """A pod as a group's workers are, for no job: what it costs, each of them costs."""
+    order = WorkerOrder(
+        name="worker", group="", group_uid="", slot="", slot_uid="", priority_class=None, annotations={}
+    )
+    return build_worker_pod(order, settings, site)
+
+
 def _labels(group: str) -> dict[str, str]:
     return {
         labels.MANAGED_BY: labels.BY_AGENT,
@@ -127,7 +140,7 @@ def _labels(group: str) -> dict[str, str]:
 
 def _annotations(order: WorkerOrder, template: dict[str, Any]) -> dict[str, str]:
     known = {key: value for key, value in order.annotations.items() if value}
-    overrides = {key: str(template[key]) for key in _DISRUPTION_ANNOTATIONS if key in template}
+    overrides = {key: template[key] for key in _DISRUPTION_ANNOTATIONS if isinstance(template.get(key), str)}
     return {
         **_DISRUPTION_ANNOTATIONS,
         **overrides,
@@ -146,14 +159,20 @@ def _spec(order: WorkerOrder, settings: GroupSettings, site: WorkerSite, spec: M
     if all(container.get("name") != RUNNER_CONTAINER for container in containers):
         containers = [{"name": RUNNER_CONTAINER}, *containers]
     spec["containers"] = [
-        _runner(container, settings, site) if container.get("name") == RUNNER_CONTAINER else _foreign(container, site)
+        _runner(container, order, settings, site)
+        if container.get("name") == RUNNER_CONTAINER
+        else _foreign(container, site)
         for container in containers
     ]
     spec["initContainers"] = [
         _installer(site),
         *(_foreign(container, site) for container in spec.get("initContainers") or []),
     ]
-    spec.pop("ephemeralContainers", None)
+    for field in ("ephemeralContainers", "serviceAccount"):
+        spec.pop(field, None)
+    # Steps would inherit variables of every Service of the namespace.
+    spec.setdefault("enableServiceLinks", False)
+    grace = min(int(spec.get("terminationGracePeriodSeconds") or 0), _LONGEST_GRACE_SECONDS)
     spec |= {
         "serviceAccountName": site.service_account,
         "automountServiceAccountToken": False,
@@ -161,11 +180,11 @@ def _spec(order: WorkerOrder, settings: GroupSettings, site: WorkerSite, spec: M
         "hostNetwork": False,
         "hostPID": False,
         "hostIPC": False,
-        "terminationGracePeriodSeconds": max(_POD_GRACE_SECONDS, int(spec.get("terminationGracePeriodSeconds") or 0)),
+        "terminationGracePeriodSeconds": max(_POD_GRACE_SECONDS, grace),
     }
     if settings.max_worker_lifetime_seconds > 0:
         lifetime = max(1, min(int(settings.max_worker_lifetime_seconds), _LARGEST_INT32))
-        spec.setdefault("activeDeadlineSeconds", lifetime)
+        spec["activeDeadlineSeconds"] = spec.get("activeDeadlineSeconds") or lifetime
     if order.priority_class is not None:
         spec["priorityClassName"] = order.priority_class
         # Computed by admission from the class; a template's own number would contradict it.
@@ -198,7 +217,8 @@ def _installer(site: WorkerSite) -> Manifest:
         "name": "install-wrapper",
         "image": site.wrapper_image,
         "args": ["worker", "install", _WRAPPER_FOLDER],
-        "resources": {"requests": dict(_INSTALLER_RESOURCES), "limits": dict(_INSTALLER_RESOURCES)},
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "resources": {"requests": dict(INSTALLER_RESOURCES), "limits": dict(INSTALLER_RESOURCES)},
         "volumeMounts": [{"name": "gateway", "mountPath": _WRAPPER_FOLDER}],
     }
     return _with_environment(installer, _proxy_environment(site))
@@ -224,24 +244,28 @@ def _foreign_mounts(container: Manifest) -> list[Manifest]:
     return [mount for mount in container.get("volumeMounts") or [] if mount.get("name") not in _VOLUMES]
 
 
-def _runner(container: Manifest, settings: GroupSettings, site: WorkerSite) -> Manifest:
+def _runner(container: Manifest, order: WorkerOrder, settings: GroupSettings, site: WorkerSite) -> Manifest:
     mounts = _mounts(site)
     reserved_paths = {mount["mountPath"] for mount in mounts}
-    foreign = [mount for mount in _foreign_mounts(container) if mount.get("mountPath") not in reserved_paths]
-    runner = _with_environment(container, _environment(site)) | {
+    foreign = [m for m in _foreign_mounts(container) if normpath(m.get("mountPath") or "") not in reserved_paths]
+    runner = _with_environment(container, _environment(order, site)) | {
         "image": container.get("image") or settings.worker_image or site.worker_image,
         "command": [f"{_WRAPPER_FOLDER}/wrapper"],
         "terminationMessagePath": _TERMINATION_MESSAGE,
+        # The wrapper's own words only: the tail of a log may hold what nobody has masked.
+        "terminationMessagePolicy": "File",
         "volumeMounts": foreign + mounts,
     }
-    runner.pop("args", None)
+    # A container's own restart policy would run the job a second time.
+    for field in ("args", "restartPolicy", "restartPolicyRules"):
+        runner.pop(field, None)
     resources = runner.get("resources") or {}
     if not resources.get("requests") and not resources.get("limits"):
-        runner["resources"] = {"requests": dict(_DEFAULT_RESOURCES), "limits": dict(_DEFAULT_RESOURCES)}
+        runner["resources"] = {"requests": dict(WORKER_RESOURCES), "limits": dict(WORKER_RESOURCES)}
     return runner
 
 
-def _environment(site: WorkerSite) -> dict[str, str]:
+def _environment(order: WorkerOrder, site: WorkerSite) -> dict[str, str]:
     environment = {
         "RUNNER_HOME_DIR": "/home/runner",
         "PAYLOAD_SECRET_PATH": _PAYLOAD_FOLDER,
@@ -250,7 +274,8 @@ def _environment(site: WorkerSite) -> dict[str, str]:
         "TERMINATION_MESSAGE_PATH": _TERMINATION_MESSAGE,
     }
     authority = {"GITHUB_CA_CERT_PATH": f"{_CA_FOLDER}/ca.crt"} if site.ca_configmap else {}
-    return environment | authority | _proxy_environment(site)
+    job = {"JOB_PLAN_ID": order.plan_id, "JOB_REFUSAL": order.refusal}
+    return environment | authority | {name: text for name, text in job.items() if text} | _proxy_environment(site)
 
 
 def _proxy_environment(site: WorkerSite) -> dict[str, str]:
@@ -263,7 +288,7 @@ def _proxy_environment(site: WorkerSite) -> dict[str, str]:
 
 def _mounts(site: WorkerSite) -> list[Manifest]:
     mounts: list[Manifest] = [
-        {"name": "gateway", "mountPath": _WRAPPER_FOLDER},
+        {"name": "gateway", "mountPath": _WRAPPER_FOLDER, "readOnly": True},
         {"name": "job-payload", "mountPath": _PAYLOAD_FOLDER, "readOnly": True},
         {"name": "podinfo", "mountPath": _PODINFO_FOLDER, "readOnly": True},
     ]

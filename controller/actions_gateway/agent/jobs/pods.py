@@ -20,10 +20,9 @@ class WorkerPods:
         self._client = client
         self._basics = basics
         self._views: dict[str, PodView] = {}
+        self._by_group: dict[str, dict[str, PodView]] = {}
         self._listeners: list[Callable[[PodView], None]] = []
         self.synced = asyncio.Event()
-        self.inherited: set[str] = set()
-        """Uids of the pods that were there before this agent: no job task of ours stands behind them."""
 
     def listen(self, listener: Callable[[PodView], None]) -> None:
         """Calls `listener` with every new state of a pod, a deleted one's last state included."""
@@ -33,13 +32,13 @@ class WorkerPods:
         """The state of a pod that exists."""
         return self._views.get(name)
 
-    def names(self) -> list[str]:
-        """All pods that exist."""
-        return list(self._views)
+    def all(self) -> list[PodView]:
+        """The states of all pods that exist."""
+        return list(self._views.values())
 
     def of_group(self, group: str) -> list[PodView]:
         """The existing pods of a group."""
-        return [view for view in self._views.values() if view.group == group]
+        return list(self._by_group.get(group, {}).values())
 
     async def run(self) -> None:
         """Keeps the projections until cancelled."""
@@ -52,16 +51,14 @@ class WorkerPods:
                 self.synced.set()
                 continue
             view = view_of(change.object, is_gone=change.type is ChangeType.DELETED)
-            if not self.synced.is_set():
-                self.inherited.add(view.uid)
             self._take(view)
 
     def _take(self, view: PodView) -> None:
         if view.is_gone:
             self._views.pop(view.name, None)
+            self._by_group.get(view.group, {}).pop(view.name, None)
         else:
             self._views[view.name] = view
+            self._by_group.setdefault(view.group, {})[view.name] = view
         for listener in self._listeners:
             listener(view)
-        if view.is_gone:
-            self.inherited.discard(view.uid)

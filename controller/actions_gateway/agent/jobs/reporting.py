@@ -4,17 +4,32 @@ Source: actions/runner `src/Runner.Listener/JobDispatcher.cs` (a crashed worker'
 error annotation).
 """
 
+from enum import Enum, auto
+
 import structlog
 
-from actions_gateway.agent.jobs.acquirer import ClaimedJob
-from actions_gateway.agent.jobs.outcome import Outcome, Result
-from actions_gateway.agent.jobs.services import JobServices
-from actions_gateway.github.errors import GitHubError, RateLimited, Transient
+from actions_gateway.agent.basics import Basics
+from actions_gateway.agent.jobs.acquirer import JobService
+from actions_gateway.agent.jobs.outcome import Outcome
+from actions_gateway.github.errors import GitHubError, NotAuthorizedForJob, RateLimited, Transient
 
 _ATTEMPTS = 5
 _PAUSE_SECONDS = 5.0
+_LONGEST_PAUSE_SECONDS = 60.0
+"""What else waits for GitHub's patience is due before it ends."""
 _MESSAGE_LIMIT = 2000
-_TITLE = "The worker ended without a result"
+NO_RESULT = "The worker ended without a result"
+
+
+class Completion(Enum):
+    """What GitHub made of it."""
+
+    ACCEPTED = auto()
+    CLOSED = auto()
+    """The job had concluded, or GitHub knows better."""
+    UNSTARTED = auto()
+    """GitHub has seen no worker of the job: it cannot be completed."""
+    UNKNOWN = auto()
 
 
 def annotation_text(outcome: Outcome) -> str:
@@ -23,22 +38,31 @@ def annotation_text(outcome: Outcome) -> str:
     return text if not outcome.message else f"{text}\n{outcome.message[-_MESSAGE_LIMIT:]}"
 
 
-async def report(
-    claimed: ClaimedJob, outcome: Outcome, *, services: JobServices, log: structlog.typing.FilteringBoundLogger
-) -> None:
-    """Completes the job in its worker's place. A refusal means that GitHub knows better: the job has concluded."""
-    conclusion = "canceled" if outcome.result is Result.CANCELED else "failed"
+async def complete(
+    service: JobService,
+    conclusion: str,
+    *,
+    title: str,
+    message: str,
+    basics: Basics,
+    log: structlog.typing.FilteringBoundLogger,
+) -> Completion:
+    """Completes a job in its worker's place; tries for a while when GitHub gives no answer."""
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            await claimed.service.complete(conclusion, title=_TITLE, message=annotation_text(outcome))
+            is_accepted = await service.complete(conclusion, title=title, message=message)
         except (Transient, RateLimited) as problem:
-            pause = problem.retry_after_seconds or _PAUSE_SECONDS
+            pause = min(problem.retry_after_seconds or _PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
             log.warning("job not completed", attempt=attempt, problem=str(problem), retry_in_seconds=pause)
             if attempt < _ATTEMPTS:
-                await services.basics.clock.sleep(pause)
+                await basics.clock.sleep(pause)
+        except NotAuthorizedForJob as problem:
+            log.info("GitHub has seen no worker of the job", problem=str(problem))
+            return Completion.UNSTARTED
         except GitHubError as problem:
             log.info("GitHub had closed the job", problem=str(problem))
-            return
+            return Completion.CLOSED
         else:
-            log.info("job completed in place of its worker", conclusion=conclusion, detail=outcome.detail)
-            return
+            log.info("job completed in place of its worker", conclusion=conclusion, accepted=is_accepted)
+            return Completion.ACCEPTED if is_accepted else Completion.CLOSED
+    return Completion.UNKNOWN

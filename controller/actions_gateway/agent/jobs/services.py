@@ -3,9 +3,13 @@
 from dataclasses import dataclass
 
 from actions_gateway.agent.basics import Basics
+from actions_gateway.agent.jobs.headroom import Headroom
+from actions_gateway.agent.jobs.plans import Plans
 from actions_gateway.agent.jobs.pod import WorkerSite
 from actions_gateway.agent.jobs.pods import WorkerPods
 from actions_gateway.agent.jobs.slots import Slots
+from actions_gateway.agent.recovery.repositories import SeenRepositories
+from actions_gateway.agent.recovery.rerunning import Reruns
 from actions_gateway.kube.client import KubeClient
 from actions_gateway.kube.events import EventRecorder
 
@@ -18,7 +22,9 @@ class JobServices:
     client: KubeClient
     pods: WorkerPods
     slots: Slots
-    plans: set[str]
-    """The plans of the jobs in flight: one that GitHub delivers to several sessions has one plan and runs once."""
+    plans: Plans
+    reruns: Reruns
+    repositories: SeenRepositories
+    headroom: Headroom
     site: WorkerSite
     events: EventRecorder

@@ -1,19 +1,37 @@
 """Whether a tenant's pod template has the shape that building a worker needs; the API server judges the rest."""
 
-_CONTAINER = {"env": [{}], "volumeMounts": [{}], "resources": {}, "securityContext": {"capabilities": {}}}
+_RESOURCES: dict[str, object] = {"requests": {}, "limits": {}}
+_CONTAINER = {
+    "name": "",
+    "image": "",
+    "env": [{"name": ""}],
+    "volumeMounts": [{"name": "", "mountPath": ""}],
+    "resources": _RESOURCES,
+    "restartPolicy": "",
+    "securityContext": {"capabilities": {}},
+}
+_CLAIM = {"spec": {"resources": _RESOURCES, "storageClassName": ""}}
+_AFFINITY = {
+    "requiredDuringSchedulingIgnoredDuringExecution": [{"namespaces": [""]}],
+    "preferredDuringSchedulingIgnoredDuringExecution": [{"podAffinityTerm": {"namespaces": [""]}}],
+}
 _TEMPLATE = {
     "metadata": {"annotations": {}},
     "spec": {
         "containers": [_CONTAINER],
         "initContainers": [_CONTAINER],
-        "volumes": [{}],
+        "volumes": [{"name": "", "ephemeral": {"volumeClaimTemplate": _CLAIM}}],
+        "affinity": {"podAffinity": _AFFINITY, "podAntiAffinity": _AFFINITY},
+        "resources": _RESOURCES,
+        "overhead": {},
+        "priorityClassName": "",
         "securityContext": {},
         "terminationGracePeriodSeconds": 0,
     },
 }
 """An example of each field that is read; a list's first item stands for all of them."""
 
-_KINDS = {dict: "an object", list: "a list", int: "a number"}
+_KINDS = {dict: "an object", list: "a list", int: "a whole number", str: "text"}
 
 
 def template_problem(value: object, example: object = _TEMPLATE, path: str = "spec.podTemplate") -> str:

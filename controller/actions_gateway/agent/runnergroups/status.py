@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from actions_gateway.agent.runnergroups.waits import Wait
 from actions_gateway.agent.tokens.verdict import Verdict
 from actions_gateway.api.conditions import (
     SUSTAINED_LIMIT_SECONDS,
@@ -34,6 +35,18 @@ class GroupFacts:
     credential: dict[str, Any] | None
     refusals: tuple[str, ...] = ()
     """What the API server says of the pods that it does not admit, one of each claimed job that waits for it."""
+    quota_problem: str = ""
+    """Why the namespace's quotas keep the group from claiming; empty when they do not, or not for long yet."""
+    version_problem: str = ""
+    """What GitHub says of a runner version that it no longer serves; empty when it serves it."""
+    runner_version: str = ""
+    worker_image: str = ""
+    rejection: str = ""
+    """What GitHub says of runners that it rejects although they are new; empty when it accepts them."""
+    waits: tuple[Wait, ...] = ()
+    """What its jobs wait for."""
+    template_refusal: str = ""
+    """What the API server says of a worker of the group's settings, asked without need; empty when it admits one."""
 
 
 def decide_ready(facts: GroupFacts) -> Condition:
@@ -59,7 +72,16 @@ def decide_ready(facts: GroupFacts) -> Condition:
 
 
 def decide_degraded(facts: GroupFacts) -> Condition:
-    """The condition Degraded: whether claimed jobs wait because their pods are not admitted."""
+    """The condition Degraded: whether pods are not admitted, or would not be, or GitHub rejects the group's runners."""
+    if facts.quota_problem and not facts.refusals:
+        text = f"No job is claimed: {facts.quota_problem}."
+        return Condition(ConditionType.DEGRADED, ConditionStatus.TRUE, Reason.WORKERS_REFUSED, text)
+    if facts.template_refusal and not facts.refusals:
+        text = f"A worker of these settings is not admitted; the API server says: {facts.template_refusal}"
+        return Condition(ConditionType.DEGRADED, ConditionStatus.TRUE, Reason.POD_TEMPLATE_REFUSED, text)
+    if facts.rejection and not facts.refusals:
+        text = f"GitHub rejects runners, and new ones in their place, too: {facts.rejection}"
+        return Condition(ConditionType.DEGRADED, ConditionStatus.TRUE, Reason.UNAUTHORIZED, text)
     if not facts.refusals:
         text = "No claimed job waits for its pod to be admitted."
         return Condition(ConditionType.DEGRADED, ConditionStatus.FALSE, Reason.WORKERS_ADMITTED, text)
@@ -80,16 +102,36 @@ def decide_rate_limited(facts: GroupFacts) -> Condition:
     return Condition(ConditionType.RATE_LIMITED, ConditionStatus.FALSE, Reason.WITHIN_RATE_LIMIT, text)
 
 
+def decide_version(facts: GroupFacts) -> Condition:
+    """The condition RunnerVersionTooOld."""
+    kind = ConditionType.RUNNER_VERSION_TOO_OLD
+    if not facts.version_problem:
+        return Condition(kind, ConditionStatus.FALSE, Reason.VERSION_SUPPORTED, "GitHub serves the runner version.")
+    text = (
+        f"GitHub does not serve runner version {facts.runner_version}, which the agent reports for workers of image"
+        f" {facts.worker_image}: {facts.version_problem.rstrip('.')}. A newer release of Actions Gateway, with its"
+        " runner image, is needed."
+    )
+    return Condition(kind, ConditionStatus.TRUE, Reason.VERSION_TOO_OLD, text)
+
+
 def decide_status(manifest: dict[str, Any], facts: GroupFacts, *, now: datetime) -> dict[str, Any] | None:
     """The merge patch for the status subresource, None when the object says it all already."""
     current = manifest.get("status") or {}
     generation = int(manifest["metadata"].get("generation") or 0)
-    decided = (decide_ready(facts), facts.verdict.condition, decide_degraded(facts), decide_rate_limited(facts))
+    decided = (
+        decide_ready(facts),
+        facts.verdict.condition,
+        decide_degraded(facts),
+        decide_rate_limited(facts),
+        decide_version(facts),
+    )
     wanted: dict[str, Any] = {
         "conditions": set_conditions(current.get("conditions") or [], decided, generation=generation, now=now),
         "activeSessions": facts.active_sessions,
         "activeJobs": facts.active_jobs,
         "pendingJobs": facts.pending_jobs,
+        "waiting": [wait.render() for wait in facts.waits] or None,
         "registrations": facts.registrations,
         "observedGeneration": generation,
     }

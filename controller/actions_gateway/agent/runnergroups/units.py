@@ -4,12 +4,14 @@ Status is written by one worker per key with a short debounce, so that a burst o
 """
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import structlog
 
 from actions_gateway.agent.jobs.outcome import PodView
 from actions_gateway.agent.jobs.services import JobServices
+from actions_gateway.agent.runnergroups.announcements import decide_announcements
 from actions_gateway.agent.runnergroups.status import GroupFacts, decide_status
 from actions_gateway.agent.runnergroups.unit import GroupUnit
 from actions_gateway.agent.sessions.parts import SessionParts
@@ -44,6 +46,7 @@ class GroupUnits:
         parts: SessionParts,
         services: JobServices,
         tasks: asyncio.TaskGroup,
+        adopt: Callable[[list[int]], Coroutine[Any, Any, None]],
     ) -> None:
         self._client = client
         self._parts = parts
@@ -54,6 +57,9 @@ class GroupUnits:
         self._units: dict[str, GroupUnit] = {}
         self._retiring: set[GroupUnit] = set()
         self._queue: WorkQueue[str] = WorkQueue(clock=self._clock, rng=basics.rng)
+        self._adopt = adopt
+        """Takes over what an earlier agent left, given the groups' ceilings."""
+        self._is_adopted = False
         self._is_synced = False
         self._are_reported = False
         self._is_closing = False
@@ -71,10 +77,25 @@ class GroupUnits:
         basics = self._basics
         changes = list_watch(self._client, RUNNERGROUPS, basics.namespace, clock=basics.clock, rng=basics.rng)
         async for change in changes:
-            if change.type is ChangeType.SYNCED:
+            if change.type is ChangeType.SYNCED and not self._is_synced:
                 self._is_synced = True
+                self._tasks.create_task(self._take_over(), name="adoption")
             elif not self._is_closing:
                 self._take(change)
+
+    async def _take_over(self) -> None:
+        """Carries on what an earlier agent left; then the groups may claim."""
+        started = self._clock.monotonic()
+        await self._adopt([unit.admission.ceiling for unit in self._units.values()])
+        self._is_adopted = True
+        jobs = sum(len(unit.jobs) for unit in self._units.values())
+        log.info("earlier jobs taken over", jobs=jobs, seconds=round(self._clock.monotonic() - started, 3))
+        for unit in self._units.values():
+            unit.adopted()
+
+    def by_uid(self, uid: str) -> GroupUnit | None:
+        """The unit of the object with that uid; None when there is none, or it goes."""
+        return next((unit for unit in self._units.values() if unit.uid == uid), None)
 
     def _take(self, change: Change) -> None:
         name, uid = change.object["metadata"]["name"], change.object["metadata"]["uid"]
@@ -91,12 +112,14 @@ class GroupUnits:
                 parts=self._parts,
                 services=self._services,
                 tasks=self._tasks,
+                is_adopted=self._is_adopted,
                 on_change=lambda: self._touch(name),
             )
         elif _moved(unit.manifest, change.object):
             unit.update(change.object)
         else:
             unit.manifest = change.object
+        self._services.reruns.ask(change.object)
         self._touch(name)
 
     def _retire(self, unit: GroupUnit) -> None:
@@ -116,10 +139,9 @@ class GroupUnits:
             if unit is not None and unit.name == view.group:
                 unit.pod_changed(view)
 
-    def ttl_of(self, group: str) -> float | None:
-        """How long a group's ended pods stay; None for a group that is gone."""
-        unit = self._units.get(group)
-        return None if unit is None else unit.settings.completed_pod_ttl_seconds
+    def by_name(self, group: str) -> GroupUnit | None:
+        """The unit of a group; None when it is gone."""
+        return self._units.get(group)
 
     def all(self) -> list[GroupUnit]:
         """Every unit, those of deleted groups included."""
@@ -132,7 +154,7 @@ class GroupUnits:
             for unit in self.all():
                 tasks.create_task(unit.close(), name=f"close {unit.name}")
         for job in [job for unit in self.all() for job in unit.jobs]:
-            await job.placed.wait()
+            await job.leave()
 
     @property
     def are_reported(self) -> bool:
@@ -158,13 +180,23 @@ class GroupUnits:
     async def _reconcile(self, name: str) -> float | None:
         started = self._clock.monotonic()
         if (unit := self._units.get(name)) is not None:
+            unit.report()
             facts = self._facts(unit)
             patch = decide_status(unit.manifest, facts, now=self._clock.now())
             if patch is not None:
+                if (wait := self._repair_in_seconds(unit, facts)) > 0:
+                    return wait
                 await self._write(unit, patch)
+                unit.told, unit.told_at = (facts, unit.generation), started
             unit.is_reported = facts.verdict.is_known
         self._measure(started)
         return None if unit is None else self._until_sustained(unit)
+
+    def _repair_in_seconds(self, unit: GroupUnit, facts: GroupFacts) -> float:
+        """How long what somebody else wrote over this agent's words is left to stand; nothing when they are new."""
+        if unit.told != (facts, unit.generation):
+            return 0.0
+        return unit.told_at + self._basics.tunables.status_repair_seconds - self._clock.monotonic()
 
     def _limited_seconds(self, unit: GroupUnit) -> float | None:
         since = unit.acquirer.limited_since
@@ -189,6 +221,13 @@ class GroupUnits:
             session_problem=acquirer.problem,
             verdict=tokens.verdict,
             credential=tokens.status,
+            version_problem=acquirer.version_problem,
+            runner_version=self._parts.broker.platform.version,
+            worker_image=unit.settings.worker_image or self._services.site.worker_image,
+            rejection=acquirer.rejection,
+            quota_problem=unit.quota_problem,
+            waits=unit.waits,
+            template_refusal=unit.template_refusal,
             refusals=tuple(job.refusal for job in unit.jobs if job.refusal and not job.has_ended),
         )
 
@@ -204,9 +243,13 @@ class GroupUnits:
             )
         except NotFound:
             return
+        if written["metadata"]["uid"] != unit.uid:
+            return
         # Known before the watch says so, or the next decision would compare with a state that is no more.
-        if written["metadata"]["uid"] == unit.uid:
-            unit.manifest = {**unit.manifest, "status": written.get("status") or {}}
+        before, unit.manifest = unit.manifest, {**unit.manifest, "status": written.get("status") or {}}
+        for news in decide_announcements(before, unit.manifest):
+            record = self._services.events.record
+            await record(unit.manifest, news.reason, news.message, action="Observe", warning=news.is_warning)
 
     def _measure(self, started: float) -> None:
         metrics = self._basics.metrics

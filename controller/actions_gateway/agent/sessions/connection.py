@@ -21,6 +21,15 @@ class RegistrationSpent(Exception):
     """Nothing more comes through this registration."""
 
 
+class DeliveryOver(RegistrationSpent):
+    """The delivery was for a job that another runner has: nothing is wrong, but the registration had its one claim."""
+
+    def __init__(self, text: str, *, is_duplicate: bool = False) -> None:
+        super().__init__(text)
+        self.is_duplicate = is_duplicate
+        """The job runs here, under another delivery; GitHub removes this one's runner with the job."""
+
+
 class Connection:
     """Every method but `close` raises GitHubError."""
 
@@ -34,15 +43,28 @@ class Connection:
         self._may_be_open = False
         """A session was asked for; it may exist although its answer never came."""
 
+    async def prepare(self) -> None:
+        """Fetches what `open` needs besides its own call."""
+        await self._current_token()
+
     async def open(self) -> None:
-        """Opens the session."""
+        """Opens the session, in place of one of our own that lives; raises SessionConflict for somebody else's."""
         token = await self._current_token()
         try:
             self._session = await self._create(token)
-        except SessionConflict:
-            # Names and registrations are unique, so the conflict is with a session of our own whose answer was lost.
+        except SessionConflict as problem:
+            if self._is_foreign(problem):
+                # Somebody else has this registration: it is theirs to use, and ours to replace.
+                self._may_be_open = False
+                raise
+            # Names and registrations are unique: what lives is a session of our own whose answer was lost.
             await self._delete_session(token)
             self._session = await self._create(token)
+
+    def _is_foreign(self, problem: SessionConflict) -> bool:
+        """Whether GitHub names another owner of the living session than this agent."""
+        text = str(problem)
+        return " for owner " in text and self._parts.basics.agent not in text
 
     async def _create(self, token: Secret) -> Session:
         self._may_be_open = True

@@ -1,11 +1,14 @@
-"""What waits: jobs that were delivered to a group and not claimed yet.
+"""What waits: jobs that were delivered to a group and not claimed yet, for how long, and why.
 
 A job is known by its request id; each offer of it carries a message id of its own. The record survives the loss of an
 offer, since GitHub offers the job again: the time from the first delivery is what its owner has waited, and the time
 that it was held for the group's own ceiling is told apart from the rest. Times are seconds of the monotonic clock.
 """
 
+from collections import Counter
 from dataclasses import dataclass
+
+from actions_gateway.api.waits import WaitReason
 
 
 @dataclass(slots=True)
@@ -14,21 +17,30 @@ class Waiting:
 
     first_delivered: float
     last_delivered: float
+    reason: WaitReason = WaitReason.CLAIM
+    """Why it waits, or waited when its last offer ended."""
     held_seconds: float = 0.0
-    """Without the hold that goes on."""
+    """For the group's ceiling, without the hold that goes on."""
     held_since: float | None = None
     is_claiming: bool = False
 
-    def hold(self, now: float) -> None:
-        """The job waits for a place from now on, if it did not before."""
+    def hold(self, now: float, reason: WaitReason) -> None:
+        """The job waits for this reason from now on, if it did not before."""
+        if reason is not self.reason:
+            self.unhold(now)
+            self.reason = reason
         if self.held_since is None:
             self.held_since = now
 
     def unhold(self, now: float) -> None:
-        """A place was found, or the offer is over."""
+        """It may be claimed, or the offer is over."""
         if self.held_since is not None:
-            self.held_seconds += now - self.held_since
+            self.held_seconds += now - self.held_since if self.reason is WaitReason.CEILING else 0.0
             self.held_since = None
+
+    def claim(self) -> None:
+        """The job is being claimed."""
+        self.is_claiming, self.reason = True, WaitReason.CLAIM
 
 
 class Deliveries:
@@ -50,7 +62,22 @@ class Deliveries:
 
     def count(self, now: float) -> int:
         """How many jobs wait."""
+        return len(self._current(now))
+
+    def oldest(self, now: float) -> dict[WaitReason, float]:
+        """When the first of those that wait for a reason was delivered first, by the reasons that there are."""
+        oldest: dict[WaitReason, float] = {}
+        for waiting in self._current(now).values():
+            since = oldest.get(waiting.reason, waiting.first_delivered)
+            oldest[waiting.reason] = min(since, waiting.first_delivered)
+        return oldest
+
+    def counts(self, now: float) -> dict[WaitReason, int]:
+        """How many wait for each reason that there is."""
+        return dict(Counter(waiting.reason for waiting in self._current(now).values()))
+
+    def _current(self, now: float) -> dict[str, Waiting]:
         for request_id, waiting in list(self._waiting.items()):
             if now - waiting.last_delivered > self._memory_seconds and not waiting.is_claiming:
                 del self._waiting[request_id]
-        return len(self._waiting)
+        return self._waiting

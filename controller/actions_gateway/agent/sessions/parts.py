@@ -1,10 +1,12 @@
 """What every session of the agent works with; composed once, in `agent.run`."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from actions_gateway.agent.basics import Basics
+from actions_gateway.agent.basics import Basics, Group
 from actions_gateway.agent.health import Health
-from actions_gateway.agent.jobs.slots import Slots
+from actions_gateway.agent.jobs.plans import Plans
+from actions_gateway.agent.jobs.slots import Slot, Slots
 from actions_gateway.agent.registrations.registrar import Registrar
 from actions_gateway.agent.tokens.installation import InstallationTokens
 from actions_gateway.github.broker import Broker
@@ -23,5 +25,7 @@ class SessionParts:
     tokens: InstallationTokens
     registrar: Registrar
     slots: Slots
-    plans: set[str]
+    plans: Plans
+    look_for: Callable[[Group, str, Slot], None]
+    """Hears of a claim that was not answered: the group, the runner and the slot, which it frees."""
     health: Health

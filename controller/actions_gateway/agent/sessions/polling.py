@@ -76,14 +76,15 @@ class Poller:
                 with self._parts.health.deadline(self._tunables.poll_deadline_seconds):
                     message = await self._connection.poll(status)
             except EmptyAnswer:
-                await self._stale_answer()
+                await self._stale_answer(status)
             except RegistrationLost as problem:
                 raise RegistrationSpent(str(problem)) from problem
             except VersionTooOld:
                 raise
             except DEAD_SESSION as problem:
-                await self._heal(problem)
+                await self._heal(problem, status)
             except GitHubError as problem:
+                _end_if_cancelled()
                 self._pause(problem)
             else:
                 return self._good(message)
@@ -98,16 +99,19 @@ class Poller:
         self._basics.metrics.set(LAST_POLL_TIMESTAMP, self._basics.clock.now().timestamp(), **self._labels)
         return message
 
-    async def _stale_answer(self) -> None:
+    async def _stale_answer(self, status: RunnerStatus) -> None:
         self._empty_answers += 1
         if self._empty_answers >= self._tunables.stale_answers:
-            await self._heal(None)
+            await self._heal(None, status)
         else:
             self._next_at = self._basics.clock.monotonic() + _STALE_PAUSE_SECONDS
 
-    async def _heal(self, problem: GitHubError | None) -> None:
+    async def _heal(self, problem: GitHubError | None, status: RunnerStatus) -> None:
         if self._is_healed:
             raise RegistrationSpent("a new session did not help") from problem
+        if status is RunnerStatus.BUSY:
+            # A job's end takes its session along, and shows at the pod some moments later.
+            await self._basics.clock.sleep(self._tunables.busy_heal_seconds)
         self._is_healed, self._empty_answers = True, 0
         self._log.info("session renewed", problem=str(problem or "empty answers"))
         try:
@@ -142,6 +146,13 @@ class Poller:
 
     def _count_error(self, reason: str) -> None:
         self._basics.metrics.inc(MESSAGE_POLL_ERRORS, namespace=self._basics.namespace, reason=reason)
+
+
+def _end_if_cancelled() -> None:
+    """Raises CancelledError where a cancellation met a connection's own end and was taken for that."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 class Conversation:

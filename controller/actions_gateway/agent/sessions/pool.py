@@ -1,7 +1,8 @@
 """The sessions of one group: the classic protocol's acquirer.
 
-One task looks at what there is and what there should be, after every change: it opens successors, grows with the load,
-closes what is one too many, and waits out failures. It owns the sessions; their own state moves by themselves.
+One task looks at what there is and what there should be, after every change: it prepares successors and gives them
+their turn, grows with the load, closes what is one too many, and waits out failures. It owns the sessions; their own
+state moves by themselves.
 """
 
 import asyncio
@@ -19,24 +20,34 @@ from actions_gateway.agent.sessions.session import End, RunnerSession, SessionSt
 from actions_gateway.agent.sessions.sizing import Growth, wanted_sessions
 from actions_gateway.agent.sessions.throttling import Call, Throttle
 from actions_gateway.agent.signals import Signal, first_of
+from actions_gateway.api.conditions import NO_ANSWER
+from actions_gateway.github.errors import ServerError, Unreachable, VersionTooOld
 from actions_gateway.metrics.catalog import ACTIVE_SESSIONS, AGENT_RECYCLE_ERRORS, AGENT_RECYCLES, LISTENER_SLOTS
 
 log = structlog.get_logger(__name__)
 
-_CLOSE_ORDER = (SessionState.STARTING, SessionState.LISTENING, SessionState.HOLDING)
-"""Who waits, and who of them goes first: the one with the least to lose."""
+_UNOPENED = (SessionState.STARTING, SessionState.READY, SessionState.OPENING)
+_CLOSE_ORDER = (*_UNOPENED, SessionState.LISTENING, SessionState.HOLDING)
+"""Who waits or will, and who of them goes first: the one with the least to lose."""
 
 _SLOT_STATES = {
     SessionState.STARTING: "recycling",
+    SessionState.READY: "recycling",
+    SessionState.OPENING: "recycling",
     SessionState.LISTENING: "polling",
     SessionState.HOLDING: "holding",
     SessionState.CLAIMING: "busy",
     SessionState.BUSY: "busy",
     SessionState.CLOSING: "recycling",
 }
+_SLOT_NAMES = tuple(dict.fromkeys(_SLOT_STATES.values()))
 """The values of the metric's label."""
 
 _IDLE_SECONDS = 3600.0
+_OLD_VERSION_PAUSE_SECONDS = 60.0
+"""What GitHub no longer serves is served again after an update only, or at the end of a brown-out."""
+_REJECTIONS = 2
+"""Registrations in a row that GitHub rejects: the second one was made in the place of the first."""
 
 
 class SessionPool:
@@ -60,12 +71,16 @@ class SessionPool:
         self._on_change = on_change
         self._deliveries = Deliveries(memory_seconds=basics.tunables.delivery_memory_seconds)
         self._sessions: list[RunnerSession] = []
-        """Oldest first."""
+        """All but the busy ones, oldest first."""
+        self._busy: dict[RunnerSession, None] = {}
+        """In the order of their claims. Apart, since they may be hundreds and each change looks through the others."""
         self._throttle = Throttle(self._clock, on_change=on_change)
         self._growth = Growth()
         self._failures = 0
         self._not_before = 0.0
         self._problem = ""
+        self._version_problem = ""
+        self._rejections = 0
         self._owed: list[str] = []
         """Why registrations that broke are to be replaced; the values of the metric's label."""
         self._is_closing = False
@@ -82,24 +97,28 @@ class SessionPool:
         return AcquirerState(
             listening=states[SessionState.LISTENING],
             holding=states[SessionState.HOLDING],
-            busy=states[SessionState.CLAIMING] + states[SessionState.BUSY],
+            busy=0 if self._is_closing else states[SessionState.CLAIMING] + len(self._busy),
             pending_jobs=self._deliveries.count(self._clock.monotonic()),
             problem=self._problem,
+            version_problem=self._version_problem,
+            rejection=self._problem if self._rejections >= _REJECTIONS else "",
             limited_since=self._throttle.limited_since,
+            oldest=self._deliveries.oldest(self._clock.monotonic()),
+            waiting=self._deliveries.counts(self._clock.monotonic()),
         )
 
     async def run(self) -> None:
         """Keeps the sessions until `close` was called and all of them have ended."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                while not (self._is_closing and not self._sessions):
-                    changed, places = self._changed.next, self._admission.changed.next
+                while not (self._is_closing and not self._sessions and not self._busy):
+                    woken = self._changed.next, self._admission.changed.next, self._admission.headroom.moved.next
                     self._adjust(tasks)
                     wait = self._not_before - self._clock.monotonic()
-                    await first_of(
-                        changed.wait(), places.wait(), self._clock.sleep(wait if wait > 0 else _IDLE_SECONDS)
-                    )
+                    pause = self._clock.sleep(wait if wait > 0 else _IDLE_SECONDS)
+                    await first_of(*(event.wait() for event in woken), pause)
         finally:
+            self._report()
             self._finished.set()
 
     async def close(self) -> None:
@@ -110,9 +129,9 @@ class SessionPool:
 
     # -- as the sessions' owner ----------------------------------------------------------------------------------
 
-    def changed(self) -> None:
-        """A session's state moved."""
-        self._report()
+    def changed(self, session: RunnerSession) -> None:
+        """A session's state moved, or what it waits for."""
+        self._place(session)
         self._changed.notify()
         self._on_change()
 
@@ -125,22 +144,49 @@ class SessionPool:
     def heard(self) -> None:
         """GitHub answered a poll: failures are over."""
         self._failures = 0
+        self._forget_problems()
 
-    def may_drain(self) -> bool:
-        """Whether a waiting session more than the last one waits; the caller closes then."""
+    def _forget_problems(self) -> None:
+        is_healed = self._version_problem or self._rejections >= _REJECTIONS
+        self._version_problem, self._rejections = "", 0
+        if is_healed:
+            self._on_change()
+
+    def may_drain(self, empty_polls: int) -> bool:
+        """Whether the session goes, and another one stays; a whole wave of empty polls shrinks the group, too."""
+        before, listening = self._growth, self.state.active
+        self._growth = before.unheard(listening)
+        if self._growth.size < before.size:
+            self._changed.notify()
         # One that is still being opened cannot stand in: it may never get there.
-        if self.state.active <= 1:
+        if empty_polls < self._basics.tunables.empty_polls_before_drain or listening <= 1:
             return False
         self._growth = self._growth.drained()
         return True
 
+    def delivered(self) -> None:
+        """A session begins to claim a job: successors follow."""
+        self._growth = self._growth.delivered(
+            self._group.settings.max_listeners,
+            now=self._clock.monotonic(),
+            burst_seconds=self._basics.tunables.burst_wave_seconds,
+        )
+
     def accept(self, claimed: ClaimedJob) -> None:
         """Hands a claimed job on; its session's registration is used up."""
-        self._growth = self._growth.delivered(self._group.settings.max_listeners)
         self._basics.metrics.inc(AGENT_RECYCLES, 1, **self._labels, trigger="post_job")
         self._accept(claimed)
 
     # -- sizing --------------------------------------------------------------------------------------------------
+
+    def _place(self, session: RunnerSession) -> None:
+        is_busy = session.state is SessionState.BUSY
+        if is_busy and session not in self._busy:
+            self._sessions.remove(session)
+            self._busy[session] = None
+        elif not is_busy and session in self._busy:
+            del self._busy[session]
+            self._sessions.append(session)
 
     def _waiting(self) -> list[RunnerSession]:
         return [session for session in self._sessions if session.state in _CLOSE_ORDER and not session.is_closing]
@@ -149,21 +195,25 @@ class SessionPool:
         for session in self._waiting():
             if session.labels != tuple(self._group.settings.runner_labels):
                 session.close()
-        waiting = self._waiting()
         wanted = wanted_sessions(
             self._growth,
             max_listeners=self._group.settings.max_listeners,
-            free_places=self._admission.free,
+            free_places=self._admission.claimable,
             is_open=self._admission.is_open and not self._is_closing,
+            at_rest=self._basics.tunables.sessions_at_rest,
         )
-        if len(waiting) > wanted:
-            self._close(waiting, len(waiting) - wanted)
-        elif self._clock.monotonic() >= self._not_before:
-            for _ in range(self._startable(waiting, wanted)):
+        self._close(self._waiting(), to=wanted.registered)
+        self._close([session for session in self._waiting() if session.has_turn], to=wanted.waiting)
+        waiting = self._waiting()
+        if self._clock.monotonic() >= self._not_before:
+            # While registrations wait for GitHub's budget, one that is made ahead takes another one's turn.
+            is_scarce = self._parts.registrar.is_waiting
+            for _ in range(self._startable(waiting, wanted.waiting if is_scarce else wanted.registered)):
                 self._start(tasks)
-        self._forget_limits(wanted)
+        self._give_turns(waiting, wanted.waiting)
+        self._forget_limits(wanted.waiting)
         if self._is_closing:
-            for session in self._sessions:
+            for session in (*self._sessions, *self._busy):
                 session.close()
         self._report()
 
@@ -171,26 +221,34 @@ class SessionPool:
         if not self._failures:
             return wanted - len(waiting)
         # After a failure one session tries the ground first.
-        is_trying = any(session.state is SessionState.STARTING for session in waiting)
+        is_trying = any(session.state in _UNOPENED for session in waiting)
         return 0 if is_trying else min(1, wanted - len(waiting))
 
+    def _give_turns(self, waiting: list[RunnerSession], wanted: int) -> None:
+        """As many sessions as are wanted open; the others are prepared to follow them."""
+        ready = [session for session in waiting if session.state is SessionState.READY and not session.has_turn]
+        for session in ready[: max(0, wanted - sum(session.has_turn for session in waiting))]:
+            session.take_turn()
+
     def _forget_limits(self, wanted: int) -> None:
-        """A limit ends, too, when what it was on is not asked for any more."""
-        if self.state.active >= wanted and not any(one.state is SessionState.STARTING for one in self._sessions):
+        """A limit, or a refusal of what a group has, ends, too, when that is not asked for any more."""
+        is_asking = any(one.state in (SessionState.STARTING, SessionState.OPENING) for one in self._sessions)
+        if self.state.active >= wanted and not is_asking:
             self._throttle.relieved(Call.REGISTRATION, Call.SESSION)
-        if not self._sessions and not wanted:
+        if not self._sessions and not self._busy and not wanted:
             self._throttle.relieved(Call.POLL)
+            self._forget_problems()
 
     def _start(self, tasks: asyncio.TaskGroup) -> None:
         session = RunnerSession(self, self._group, self._admission, self._deliveries, self._parts, self._throttle)
         self._sessions.append(session)
         tasks.create_task(self._run(session), name=f"session {self._group.name}")
 
-    def _close(self, waiting: list[RunnerSession], count: int) -> None:
+    def _close(self, waiting: list[RunnerSession], *, to: int) -> None:
         # Among equals the newest goes first, so that the oldest hold is kept.
         newest_first = list(reversed(waiting))
         candidates = sorted(newest_first, key=lambda session: _CLOSE_ORDER.index(session.state))
-        for session in candidates[:count]:
+        for session in candidates[: max(0, len(waiting) - to)]:
             session.close()
 
     async def _run(self, session: RunnerSession) -> None:
@@ -200,17 +258,29 @@ class SessionPool:
         except Exception:
             log.exception("session task failed", runner_group=self._group.name)
         finally:
-            self._sessions.remove(session)
+            self._forget(session)
         self._ended(session, end)
-        self.changed()
+        self._changed.notify()
+        self._on_change()
+
+    def _forget(self, session: RunnerSession) -> None:
+        if session in self._busy:
+            del self._busy[session]
+        else:
+            self._sessions.remove(session)
 
     def _ended(self, session: RunnerSession, end: End) -> None:
         match end:
             case End.CLOSED | End.JOB_ENDED:
                 return  # by intention
+            case End.DELIVERY_OVER:
+                self._owed.append("stale_session")
+                return  # nothing is wrong that waiting would mend
             case End.SPENT:
+                self._rejections = min(self._rejections + 1, _REJECTIONS - 1)
                 self._owed.append("stale_session")
             case End.REJECTED:
+                self._rejections += 1
                 self._owed.append("startup")
             case End.FAILED:
                 self._basics.metrics.inc(AGENT_RECYCLE_ERRORS, 1, **self._labels)
@@ -219,13 +289,18 @@ class SessionPool:
     def _back_off(self, session: RunnerSession) -> None:
         self._failures += 1
         self._problem = str(session.problem) if session.problem else "a session ended unexpectedly"
+        if isinstance(session.problem, Unreachable | ServerError):
+            self._problem = f"{NO_ANSWER}: {self._problem}"
         pause = self._basics.tunables.start_backoff.delay_seconds(self._failures, self._basics.rng)
         asked = session.problem.retry_after_seconds if session.problem else None
+        if isinstance(session.problem, VersionTooOld):
+            self._version_problem, pause = str(session.problem), max(pause, _OLD_VERSION_PAUSE_SECONDS)
         self._not_before = self._clock.monotonic() + max(pause, asked or 0.0)
 
     def _report(self) -> None:
         metrics, state = self._basics.metrics, self.state
         slots = Counter(_SLOT_STATES[session.state] for session in self._sessions)
-        for name in set(_SLOT_STATES.values()):
+        slots["busy"] += len(self._busy)
+        for name in _SLOT_NAMES:
             metrics.set(LISTENER_SLOTS, slots[name], **self._labels, state=name)
         metrics.set(ACTIVE_SESSIONS, state.active, **self._labels)

@@ -1,14 +1,13 @@
 """One session from its registration to its end: it waits for one job, claims it, and stays to hear of a cancellation.
 
-    STARTING -> LISTENING <-> HOLDING -> CLAIMING -> BUSY -> CLOSING        (any waiting state -> CLOSING)
+    STARTING -> READY -> OPENING -> LISTENING <-> HOLDING -> CLAIMING -> BUSY -> CLOSING  (any waiting state -> CLOSING)
 
-A registration is good for one job, so a session that claimed one never waits again; the pool opens a successor as soon
-as the claim begins.
+A registration is good for one job, so a session that claimed one never waits again; the pool gives a successor its turn
+as soon as the claim begins.
 """
 
 import asyncio
-from collections.abc import Coroutine
-from datetime import timedelta
+from collections.abc import Coroutine, Iterable
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
@@ -17,32 +16,35 @@ import structlog
 from actions_gateway.agent.basics import Group
 from actions_gateway.agent.jobs.acquirer import ClaimedJob
 from actions_gateway.agent.jobs.admission import Admission, Reservation
+from actions_gateway.agent.sessions.accompanying import accompany
 from actions_gateway.agent.sessions.claiming import Claimer
-from actions_gateway.agent.sessions.connection import Connection, RegistrationSpent
+from actions_gateway.agent.sessions.connection import Connection, DeliveryOver, RegistrationSpent
 from actions_gateway.agent.sessions.deliveries import Deliveries, Waiting
 from actions_gateway.agent.sessions.holding import Hold, after_poll
 from actions_gateway.agent.sessions.parts import SessionParts
 from actions_gateway.agent.sessions.polling import DEAD_SESSION, Conversation, Poller
 from actions_gateway.agent.sessions.throttling import Call, Throttle
 from actions_gateway.agent.signals import first_of, within
+from actions_gateway.api.waits import WaitReason
 from actions_gateway.github.broker import RunnerStatus
 from actions_gateway.github.errors import GitHubError, RegistrationLost
-from actions_gateway.github.messages import ForceTokenRefresh, JobCancellation, JobRequest
+from actions_gateway.github.messages import ForceTokenRefresh, JobRequest
 from actions_gateway.github.restmodels import Registration
+from actions_gateway.metrics.catalog import JOBS_ADMISSION_REJECTED
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
-
-_KILL_LEAD_SECONDS = 15.0
-"""So long before GitHub's own timeout the stock listener kills a cancelled worker (actions/runner
-`src/Runner.Listener/JobDispatcher.cs`)."""
 
 
 class SessionState(StrEnum):
     """What a session is doing."""
 
     STARTING = "starting"
+    """Its runner is being registered."""
+    READY = "ready"
+    """It could open, and waits for its turn."""
+    OPENING = "opening"
     LISTENING = "listening"
     HOLDING = "holding"
     CLAIMING = "claiming"
@@ -56,6 +58,8 @@ class End(StrEnum):
     CLOSED = "closed"
     """It was asked to, or heard nothing for a while."""
     JOB_ENDED = "job ended"
+    DELIVERY_OVER = "delivery over"
+    """It was given a job that another runner has."""
     SPENT = "spent"
     """Its registration no longer works."""
     REJECTED = "rejected"
@@ -71,8 +75,8 @@ class Closing(Exception):
 class SessionOwner(Protocol):
     """What a session asks of its pool."""
 
-    def changed(self) -> None:
-        """The session's state moved."""
+    def changed(self, session: "RunnerSession") -> None:
+        """The session's state moved, or what it waits for."""
 
     def opened(self) -> None:
         """The session waits for work now."""
@@ -80,8 +84,11 @@ class SessionOwner(Protocol):
     def heard(self) -> None:
         """GitHub answered a poll of the session."""
 
-    def may_drain(self) -> bool:
-        """Whether a session that hears nothing is one too many; a yes gives its place among the waiting ones up."""
+    def may_drain(self, empty_polls: int) -> bool:
+        """Whether a session that so many polls in a row brought nothing is one too many, and closes now."""
+
+    def delivered(self) -> None:
+        """The session has a job that it may claim."""
 
     def accept(self, claimed: ClaimedJob) -> None:
         """Takes over a claimed job."""
@@ -109,6 +116,9 @@ class RunnerSession:
         self._clock = basics.clock
         self._tunables = basics.tunables
         self._close_requested = asyncio.Event()
+        self._closable: asyncio.Timeout | None = None
+        """What it does that a request to close cuts short."""
+        self._turn = asyncio.Event()
         self._registration: Registration | None = None
         self._connection: Connection | None = None
         self._conversation: Conversation | None = None
@@ -122,7 +132,18 @@ class RunnerSession:
 
     def close(self) -> None:
         """Asks the session to close; a claim is carried to its end first."""
+        if not self._close_requested.is_set() and self._closable is not None:
+            self._closable.reschedule(0.0)
         self._close_requested.set()
+
+    def take_turn(self) -> None:
+        """Lets the session open as soon as it is ready."""
+        self._turn.set()
+
+    @property
+    def has_turn(self) -> bool:
+        """Whether it is one of those that wait for work, or is about to be."""
+        return self._turn.is_set()
 
     @property
     def is_closing(self) -> bool:
@@ -136,6 +157,9 @@ class RunnerSession:
             return await self._live()
         except Closing:
             return End.CLOSED
+        except DeliveryOver as problem:
+            bound.info("delivery over", reason=str(problem))
+            return End.DELIVERY_OVER
         except RegistrationSpent as problem:
             bound.info("registration spent", reason=str(problem))
             return End.SPENT
@@ -149,15 +173,22 @@ class RunnerSession:
 
     async def _live(self) -> End:
         token = await self._unless_closing(self._parts.tokens.get())
+        turn = await self._unless_closing(self._parts.registrar.turn(self._group.uid))
         if not self._admission.is_open:
             # From the moment a group is closed no registration begins, so that its status may say that none is left.
             raise Closing
         # Not cut short: a registration whose answer is not awaited would be left behind.
         with self._throttle.noting(Call.REGISTRATION):
-            registration = await self._parts.registrar.register(self._group.name, self._group.uid, self.labels, token)
+            group = self._group
+            registration = await self._parts.registrar.register(group.name, group.uid, self.labels, token, turn)
         self._registration = registration
         connection = self._connection = Connection(registration, self._parts)
         try:
+            with self._throttle.noting(Call.SESSION):
+                await self._unless_closing(connection.prepare())
+            self._to(SessionState.READY)
+            await self._unless_closing(self._turn.wait())
+            self._to(SessionState.OPENING)
             with self._throttle.noting(Call.SESSION):
                 await self._unless_closing(connection.open())
         except (*DEAD_SESSION, RegistrationLost) as problem:
@@ -174,6 +205,8 @@ class RunnerSession:
             await self._conversation.stop()
         if not await within(self._tunables.session_close_seconds, self._close_at_github(), self._clock):
             log.warning("session not closed in time", runner_group=self._group.name)
+            if self._registration is not None and not self._is_used:
+                self._parts.registrar.remove_later(self._registration)
 
     async def _close_at_github(self) -> None:
         if self._connection is not None:
@@ -195,19 +228,26 @@ class RunnerSession:
                     job = await self._serve(request, conversation, claimer)
                     if job is not None:
                         self._owner.accept(job)
-                        await self._accompany(job, conversation)
+                        await accompany(
+                            job,
+                            conversation,
+                            close_requested=self._close_requested,
+                            forget_token=self._forget_token,
+                            clock=self._clock,
+                            group=self._group.name,
+                        )
                         return End.JOB_ENDED
                 case ForceTokenRefresh():
                     self._forget_token()
                 case None:
                     empty_polls += 1
-                    if empty_polls >= self._tunables.empty_polls_before_drain and self._owner.may_drain():
+                    if self._owner.may_drain(empty_polls):
                         return End.CLOSED
                 case _:
                     log.debug("message ignored", runner_group=self._group.name, message=type(message).__name__)
 
     async def _serve(self, request: JobRequest, conversation: Conversation, claimer: Claimer) -> ClaimedJob | None:
-        """Claims the delivered job, at once or when a place is free; None when it is not to be ours."""
+        """Claims the delivered job, at once or when admission lets it; None when it is not to be ours."""
         waiting = self._deliveries.seen(request.request_id, self._clock.monotonic())
         if waiting.is_claiming:
             # Another session of the group is at it.
@@ -226,27 +266,41 @@ class RunnerSession:
     async def _hold(
         self, hold: Hold | None, conversation: Conversation
     ) -> tuple[JobRequest, Waiting, Reservation] | None:
-        """Waits for a place for the held job; None when its offer is over before there is one."""
+        """Waits until the held job may be claimed; None when its offer is over before."""
+        told = ""
         while hold is not None:
-            places = self._admission.changed.next
+            woken = self._admission.changed.next, self._admission.headroom.moved.next
             waiting = self._deliveries.seen(hold.request.request_id, self._clock.monotonic())
-            waiting.hold(self._clock.monotonic())
+            if not waiting.is_claiming and (reservation := self._admission.reserve()) is not None:
+                return hold.request, waiting, reservation
+            if (reason := self._admission.blocked_by) is not None:
+                waiting.hold(self._clock.monotonic(), reason)
+                if told != hold.request.request_id:
+                    self._held(hold.request, reason)
+                told = hold.request.request_id
+                # How long it waits shows in the group's status, which looks only at changes.
+                self._owner.changed(self)
             try:
-                if not waiting.is_claiming and (reservation := self._admission.reserve()) is not None:
-                    return hold.request, waiting, reservation
-                hold = await self._hold_on(hold, conversation, places)
+                hold = await self._hold_on(hold, conversation, woken)
             finally:
                 waiting.unhold(self._clock.monotonic())
         return None
 
-    async def _hold_on(self, hold: Hold, conversation: Conversation, places: asyncio.Event) -> Hold | None:
-        """One wait: for a place, for the next poll or its answer, for the end of the offer."""
+    def _held(self, request: JobRequest, reason: WaitReason) -> None:
+        labels = self._basics.labels_of(self._group.name)
+        self._basics.metrics.inc(JOBS_ADMISSION_REJECTED, 1, **labels, reason=reason.value)
+        detail = self._admission.shortage if reason is WaitReason.QUOTA else None
+        log.info("job held", **labels, request_id=request.request_id, reason=reason.value, detail=detail)
+
+    async def _hold_on(self, hold: Hold, conversation: Conversation, woken: Iterable[asyncio.Event]) -> Hold | None:
+        """One wait: until the job may be claimed, for the next poll or its answer, for the end of the offer."""
         now = self._clock.monotonic()
         left = hold.window_left(now, window_seconds=self._tunables.claim_window_seconds)
         if left <= 0:
             return None
         due = hold.poll_due_in(now, interval_seconds=self._tunables.hold_poll_interval_seconds)
-        waits: list[Coroutine[Any, Any, object]] = [places.wait(), self._close_requested.wait()]
+        left = min(left, self._admission.backoff_left_seconds or left)
+        waits: list[Coroutine[Any, Any, object]] = [event.wait() for event in (*woken, self._close_requested)]
         if conversation.is_open or due <= 0:
             waits += [conversation.arrived(RunnerStatus.ONLINE), self._clock.sleep(left)]
         else:
@@ -259,11 +313,18 @@ class RunnerSession:
     async def _claim(
         self, request: JobRequest, waiting: Waiting, reservation: Reservation, claimer: Claimer
     ) -> ClaimedJob | None:
-        waiting.is_claiming = True
+        waiting.claim()
+        self._owner.delivered()
         self._to(SessionState.CLAIMING)
         job = None
         try:
             job = await claimer.claim(request, reservation, waiting)
+        except DeliveryOver as problem:
+            self._deliveries.claimed(request.request_id)
+            if problem.is_duplicate and self._registration is not None:
+                self._is_used = True
+                self._parts.registrar.ended(self._registration.name)
+            raise
         finally:
             waiting.is_claiming = False
             if job is None:
@@ -280,35 +341,6 @@ class RunnerSession:
     async def _pause(self) -> None:
         await self._unless_closing(self._clock.sleep(self._tunables.refused_claim_pause_seconds))
 
-    # -- busy ----------------------------------------------------------------------------------------------------
-
-    async def _accompany(self, job: ClaimedJob, conversation: Conversation) -> None:
-        """Listens for a cancellation until the job's worker has ended."""
-        line, is_connected = job.line, True
-        while not line.ended.is_set() and not self._close_requested.is_set():
-            waits: list[Coroutine[Any, Any, object]] = [line.ended.wait(), self._close_requested.wait()]
-            if is_connected:
-                waits.append(conversation.arrived(RunnerStatus.BUSY))
-            await first_of(*waits)
-            if is_connected and conversation.has_arrived:
-                is_connected = self._hear(job, conversation)
-
-    def _hear(self, job: ClaimedJob, conversation: Conversation) -> bool:
-        """Takes a busy session's message; False when it hears no more, which a worker that has reported causes, too."""
-        try:
-            message = conversation.take()
-        except (RegistrationSpent, GitHubError) as problem:
-            log.info("busy session lost", runner_group=self._group.name, reason=str(problem))
-            return False
-        match message:
-            case JobCancellation(job_id=job_id, timeout_seconds=timeout) if job_id.lower() == job.job_id.lower():
-                job.line.cancel(self._clock.now() + timedelta(seconds=timeout - _KILL_LEAD_SECONDS))
-            case ForceTokenRefresh():
-                self._forget_token()
-            case _:
-                pass
-        return True
-
     # -- common --------------------------------------------------------------------------------------------------
 
     def _forget_token(self) -> None:
@@ -318,17 +350,19 @@ class RunnerSession:
     def _to(self, state: SessionState) -> None:
         if state is not self.state:
             self.state = state
-            self._owner.changed()
+            self._owner.changed(self)
 
     async def _unless_closing(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of `work`; abandons it and raises Closing when the session is asked to close."""
-        task, closing = asyncio.ensure_future(work), asyncio.ensure_future(self._close_requested.wait())
+        # Not a task beside one that waits for the request: hundreds of sessions wait here.
         try:
-            await asyncio.wait({task, closing}, return_when=asyncio.FIRST_COMPLETED)
-            if self._close_requested.is_set():
-                raise Closing
-            return task.result()
+            async with asyncio.timeout(0.0 if self._close_requested.is_set() else None) as self._closable:
+                result = await work
+        except Exception:
+            if not self._close_requested.is_set():
+                raise
         finally:
-            for future in (task, closing):
-                future.cancel()
-            await asyncio.gather(task, closing, return_exceptions=True)
+            self._closable = None
+        if self._close_requested.is_set():
+            raise Closing
+        return result

@@ -163,7 +163,8 @@ class InstallationTokens:
         due = self._clock.monotonic() + seconds
         while True:
             changed = self._changed.next
-            if self._is_outdated:
+            if self._is_outdated and not self._failures:
+                # After a failure the back-off alone counts: the moment of the last success may be long past.
                 due = min(due, self._minted_at + self._tunables.token_floor_seconds)
             left = due - self._clock.monotonic()
             if left <= 0:

@@ -1,12 +1,21 @@
 """What an agent may write beyond its rights' reach: RBAC names verbs and names, not what is inside.
 
 Whoever may create pods can mount any Secret of the namespace, and whoever may create Secrets can have a token minted
-for any ServiceAccount. So an agent creates Opaque Secrets in job slots and pods of workers, and changes and deletes
-only what is an agent's.
+for any ServiceAccount; a ConfigMap of a name that others read tells them what to do. So an agent creates Opaque Secrets
+in job slots, pods of workers and the one ConfigMap of its ledger, and changes and deletes only what is an agent's.
 """
 
 from actions_gateway.api import labels
-from actions_gateway.api.names import AGENT, AGENT_POD_POLICY, AGENT_SECRET_POLICY, JOB_SLOTS, WORKER, job_slot_name
+from actions_gateway.api.names import (
+    AGENT,
+    AGENT_CONFIGMAP_POLICY,
+    AGENT_POD_POLICY,
+    AGENT_SECRET_POLICY,
+    JOB_SLOTS,
+    RERUN_LEDGER,
+    WORKER,
+    job_slot_name,
+)
 from actions_gateway.installation.policies import cel
 from actions_gateway.installation.policies.building import Check, Policy, Reason, resource_rule
 from actions_gateway.installation.policies.pod_rules import (
@@ -59,6 +68,24 @@ def build_agent_secret_policy() -> Policy:
     )
 
 
+def build_agent_configmap_policy() -> Policy:
+    """ConfigMaps of agents: the ledger of reruns."""
+    return Policy(
+        name=AGENT_CONFIGMAP_POLICY,
+        rules=[resource_rule("", ["configmaps"], _OPERATIONS)],
+        conditions={"is-an-agent": _IS_AGENT},
+        variables={"new": cel.labels_of("object"), "old": cel.labels_of("oldObject")},
+        checks=[
+            _forbid(
+                f"object == null || object.metadata.name == '{RERUN_LEDGER}'",
+                f"metadata.name: an agent's only ConfigMap is {RERUN_LEDGER}",
+            ),
+            _marked("ConfigMaps"),
+            _only_its_own("ConfigMaps"),
+        ],
+    )
+
+
 def build_agent_pod_policy() -> Policy:
     """Pods of agents."""
     rules = [_pod_check(rule) for rule in (*HOST_RULES, *SCHEDULING_RULES, CREDENTIAL_RULE)]
@@ -81,7 +108,7 @@ def build_agent_pod_policy() -> Policy:
             *rules,
             _pod_check(PRIVILEGED_RULE, unless=NAMESPACE_MAY_BE_PRIVILEGED),
             _only_its_own("pods"),
-            _only_cancellations(),
+            _only_notices(),
         ],
     )
 
@@ -124,16 +151,18 @@ def _pod_check(rule: PodRule, *, unless: str = "false") -> Check:
     return _forbid(f"!({_IS_CREATION}) || {unless} || !({broken})", f"spec.{rule.field}: {rule.advice}")
 
 
-def _only_cancellations() -> Check:
-    """The one change to a pod that an agent makes."""
-    notice = cel.text(labels.CANCELLATION)
+def _only_notices() -> Check:
+    """The changes to a pod that an agent makes: a cancellation for its worker, and why it is deleted."""
+    notices = cel.texts((labels.CANCELLATION, labels.DELETION_REASON))
     new, old = cel.annotations_of("object"), cel.annotations_of("oldObject")
     parts = ("spec", "metadata.?labels", "metadata.?ownerReferences", "metadata.?finalizers")
     same = " && ".join(f"dyn(object).?{part} == dyn(oldObject).?{part}" for part in parts)
-    annotations = f"{new}.all(k, k == {notice} || {old}[?k] == {new}[?k]) && {old}.all(k, k == {notice} || k in {new})"
+    annotations = (
+        f"{new}.all(k, k in {notices} || {old}[?k] == {new}[?k]) && {old}.all(k, k in {notices} || k in {new})"
+    )
     return _forbid(
         f"!({_IS_CHANGE}) || ({same} && {annotations})",
-        f"an agent changes nothing of a pod but its annotation {labels.CANCELLATION}",
+        f"an agent changes nothing of a pod but its annotations {labels.CANCELLATION} and {labels.DELETION_REASON}",
     )
 
 

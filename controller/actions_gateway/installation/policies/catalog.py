@@ -1,7 +1,11 @@
 """All policies of an installation."""
 
 from actions_gateway.installation.metadata import Manifest
-from actions_gateway.installation.policies.agent_writes import build_agent_pod_policy, build_agent_secret_policy
+from actions_gateway.installation.policies.agent_writes import (
+    build_agent_configmap_policy,
+    build_agent_pod_policy,
+    build_agent_secret_policy,
+)
 from actions_gateway.installation.policies.building import Policy
 from actions_gateway.installation.policies.gateway_places import build_gateway_place_policy
 from actions_gateway.installation.policies.manager_children import build_manager_children_policy
@@ -28,6 +32,7 @@ def policies(tenant_namespaces: TenantNamespaces) -> tuple[Policy, ...]:
         build_manager_gateway_policy(),
         build_agent_pod_policy(),
         build_agent_secret_policy(),
+        build_agent_configmap_policy(),
         build_owned_object_policy(),
         build_manager_deployment_policy(),
         build_gateway_place_policy(),

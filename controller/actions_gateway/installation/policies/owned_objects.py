@@ -1,9 +1,10 @@
 """Who may change what the manager owns: the manager, the cluster's own controllers, and holders of the verb `override`.
 
-Everybody else who may write the kind can restart a Deployment's pods and set annotations (a rerun is one), and change
-nothing else: the gateway is the place for it. The cluster's controllers (garbage collection, namespaces, Deployments)
-run as ServiceAccounts of kube-system, or all as one user where a cluster does not tell them apart. `kubectl scale` is
-a subresource of its own and so free; the manager brings the count back.
+Everybody else who may write the kind can restart a Deployment's pods and set annotations, and change nothing else: the
+gateway is the place for it. That is what lets on-call people, tenants and holders of the built-in `edit` patch
+RunnerGroups at all: an annotation asks for reruns (`labels.RERUN`). The cluster's controllers (garbage collection,
+namespaces, Deployments) run as ServiceAccounts of kube-system, or all as one user where a cluster does not tell them
+apart. `kubectl scale` is a subresource of its own and so free; the manager brings the count back.
 """
 
 from actions_gateway.api import labels
@@ -28,8 +29,9 @@ _OVERRIDES = (
     f"authorizer.group('{API_GROUP}').resource('actionsgateways').namespace(request.namespace)"
     f".check('{OVERRIDE_VERB}').allowed()"
 )
+_IS_LEAVING = "oldObject != null && has(oldObject.metadata.deletionTimestamp)"
 _CONDITIONS = {
-    "is-staying": f"({cel.IS_STAYING}) && (oldObject == null || !has(oldObject.metadata.deletionTimestamp))",
+    "is-staying": f"({cel.IS_STAYING}) && !({_IS_LEAVING})",
     "is-not-the-manager": f"!({cel.IS_MANAGER})",
     "is-no-controller": f"!({_CONTROLLERS})",
     "does-not-override": f"!{_OVERRIDES}",
@@ -39,6 +41,8 @@ _CONTENT = ("subjects", "roleRef", "automountServiceAccountToken")
 """Beside spec. A ServiceAccount's `secrets` and `imagePullSecrets` are others' to write: some clusters' controllers do,
 and tenants with private runner images."""
 _METADATA = ("labels", "ownerReferences", "finalizers")
+_IS_CHANGED_GROUP = "request.operation == 'UPDATE' && request.kind.kind == 'RunnerGroup'"
+"""Its agent works by its spec to the last, and many may patch it: on its way out it loses its finalizers only."""
 
 
 def build_owned_object_policy() -> Policy:
@@ -52,7 +56,7 @@ def build_owned_object_policy() -> Policy:
     return Policy(
         name=OWNED_OBJECT_POLICY,
         rules=[resource_rule(group, [plural], ["CREATE", "UPDATE", "DELETE"]) for group, plural in MANAGER_CHILDREN],
-        conditions=_CONDITIONS,
+        conditions=_CONDITIONS | {"is-staying": f"({_CONDITIONS['is-staying']}) || ({_IS_CHANGED_GROUP})"},
         object_selector=_BY_MANAGER,
         variables=_variables(),
         checks=[
@@ -95,7 +99,9 @@ def _variables() -> dict[str, str]:
 
 def _unchanged(subject: str, advice: str) -> list[Check]:
     """Checks of an update: nothing differs but annotations and the mark of a restart."""
-    metadata = " && ".join(f"dyn(object).metadata.?{field} == dyn(oldObject).metadata.?{field}" for field in _METADATA)
+    same = {field: f"dyn(object).metadata.?{field} == dyn(oldObject).metadata.?{field}" for field in _METADATA}
+    same["finalizers"] = f"({same['finalizers']} || ({_IS_LEAVING} && {_FEWER_FINALIZERS}))"
+    metadata = " && ".join(same.values())
     content = " && ".join(f"dyn(object).?{field} == dyn(oldObject).?{field}" for field in _CONTENT)
     spec = (
         "variables.new.size() == variables.old.size() && variables.new.all(k, k in variables.old && "
@@ -117,6 +123,11 @@ _IS_RESTART = (
     f"{_template('new', 'metadata.?labels')} == {_template('old', 'metadata.?labels')} && "
     f"{_NEW}.all(k, k == {cel.text(labels.RESTARTED_AT)} || {_OLD}[?k] == {_NEW}[?k]) && "
     f"{_OLD}.all(k, k == {cel.text(labels.RESTARTED_AT)} || k in {_NEW})"
+)
+
+
+_FEWER_FINALIZERS = (
+    "dyn(object).metadata.?finalizers.orValue([]).all(f, f in dyn(oldObject).metadata.?finalizers.orValue([]))"
 )
 
 

@@ -22,6 +22,7 @@ from actions_gateway.metrics.catalog import (
     EXPECTED_AGENTS,
     EXPECTED_PROXIES,
     EXPECTED_SESSIONS,
+    GATEWAY_INFO,
     PROXY_HPA_METRIC_AVAILABLE,
     PROXY_QUOTA_EXCEEDED,
     PROXY_READY_REPLICAS,
@@ -57,8 +58,10 @@ def gateway_samples(snapshot: Snapshot, *, is_served: bool) -> Iterator[Sample]:
     namespace = str(metadata["namespace"])
     is_kept = is_served and not is_leaving(gateway)
     is_running = is_kept and not is_contained(gateway)
+    itself = {"namespace": namespace, "name": str(metadata["name"])}
+    yield Sample(GATEWAY_INFO, {**itself, "uid": str(metadata["uid"])}, 1.0)
     if is_kept:
-        yield from _component_samples(snapshot, {"namespace": namespace, "name": str(metadata["name"])}, is_running)
+        yield from _component_samples(snapshot, itself, is_running)
     for group in groups:
         is_expected = is_running and not (group.get("spec") or {}).get("suspended")
         labels = {"namespace": namespace, "runner_group": str(group["metadata"]["name"])}

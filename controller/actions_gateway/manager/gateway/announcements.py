@@ -5,12 +5,12 @@ runs, what it observes is Unknown: a problem that is still there afterwards is t
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 from actions_gateway.api.conditions import Condition, ConditionStatus, ConditionType, Reason, find_condition, is_true
 from actions_gateway.kube.client import Manifest
+from actions_gateway.kube.events import Announcement
 from actions_gateway.manager.gateway.conditions import Verdict
 
 _REFUSALS = frozenset(
@@ -38,15 +38,6 @@ READY = "Ready"
 _BY_INTENTION = frozenset({Reason.PAUSED_BY_SPEC, Reason.REMOVING_REGISTRATIONS, Reason.REMOVING_OBJECTS})
 _LESS_THAN_GOOD = frozenset({Reason.PROXY_REDUCED, Reason.SECRET_EDITED})
 """Of conditions whose status is the good one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Announcement:
-    """One event to write."""
-
-    reason: str
-    message: str
-    is_warning: bool
 
 
 def decide_announcements(gateway: Manifest, verdict: Verdict) -> list[Announcement]:

@@ -1,0 +1,1 @@
+"""Jobs that lost their worker through no fault of their own: remembered in a ledger and rerun within a budget."""
