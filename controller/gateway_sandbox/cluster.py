@@ -38,7 +38,8 @@ from gateway_sandbox.backends.real import RealBackend
 from gateway_sandbox.certificates import GITHUB_ADDRESS, SandboxCertificates
 from gateway_sandbox.envoy import find_envoy
 from gateway_sandbox.github.simulator import GitHubSimulator
-from gateway_sandbox.launcher import ClusterKind, SandboxInfo, Setup
+from gateway_sandbox.launcher import RULES_FOLDER, ClusterKind, SandboxInfo, Setup
+from gateway_sandbox.monitoring.stack import MonitoringStack
 from gateway_sandbox.nodes.images import Image, ImageTable, repository_of
 from gateway_sandbox.nodes.node import Node
 from gateway_sandbox.nodes.registration import Room
@@ -126,6 +127,14 @@ class _Paths:
     def state(self) -> Path:
         return self.folder / _STATE_FOLDER
 
+    @property
+    def monitoring(self) -> Path:
+        return self.state / "monitoring"
+
+    @property
+    def rules(self) -> Path:
+        return self.folder / RULES_FOLDER
+
 
 class Cluster:
     """Everything that runs inside a sandbox; use as an async context manager."""
@@ -146,6 +155,7 @@ class Cluster:
             rng=self._rng,
             control_token=self._control_token,
         )
+        self.monitoring = MonitoringStack(self._paths.monitoring, self._paths.rules, clock, self._rng)
 
     async def __aenter__(self) -> "Cluster":
         try:
@@ -180,6 +190,9 @@ class Cluster:
             app_key_path=self._paths.app_key,
             priority_classes=tuple(PRIORITY_CLASSES),
             left_out=self.backend.left_out,
+            prometheus_url=self.monitoring.prometheus_url,
+            alertmanager_url=self.monitoring.alertmanager_url,
+            monitoring_folder=self._paths.monitoring,
         )
 
     def _backend(self, kind: ClusterKind) -> Backend:
@@ -207,7 +220,12 @@ class Cluster:
             run_forever(group, node.run(), name="node"),
         )
         self._stack.push_async_callback(cancel_and_wait, *loops)
+        self.monitoring.prepare()
         await node.ready.wait()
+        # Last, and not waited for: their start costs a second of a processor that the cluster is not to wait for.
+        self._stack.push_async_callback(
+            cancel_and_wait, run_forever(group, self.monitoring.keep(client), name="monitoring")
+        )
 
     @property
     def _egress_exception(self) -> EgressException:

@@ -1,324 +1,251 @@
-"""Faults as data: what may go wrong between a gateway and GitHub, each with a name that tests and drills share.
+"""Faults of a whole sandbox: what people on call meet, each with a name that drills and tests share.
 
-A fault matches requests (endpoint, runner, how many, how likely) and does one thing to them; `github.faultbook` carries
-them out and knows none by name. Endpoints are those of the simulator's routes: `rest.*`, `oauth.token`, `broker.*`,
-`run.*`, `results.*`. What each fault imitates was seen on github.com or is handled by the sources of actions/runner.
+Each lasts until it is taken back: its cause is one that nothing in the system repairs. `drills` carries them out and
+knows none by name; faults of the protocol alone are in `github.faults`. `expects` names the checks of `gw health` that
+report it, `follows` those that may truthfully report a consequence beside it.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any
+from collections.abc import Callable, Sequence
 
-FIRST_FEW = 3
+from gateway_sandbox.drills import causes, signs
+from gateway_sandbox.drills.model import Fault, Scope, Snapshot
+from gateway_sandbox.drills.monitoring_steps import Stop
+from gateway_sandbox.drills.site import CannotInject
+from gateway_sandbox.drills.steps import Step
+from gateway_sandbox.monitoring.programs import ALERTMANAGER, PROMETHEUS, MonitoringProgram
 
+__all__ = ["FAULTS", "Fault", "Scope", "fault_of"]
 
-class Action(StrEnum):
-    ANSWER = "answer"
-    """Answers in GitHub's place: `status`, `headers`, `body`."""
-    DELAY = "delay"
-    """Waits `seconds`, then lets GitHub handle the request."""
-    HANG = "hang"
-    """Accepts the request and never answers it; GitHub does not see it."""
-    RESET = "reset"
-    """Closes the connection after `seconds`; GitHub does not see the request."""
-    LOSE_ANSWER = "lose_answer"
-    """GitHub handles the request; the connection closes in place of the answer."""
-    HANG_ANSWER = "hang_answer"
-    """GitHub handles the request; the answer never comes."""
-    TRUNCATE = "truncate"
-    """Only the first half of the answer's body arrives, with a matching length."""
-    EDIT = "edit"
-    """Changes the answer's JSON: `removed`, `renamed`, then `edits`; list indexes in paths are numbers."""
-    REPEAT = "repeat"
-    """Delivers the previous message of this runner once more instead of polling."""
-    TUNE = "tune"
-    """Matches no request: replaces fields of the simulator's settings while the fault is in place."""
-    DROP_SESSIONS = "drop_sessions"
-    """Happens once, at once: the sessions of matching runners end, as when GitHub restarts."""
-    DELETE_RUNNERS = "delete_runners"
-    """Happens once, at once: the records of matching runners go, even under a live session."""
+_PAGE, _TICKET, _INFO = "page", "ticket", "info"
+_DEAF = frozenset({"gateway.ready", "gateway.groups", "session.open", "session.polling", "job.waiting", "job.unserved"})
+"""What follows when a tenant has no session."""
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
-    """Which requests: shell patterns over endpoint and runner name, and which ones of those in order."""
-
-    endpoint: str = "*"
-    runner: str = "*"
-    skip: int = 0
-    """So many matching requests pass first."""
-    times: int | None = None
-    """Then so many are hit; None for all until the fault is cleared."""
-    probability: float = 1.0
-    answer_status: int | None = None
-    """For actions on answers: only those with this status."""
+def fault_of(name: str) -> Fault | None:
+    """The fault of that name, or None."""
+    return next((fault for fault in FAULTS if fault.name == name), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    title: str
-    action: Action
-    match: Match = field(default_factory=Match)
-    status: int = 500
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: Any = None
-    """A JSON document, text, or None for none; a document with a `messageId` gets the next number."""
-    retry_date_seconds: float | None = None
-    """Adds a Retry-After header with the HTTP date so far ahead."""
-    seconds: float = 0.0
-    removed: tuple[str, ...] = ()
-    """Dotted paths."""
-    renamed: Mapping[str, str] = field(default_factory=dict)
-    """Dotted path to the key's new name."""
-    edits: Mapping[str, Any] = field(default_factory=dict)
-    """Dotted path to the new value."""
-    settings: Mapping[str, Any] = field(default_factory=dict)
+def _stops(program: MonitoringProgram) -> Callable[[Snapshot], Sequence[Step]]:
+    def plan(now: Snapshot) -> Sequence[Step]:
+        if program.name not in now.listening:
+            raise CannotInject(
+                f"{program.name} is not installed", f"Debian's package {program.package} brings it; start anew with it."
+            )
+        return (Stop(program.name),)
+
+    return plan
 
 
-Faults = dict[str, Fault]
-
-
-def _broker_error(status: int, kind: str, message: str) -> dict[str, Any]:
-    error = {"source": "actions-broker-listener", "statusCode": status, "errorKind": kind, "errorMessage": message}
-    return {"status": status, "body": error}
-
-
-def _run_error(status: int, message: str) -> dict[str, Any]:
-    return {"status": status, "body": {"source": "actions-run-service", "statusCode": status, "errorMessage": message}}
-
-
-def _rest_error(status: int, message: str) -> dict[str, Any]:
-    return {"status": status, "body": {"message": message, "status": str(status)}}
-
-
-def _answer(title: str, endpoint: str, *, times: int | None = None, **answer: Any) -> Fault:
-    return Fault(title, Action.ANSWER, Match(endpoint, times=times), **answer)
-
-
-def _message(title: str, message_type: str, body: str) -> Fault:
-    document = {"messageId": None, "messageType": message_type, "iv": None, "body": body}
-    return _answer(title, "broker.poll", times=1, status=200, body=document)
-
-
-_REFUSED: Mapping[int, str] = {401: "Bad credentials", 403: "Resource not accessible by integration", 404: "Not Found"}
-_PRIMARY = {"x-ratelimit-remaining": "0", "x-ratelimit-resource": "core"}
-_SECONDARY = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
-_NOT_FOUND = {
-    "error": "not_found",
-    "error_description": "Registration 00000000-0000-0000-0000-000000000000 was not found.",
-}
-_SKEW = {
-    "error": "invalid_client",
-    "error_description": "The token is not yet valid. Current server time is 2026-01-01T00:00:00Z.",
-}
-
-_TOKENS: Faults = {
-    **{
-        f"token-{status}": _answer(f"no installation token: {text}", "rest.create_token", **_rest_error(status, text))
-        for status, text in _REFUSED.items()
-    },
-    "token-503": _answer("no installation token: GitHub is down", "rest.create_token", status=503),
-    "token-short": Fault(
-        "installation tokens live a minute", Action.TUNE, settings={"installation_token_seconds": 60.0}
+FAULTS: tuple[Fault, ...] = (
+    Fault(
+        "wrong-key",
+        "The App's key is refused",
+        "The credential was rotated to a Secret that holds another App's key: GitHub refuses it with 401.",
+        Scope.TENANT,
+        (("credential.available", _PAGE),),
+        causes.wrong_key,
+        lambda now: signs.credential(now, "KeyRejected"),
+        _DEAF | {"credential.refresh"},
     ),
-    "oauth-not-found": _answer(
-        "a new registration is not known yet", "oauth.token", times=FIRST_FEW, status=400, body=_NOT_FOUND
+    Fault(
+        "missing-secret",
+        "The App's Secret is gone",
+        "The Secret was deleted, as by a GitOps prune, and the agent has restarted since: it has nothing to read.",
+        Scope.TENANT,
+        (("credential.available", _PAGE),),
+        causes.missing_secret,
+        lambda now: signs.credential(now, "SecretNotFound"),
+        _DEAF | {"credential.refresh"},
     ),
-    "oauth-invalid-client": _answer(
-        "the registration is gone",
-        "oauth.token",
-        status=400,
-        body={"error": "invalid_client", "error_description": "gone"},
+    Fault(
+        "missing-permission",
+        "The App lacks a permission",
+        "The installation lost the right to register runners, and its tokens are void: no runner can be registered.",
+        Scope.CLUSTER,
+        (("credential.available", _PAGE), ("credential.permissions", _PAGE)),
+        causes.missing_permission,
+        lambda now: signs.credential(now, "PermissionMissing"),
+        _DEAF | {"credential.refresh"},
     ),
-    "oauth-clock-skew": _answer("the clocks differ", "oauth.token", times=FIRST_FEW, status=400, body=_SKEW),
-    "oauth-without-expiry": Fault("no expires_in", Action.TUNE, settings={"omit_expires_in": True}),
-    "oauth-503": _answer("no runner token: GitHub is down", "oauth.token", status=503),
-}
-
-_REGISTRATION: Faults = {
-    "register-409": _answer(
-        "the name is taken", "rest.generate_jitconfig", times=1, **_rest_error(409, "Already exists")
+    Fault(
+        "agent-down",
+        "The agent does not start",
+        "The ConfigMap of caBundleRef was deleted and the agent's node drained: the new pod cannot mount it.",
+        Scope.TENANT,
+        (("agent.available", _PAGE),),
+        causes.agent_down,
+        signs.agent_is_gone,
+        _DEAF | {"monitoring.targets"},
     ),
-    "register-503": _answer("registration fails", "rest.generate_jitconfig", status=503),
-    "register-lost": Fault(
-        "the record is made, the reply is lost", Action.LOSE_ANSWER, Match("rest.generate_jitconfig", times=1)
+    Fault(
+        "manager-down",
+        "The manager is down",
+        "Its Deployment was scaled to 0 and forgotten: jobs go on, and no gateway is changed, repaired or reported on.",
+        Scope.CLUSTER,
+        (("manager.running", _TICKET), ("manager.leading", _TICKET)),
+        causes.manager_down,
+        signs.manager_is_gone,
+        frozenset({"monitoring.targets"}),
     ),
-    "register-corrupt-blob": Fault(
-        "an unreadable JIT blob",
-        Action.EDIT,
-        Match("rest.generate_jitconfig", times=1),
-        edits={"encoded_jit_config": "bm90IGpzb24="},
+    Fault(
+        "deaf-listener",
+        "Sessions are open and hear nothing",
+        "GitHub's broker takes the tenant's polls and never answers them: its jobs are not delivered.",
+        Scope.TENANT,
+        # A ticket after two missing answers, a page after the third.
+        (("session.polling", _TICKET),),
+        causes.deaf_listener,
+        signs.is_deaf,
+        _DEAF - {"session.polling"},
     ),
-    "register-camel-blob": Fault("camel case and numbers in the blob", Action.TUNE, settings={"blob_style": "camel"}),
-    "register-bom-blob": Fault("byte order marks in the blob", Action.TUNE, settings={"blob_bom": True}),
-    "register-legacy-blob": Fault(
-        "no ServerUrlV2 in the blob", Action.TUNE, settings={"blob_omit": ("ServerUrlV2", "UseV2Flow")}
+    Fault(
+        "rate-limit",
+        "The hour's GitHub budget is used up",
+        "Something else has spent the App's calls of this hour, and every runner has served: new ones are refused.",
+        Scope.CLUSTER,
+        (("github.budget", _TICKET),),
+        causes.rate_limit,
+        signs.is_silent,
+        _DEAF | {"gateway.rate-limit", "credential.refresh"},
     ),
-    "delete-busy": _answer(
-        "the record is still pinned",
-        "rest.delete_runner",
-        times=FIRST_FEW,
-        **_rest_error(422, "Runner is currently running a job and cannot be deleted."),
+    Fault(
+        "quota-full",
+        "The namespace's quota is full",
+        "The platform set a ResourceQuota that allows the pods that run now and none more, and a job waits for room.",
+        Scope.TENANT,
+        (("quota.headroom", _PAGE),),
+        causes.quota_full,
+        signs.quota_is_full,
+        frozenset({"worker.admitted", "gateway.groups", "job.waiting"}),
     ),
-}
-
-_SESSIONS: Faults = {
-    "session-409": _answer(
-        "another session is active",
-        "broker.create_session",
-        times=FIRST_FEW,
-        **_broker_error(409, "Conflict", "The actions runner already has an active session for owner someone-else."),
+    Fault(
+        "unschedulable",
+        "No node fits the workers",
+        "The groups' pod template selects a node pool that was decommissioned, and a job waits for its pod.",
+        Scope.TENANT,
+        # A page once the pod has waited for a minute.
+        (("worker.scheduling", _TICKET),),
+        causes.unschedulable,
+        signs.is_unschedulable,
+        frozenset({"worker.starting", "job.waiting"}),
     ),
-    "session-401": _answer("the session is refused", "broker.create_session", times=1, status=401),
-    "session-403": _answer("the session is forbidden", "broker.create_session", times=1, status=403),
-    "session-version": Fault(
-        "the runner version is too old", Action.TUNE, settings={"minimum_runner_version": "999.0.0"}
+    Fault(
+        "missing-image",
+        "The workers' image does not exist",
+        "The groups' image was deleted from its registry, and a job's pod cannot pull it.",
+        Scope.TENANT,
+        (("worker.image", _PAGE),),
+        causes.missing_image,
+        signs.image_fails,
+        frozenset({"worker.starting", "worker.admitted", "gateway.groups", "job.waiting"}),
     ),
-    "session-slow": Fault("sessions take ten seconds", Action.DELAY, Match("broker.create_session"), seconds=10.0),
-    "session-key": Fault(
-        "a session with an encryption key and plain messages",
-        Action.EDIT,
-        Match("broker.create_session"),
-        edits={"encryptionKey": {"encrypted": False, "value": "A" * 43 + "="}},
+    Fault(
+        "eviction-loop",
+        "Workers are evicted again and again",
+        "The node is short of memory and evicts the tenant's workers seconds after their start, reruns as well.",
+        Scope.TENANT,
+        (("job.lost", _TICKET), ("retries.exhausted", _TICKET)),
+        causes.eviction_loop,
+        signs.is_evicted_again,
+        frozenset({"worker.stable", "worker.evicted", "job.waiting"}),
     ),
-    "sessions-dropped": Fault("GitHub restarts: every session ends", Action.DROP_SESSIONS),
-    "record-deleted": Fault("runner records go under live sessions", Action.DELETE_RUNNERS),
-}
-
-_POLLS: Faults = {
-    "poll-black-hole": Fault("polls are accepted and never answered", Action.HANG, Match("broker.poll")),
-    "poll-instant-202": _answer("polls return at once", "broker.poll", status=202),
-    "poll-empty-200": _answer("the empty replies of a dead session", "broker.poll", times=FIRST_FEW, status=200),
-    "poll-truncated": Fault("half a message", Action.TRUNCATE, Match("broker.poll", times=1, answer_status=200)),
-    "poll-invalid-json": _answer("a message that is not JSON", "broker.poll", times=1, status=200, body="{not json"),
-    "poll-lost": Fault(
-        "the connection closes exactly while delivering",
-        Action.LOSE_ANSWER,
-        Match("broker.poll", times=1, answer_status=200),
+    Fault(
+        "worker-oom",
+        "Workers are killed for memory",
+        "The jobs of the tenant need more memory than their limit: the kernel kills the runner's container.",
+        Scope.TENANT,
+        (("worker.stable", _TICKET),),
+        causes.worker_oom,
+        signs.is_oom_killed,
+        frozenset({"retries.exhausted", "job.waiting", "job.locks"}),
     ),
-    "poll-reset": Fault("polls are reset", Action.RESET, Match("broker.poll")),
-    "poll-reset-mid-hold": Fault("polls are reset after ten seconds", Action.RESET, Match("broker.poll"), seconds=10.0),
-    "poll-400": _answer("a bad request", "broker.poll", times=1, status=400),
-    "poll-401": _answer("the token is refused", "broker.poll", times=1, status=401),
-    "poll-403": _answer("the session is refused", "broker.poll", times=1, status=403),
-    "poll-404": _answer("the session is not found", "broker.poll", times=1, status=404),
-    "poll-410": _answer("the session has expired", "broker.poll", times=1, status=410),
-    "poll-session-invalid": _answer(
-        "the session is invalid",
-        "broker.poll",
-        times=1,
-        **_broker_error(400, "RunnerSessionInvalid", "Session invalid."),
+    Fault(
+        "proxy-down",
+        "No egress proxy is there",
+        "The platform lowered the namespace's quota, and a drain took the proxies: their successors are not admitted.",
+        Scope.TENANT,
+        (("gateway.proxy", _PAGE),),
+        causes.proxy_down,
+        signs.proxies_are_gone,
+        _DEAF | {"quota.headroom", "proxy.autoscaler", "credential.refresh", "worker.admitted", "monitoring.targets"},
     ),
-    "poll-runner-not-found": _answer(
-        "the runner is gone", "broker.poll", times=1, **_broker_error(404, "RunnerNotFound", "Runner not found.")
+    Fault(
+        "hpa-unknown",
+        "The proxies' autoscalers read nothing",
+        "metrics.k8s.io is gone, as after metrics-server was removed: TARGETS shows <unknown> and nothing is scaled.",
+        Scope.CLUSTER,
+        (("proxy.autoscaler", _TICKET),),
+        causes.hpa_unknown,
+        signs.autoscaler_is_blind,
     ),
-    "poll-version": _answer(
-        "the version is deprecated",
-        "broker.poll",
-        **_broker_error(403, "RunnerVersionTooOld", "Runner version is deprecated."),
+    Fault(
+        "github-unreachable",
+        "GitHub does not answer",
+        "Every connection to GitHub is reset: no session can be opened, no lock renewed, no job reported.",
+        Scope.CLUSTER,
+        (("github.reachable", _PAGE),),
+        causes.github_unreachable,
+        signs.is_silent,
+        _DEAF | {"credential.refresh", "job.locks", "job.renewal"},
     ),
-    "poll-429": _answer("polls are throttled", "broker.poll", status=429),
-    "poll-429-seconds": _answer(
-        "polls are throttled for 30 s", "broker.poll", status=429, headers={"Retry-After": "30"}
+    Fault(
+        "clock-skew",
+        "The cluster's clock is 15 min ahead of GitHub's",
+        "GitHub takes every signed request for one of the future and refuses it; agents that start get no token.",
+        Scope.CLUSTER,
+        # clock.agrees compares the API server with gw: those agree here, and GitHub's refusal names the clock.
+        (("credential.available", _PAGE),),
+        causes.clock_skew,
+        signs.clock_is_blamed,
+        _DEAF | {"clock.agrees", "credential.refresh", "github.reachable"},
     ),
-    "poll-429-date": _answer("polls are throttled until a date", "broker.poll", status=429, retry_date_seconds=30.0),
-    "poll-500": _answer("polls fail", "broker.poll", status=500),
-    "poll-503": _answer("polls fail: GitHub is down", "broker.poll", status=503),
-    "poll-unknown-message": _message("a message type from the future", "SomethingNew", "{}"),
-    "poll-foreign-cancellation": _message(
-        "a cancellation of somebody else's job",
-        "JobCancellation",
-        '{"jobId": "00000000-0000-0000-0000-000000000000", "timeout": "00:05:00"}',
+    Fault(
+        "label-unserved",
+        "A job asks for labels that no group serves",
+        f"A workflow's runs-on names `{causes.ABSENT_LABEL}`: the job stays queued at GitHub, unheard of here.",
+        Scope.TENANT,
+        # Only GitHub knows of it: without the App's key at hand the check is skipped.
+        (("job.unserved", _TICKET),),
+        causes.label_unserved,
+        signs.job_is_unserved,
     ),
-    "poll-token-refresh": _message("GitHub asks for a new token", "ForceTokenRefresh", "{}"),
-    "poll-runner-refresh": _message(
-        "GitHub asks for an update", "RunnerRefresh", '{"target_version": "9.9.9", "os": "linux"}'
+    Fault(
+        "old-crd",
+        "A definition is older than the manager",
+        f"The RunnerGroup definition was put back to one without `spec.{causes.LOST_FIELD}`, which is dropped since.",
+        Scope.CLUSTER,
+        (("api.crds-current", _PAGE),),
+        causes.old_crd,
+        signs.crd_is_old,
     ),
-    "poll-body-object": _message("a message body that is not JSON in JSON", "RunnerJobRequest", "not json"),
-    "delivery-duplicate": Fault("a message is delivered twice", Action.REPEAT, Match("broker.poll", times=1)),
-    "delivery-fanout": Fault("each job is delivered to two sessions", Action.TUNE, settings={"fanout": 2}),
-    "delivery-short-lease": Fault("an offer lasts 61 s", Action.TUNE, settings={"delivery_lease_seconds": 61.0}),
-    "delivery-paced": Fault(
-        "re-offers come once a second", Action.TUNE, settings={"reoffer_min_interval_seconds": 1.0}
+    Fault(
+        "stuck-deletion",
+        "A gateway's deletion does not end",
+        "The gateway was deleted while a load balancer's finalizer holds its proxies' Service, and nobody lifts that.",
+        Scope.TENANT,
+        # A ticket when the manager's own limit is over, after 10 min.
+        (("gateway.deleting", _INFO),),
+        causes.stuck_deletion,
+        signs.deletion_is_stuck,
     ),
-}
-
-_JOBS: Faults = {
-    **{
-        f"acquire-{status}": _answer(
-            f"the claim is refused: {text}", "run.acquire", times=1, **_run_error(status, text)
-        )
-        for status, text in {
-            401: "Not authorized",
-            404: "The job was canceled",
-            409: "job assignment is invalid: MissingKey",
-            422: "Unprocessable",
-            500: "Internal error",
-        }.items()
-    },
-    "acquire-hang": Fault("a claim that is never answered nor made", Action.HANG, Match("run.acquire", times=1)),
-    "acquire-lost": Fault("a claim that is made and never answered", Action.HANG_ANSWER, Match("run.acquire", times=1)),
-    "acquire-without-connection": Fault(
-        "no SystemVssConnection", Action.EDIT, Match("run.acquire", times=1), edits={"resources.endpoints": []}
+    Fault(
+        "alertmanager-down",
+        "Alertmanager is down",
+        "Its process is stopped, as after the loss of its node: alerts fire and nobody hears of them.",
+        Scope.CLUSTER,
+        (("monitoring.alertmanager", _TICKET),),
+        _stops(ALERTMANAGER),
+        lambda now: now.listening.get(ALERTMANAGER.name) is False,
     ),
-    "acquire-other-plan": Fault(
-        "x-plan-id differs from the body and is right",
-        Action.EDIT,
-        Match("run.acquire", times=1),
-        edits={"plan.planId": "00000000-0000-4000-8000-000000000000"},
+    Fault(
+        "prometheus-down",
+        "Prometheus is down",
+        "Its process is stopped, as after its volume ran full: nothing is measured, and no alert can fire.",
+        Scope.CLUSTER,
+        (("monitoring.answers", _TICKET),),
+        _stops(PROMETHEUS),
+        lambda now: now.listening.get(PROMETHEUS.name) is False,
+        frozenset({"monitoring.targets", "monitoring.alertmanager"}),
     ),
-    "acquire-token-case": Fault(
-        "the job token's key in lower case",
-        Action.EDIT,
-        Match("run.acquire", times=1),
-        renamed={"resources.endpoints.0.authorization.parameters.AccessToken": "accesstoken"},
-    ),
-    "acquire-huge": Fault("a payload of a megabyte", Action.TUNE, settings={"payload_padding_bytes": 1_000_000}),
-    **{
-        f"renew-{status}": _answer(f"renewals answer {status}", "run.renew", **_run_error(status, "refused by a fault"))
-        for status in (401, 404, 410, 429, 500)
-    },
-    "renew-hang": Fault("renewals are never answered", Action.HANG, Match("run.renew")),
-    "renew-slow": Fault("renewals take 61 s", Action.DELAY, Match("run.renew"), seconds=61.0),
-    "lock-short": Fault("locks last 30 s", Action.TUNE, settings={"lock_seconds": 30.0}),
-    **{
-        f"complete-{status}": _answer(
-            f"completions answer {status}", "run.complete", times=FIRST_FEW, **_run_error(status, "refused by a fault")
-        )
-        for status in (401, 404, 500)
-    },
-    "complete-lost": Fault(
-        "the completion counts, its reply is lost", Action.LOSE_ANSWER, Match("run.complete", times=1)
-    ),
-}
-
-_REST: Faults = {
-    "rest-primary-limit": _answer(
-        "the hour's budget is used up", "rest.*", **_rest_error(403, "API rate limit exceeded"), headers=_PRIMARY
-    ),
-    "rest-secondary-403": _answer(
-        "a secondary limit", "rest.*", **_rest_error(403, _SECONDARY), headers={"Retry-After": "60"}
-    ),
-    "rest-secondary-429": _answer("a secondary limit", "rest.*", **_rest_error(429, _SECONDARY)),
-    "rest-503": _answer("the REST API is down", "rest.*", status=503),
-    "rerun-already-running": _answer(
-        "the run is not concluded yet",
-        "rest.rerun*",
-        times=FIRST_FEW,
-        **_rest_error(403, "This workflow is already running"),
-    ),
-    "rerun-refused": _answer(
-        "the run is too old", "rest.rerun*", **_rest_error(403, "This workflow run cannot be retried")
-    ),
-    "cancel-409": _answer(
-        "the run cannot be cancelled", "rest.*cancel", **_rest_error(409, "Cannot cancel a workflow run")
-    ),
-    "meta-empty": _answer("meta without ranges", "rest.meta", status=200, body={}),
-    "broker-outage": Fault("the broker does not answer", Action.RESET, Match("broker.*")),
-    "run-outage": Fault("the run service does not answer", Action.RESET, Match("run.*")),
-    "github-outage": Fault("nothing of GitHub answers", Action.RESET),
-}
-
-PRESETS: Mapping[str, Fault] = {**_TOKENS, **_REGISTRATION, **_SESSIONS, **_POLLS, **_JOBS, **_REST}
-"""The catalogue: name to fault."""
+)

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from pathlib import Path
@@ -24,6 +25,8 @@ from gateway_sandbox.envoy import PACKAGE, find_envoy
 INFO_FILE = "sandbox.json"
 LOG_FILE = "sandbox.log"
 LOCK_FILE = "sandbox.lock"
+RULES_FOLDER = "rules"
+"""Holds the rule files that the sandbox's Prometheus loads."""
 _POLL_SECONDS = 0.05
 _LOG_TAIL_LINES = 12
 
@@ -103,6 +106,11 @@ class SandboxInfo:
     app_key_path: Path
     priority_classes: tuple[str, ...]
     left_out: tuple[str, ...]
+    prometheus_url: str | None
+    """None where Prometheus is not installed."""
+    alertmanager_url: str | None
+    monitoring_folder: Path
+    """Where both keep their configuration, logs and data."""
 
     def write(self) -> None:
         """Publishes the sandbox as ready; readers see all of it or nothing."""
@@ -131,7 +139,7 @@ def read_info(folder: Path) -> SandboxInfo | None:
             f"the sandbox in {folder} (process {data['pid']}) is of another version of gw",
             f"End it with `kill {data['pid']}`; it removes its folder by itself.",
         )
-    for name in ("folder", "kubeconfig", "ca_path", "control_token_path", "app_key_path"):
+    for name in ("folder", "kubeconfig", "ca_path", "control_token_path", "app_key_path", "monitoring_folder"):
         data[name] = Path(data[name])
     for name in ("left_out", "priority_classes"):
         data[name] = tuple(data[name])
@@ -144,17 +152,22 @@ def launch(
     *,
     setup: Setup | None = None,
     owner_pid: int | None = None,
+    rules: Mapping[str, str] | None = None,
     timeout_seconds: float = 60.0,
 ) -> SandboxInfo:
     """Starts a sandbox in `folder` and returns when it is ready; raises SandboxError.
 
-    With `owner_pid` the sandbox ends by itself when that process does.
+    With `owner_pid` the sandbox ends by itself when that process does. `rules` are files by name (*.yaml) for its
+    Prometheus.
     """
     setup = setup or Setup()
     _require_envoy()
     if setup.kind is ClusterKind.REAL:
         _require_control_plane()
     _claim(folder)
+    (folder / RULES_FOLDER).mkdir(mode=0o700, exist_ok=True)
+    for name, text in (rules or {}).items():
+        (folder / RULES_FOLDER / name).write_text(text, encoding="utf-8")
     command = [sys.executable, "-m", "gateway_sandbox", "guard", "--folder", str(folder), *setup.arguments]
     if owner_pid is not None:
         command += ["--owner-pid", str(owner_pid)]

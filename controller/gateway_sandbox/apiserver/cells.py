@@ -120,12 +120,13 @@ def _subjects(kind: str) -> Cell:
 
 
 def _targets(hpa: Json) -> str:
-    """Every measured value is unknown, since there is no metrics API."""
+    """Reading and goal of each metric; the readings are in the order of the goals, as far as there are any."""
     shown = []
-    for metric in hpa["spec"].get("metrics") or ():
-        source = metric.get("resource") or {}
-        goal = read_path(source, "target.averageUtilization")
-        shown.append(f"{source.get('name', metric['type'])}: <unknown>/" + ("<auto>" if goal is None else f"{goal}%"))
+    for index, metric in enumerate(hpa["spec"].get("metrics") or ()):
+        now = read_path(hpa, f"status.currentMetrics[{index}].resource.current.averageUtilization")
+        goal = read_path(metric, "resource.target.averageUtilization")
+        name = read_path(metric, "resource.name") or metric["type"]
+        shown.append(f"{name}: {'<unknown>' if now is None else f'{now}%'}/{'<auto>' if goal is None else f'{goal}%'}")
     return ", ".join(shown) or _NONE
 
 
@@ -154,9 +155,7 @@ _CELLS: dict[str, Cell] = {
     "slice_endpoints": lambda obj: ",".join(one["addresses"][0] for one in obj["endpoints"] or ()) or "<unset>",
     "last_seen": _first_of(".series.lastObservedTime", ".lastTimestamp", *_BORN[1:]),
     "first_seen": _first_of(*_BORN),
-    "event_object": lambda event: (
-        f"{event['involvedObject'].get('kind', '').lower()}/{event['involvedObject'].get('name')}"
-    ),
+    "event_object": lambda event: f"{(of := event['involvedObject']).get('kind', '').lower()}/{of.get('name')}",
     "event_source": _first_of(".source.component", ".reportingComponent"),
     "event_count": _first_of(".series.count", ".count"),
     "quota_requests": _used(is_limit=False),

@@ -23,7 +23,7 @@ from gateway_sandbox.apiserver.rendering import Renderer, wants_table
 from gateway_sandbox.apiserver.reviews import AUTHENTICATION, AUTHORIZATION, REVIEWS, answer
 from gateway_sandbox.apiserver.schema import Node
 from gateway_sandbox.apiserver.selectors import parse_selectors
-from gateway_sandbox.apiserver.store import Record, dump
+from gateway_sandbox.apiserver.store import Record, dump, timestamp
 from gateway_sandbox.apiserver.subresources import bound, request_token, scale_of, scaled
 from gateway_sandbox.apiserver.targets import Target, parse_target, split_path
 from gateway_sandbox.apiserver.tokens import Tokens, User
@@ -55,7 +55,8 @@ class Handlers:
         if (group, rest[-1]) in REVIEWS and version == "v1":
             if request.method != "POST":
                 raise statuses.method_not_allowed()
-            return _json(answer(group, rest[-1], await read_object(request), caller, self._tokens), 201)
+            now = timestamp(self._clock.now())
+            return _json(answer(group, rest[-1], await read_object(request), caller, self._tokens, now), 201)
         if group in (AUTHENTICATION, AUTHORIZATION):
             raise statuses.left_out(f"{rest[-1]}.{group}")
         target = parse_target(self._plane.registry, request.path)

@@ -18,17 +18,17 @@ REVIEWS: Mapping[tuple[str, str], str] = {
 """Group and plural of each review: its kind."""
 
 
-def answer(group: str, plural: str, body: Json, caller: User, tokens: Tokens) -> Json:
-    """The review with its status."""
-    kind = REVIEWS[group, plural]
+def answer(group: str, plural: str, body: Json, caller: User, tokens: Tokens, now: str) -> Json:
+    """The review with its status; of the three only the one about oneself tells the server's time."""
+    kind, made = REVIEWS[group, plural], None
     match kind:
         case "TokenReview":
             user = tokens.user(str((body.get("spec") or {}).get("token", "")))
             known = {"authenticated": True, "user": user.as_json()} if user else None
             status: Json = known or {"user": {}, "error": "invalid bearer token"}
         case "SelfSubjectReview":
-            status = {"userInfo": caller.as_json()}
+            status, made = {"userInfo": caller.as_json()}, now
         case _:
             status = {"allowed": True, "reason": "the embedded sandbox API server does not enforce authorization"}
-    typed = {"kind": kind, "apiVersion": f"{group}/v1", "metadata": {"creationTimestamp": None}}
+    typed = {"kind": kind, "apiVersion": f"{group}/v1", "metadata": {"creationTimestamp": made}}
     return typed | ({"spec": body["spec"]} if "spec" in body else {}) | {"status": status}

@@ -41,7 +41,7 @@ REFUSED: tuple[str, ...] = (
 
 WITHOUT_EFFECT: tuple[str, ...] = (
     "authorization: RBAC objects are stored, every authenticated caller may do everything",
-    "CEL rules of definitions, Pod Security levels, LimitRanges, autoscalers and disruption budgets: stored only",
+    "CEL rules of definitions, Pod Security levels, LimitRanges and disruption budgets: stored only",
     "what a real cluster fills in: token volumes and tolerations of pods, the default PriorityClass, Service addresses",
     "value rules of built-in kinds beyond types, required fields, enumerations and references; the expiry of Events",
 )

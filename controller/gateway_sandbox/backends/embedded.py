@@ -1,10 +1,12 @@
 """The embedded API server and our controllers, in this process."""
 
+import asyncio
 import secrets
 from pathlib import Path
 from typing import Any
 
 from actions_gateway.engine.clock import Clock
+from actions_gateway.engine.supervision import run_forever
 from actions_gateway.kube.client import KubeClient
 from gateway_sandbox.apiserver import LEFT_OUT, ApiServer
 from gateway_sandbox.backends.backend import NodeAccess
@@ -12,6 +14,8 @@ from gateway_sandbox.certificates import SandboxCertificates
 from gateway_sandbox.controllers.run import run_controllers
 from gateway_sandbox.kubeconfigs import write_kubeconfig
 from gateway_sandbox.launcher import ClusterKind
+from gateway_sandbox.metricsapi.sampler import Sampler
+from gateway_sandbox.metricsapi.serving import running_containers
 from gateway_sandbox.nodes.node import Node
 
 NOT_SERVED_GROUPS = frozenset({"admissionregistration.k8s.io"})
@@ -22,7 +26,7 @@ class EmbeddedBackend:
     """All in memory; gone with the process."""
 
     kind = ClusterKind.EMBEDDED
-    left_out = LEFT_OUT
+    left_out = (*LEFT_OUT, "scaling: autoscalers tell the CPU that their pods use, and change no replicas")
     # One is enough where nothing else fails either.
     manager_replicas = 1
 
@@ -57,7 +61,11 @@ class EmbeddedBackend:
         return NodeAccess(kubeconfig, self._certificates.server_context(), api_client=None)
 
     async def work(self, client: KubeClient, node: Node) -> None:
-        await run_controllers(client, self._clock)
+        sampler = Sampler(lambda: running_containers(node), self._clock)
+        async with asyncio.TaskGroup() as tasks:
+            run_forever(tasks, sampler.run(), name="metrics sampler")
+            controllers = run_controllers(client, self._clock, samples=lambda: sampler.samples)
+            run_forever(tasks, controllers, name="controllers")
 
     def _write_kubeconfig(self, path: Path, user: str, group: str) -> None:
         token = secrets.token_urlsafe(24)

@@ -84,7 +84,8 @@ class RealBackend:
 
     async def admit_node(self, client: KubeClient, name: str) -> NodeAccess:
         user = f"system:node:{name}"
-        await grant(client, user, NODE_RULES)
+        # It watches itself: a selector of its name is what lets RBAC grant that by name.
+        await grant(client, user, (*NODE_RULES, rule("", ["nodes"], ["list", "watch"], names=[name])))
         context = self._certificates.server_context(clients=self._certificates.ca_path)
         return NodeAccess(self._plane.kubeconfig_for(user, ("system:nodes",)), context, api_client=KUBELET_CLIENT)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
@@ -15,6 +16,7 @@ from actions_gateway.kube.client import KubeClient
 from actions_gateway.kube.errors import KubeError
 from actions_gateway.kube.events import EventRecorder
 from actions_gateway.kube.listwatch import Key, key_of
+from gateway_sandbox.controllers.autoscaling import AutoscalingController, Samples
 from gateway_sandbox.controllers.cache import Manifest, ObjectCache, controller_of
 from gateway_sandbox.controllers.deployments import DeploymentController
 from gateway_sandbox.controllers.replicasets import ReplicaSetController
@@ -26,12 +28,21 @@ _WORKERS_PER_QUEUE = 2
 _BACKOFF = Backoff(base_seconds=0.2, cap_seconds=30.0)
 
 
-async def run_controllers(client: KubeClient, clock: Clock, rng: random.Random | None = None) -> None:
-    """Runs the Deployment and ReplicaSet controllers and the scheduler until cancelled."""
+async def run_controllers(
+    client: KubeClient,
+    clock: Clock,
+    rng: random.Random | None = None,
+    *,
+    samples: Callable[[], Samples] | None = None,
+) -> None:
+    """Runs the Deployment and ReplicaSet controllers and the scheduler until cancelled.
+
+    With `samples`, the newest of what containers use, the autoscalers' readings as well.
+    """
     rng = rng or random.Random()  # noqa: S311 - name suffixes and jitter, no secrets
-    resources = (r.DEPLOYMENTS, r.REPLICASETS, r.PODS, r.NODES)
+    resources = (r.DEPLOYMENTS, r.REPLICASETS, r.PODS, r.NODES, *((r.HPAS,) if samples else ()))
     caches = [ObjectCache(client, resource, clock=clock, rng=rng) for resource in resources]
-    deployments, replica_sets, pods, nodes = caches
+    deployments, replica_sets, pods, nodes, *scaled = caches
 
     def recorder(component: str) -> EventRecorder:
         return EventRecorder(client, clock, component=component, instance="sandbox")
@@ -56,6 +67,18 @@ async def run_controllers(client: KubeClient, clock: Clock, rng: random.Random |
             run_forever(tasks, work(queues.deployments, rollouts.reconcile, _report), name=f"deployments {number}")
             run_forever(tasks, work(queues.replica_sets, replicas.reconcile, _report), name=f"replicasets {number}")
         run_forever(tasks, scheduler.run(), name="scheduler")
+        if samples:
+            (autoscalers,) = scaled
+            readings = AutoscalingController(
+                client,
+                clock,
+                samples,
+                autoscalers=autoscalers,
+                deployments=deployments,
+                pods=pods,
+                nodes=nodes,
+            )
+            run_forever(tasks, readings.run(), name="autoscalers' readings")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ It is one more process of the control plane and ends with it. Source: kwok's doc
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -78,11 +78,11 @@ containerStatuses:
 """
 
 
-async def start_kwok(plane: ControlPlane, client: KubeClient) -> Process:
+async def start_kwok(plane: ControlPlane, client: KubeClient, *, more_stages: Iterable[dict[str, Any]] = ()) -> Process:
     """Starts kwok with an identity of its own; `client` is the administrator's. Raises ProgramsMissing, KubeError."""
     await grant(client, USER, _RULES)
     config = plane.folder / "kwok.yaml"
-    config.write_text("\n---\n".join(json.dumps(stage) for stage in build_stages()))
+    config.write_text("\n---\n".join(json.dumps(stage) for stage in [*build_stages(), *more_stages]))
     flags = [
         f"--kubeconfig={plane.kubeconfig_for(USER)}",
         f"--config={config}",
@@ -107,9 +107,9 @@ def build_stages() -> list[dict[str, Any]]:
     }
     is_alive = {"key": ".status.phase", "operator": "In", "values": ["Pending", "Running"]}
     return [
-        _stage("node-ready", "Node", [is_unready], {"statusTemplate": _READY_NODE}),
-        _stage("pod-ready", "Pod", [is_staying, is_alive, is_unready], {"statusTemplate": _READY_POD}),
-        _stage("pod-delete", "Pod", [is_leaving], {"delete": True}),
+        build_stage("node-ready", "Node", [is_unready], {"statusTemplate": _READY_NODE}),
+        build_stage("pod-ready", "Pod", [is_staying, is_alive, is_unready], {"statusTemplate": _READY_POD}),
+        build_stage("pod-delete", "Pod", [is_leaving], {"delete": True}),
     ]
 
 
@@ -123,7 +123,11 @@ def build_fake_node(name: str, *, cpu: str = "32", memory: str = "256Gi", pods: 
     }
 
 
-def _stage(name: str, kind: str, conditions: list[dict[str, Any]], after: dict[str, Any]) -> dict[str, Any]:
+def build_stage(
+    name: str, kind: str, conditions: list[dict[str, Any]], after: dict[str, Any], *, delay_seconds: float = 0.0
+) -> dict[str, Any]:
+    """One step of what kwok plays: objects that match `conditions` change so, after a while."""
+    delay = {"delay": {"durationMilliseconds": round(delay_seconds * 1000)}} if delay_seconds else {}
     return {
         "apiVersion": "kwok.x-k8s.io/v1alpha1",
         "kind": "Stage",
@@ -132,5 +136,6 @@ def _stage(name: str, kind: str, conditions: list[dict[str, Any]], after: dict[s
             "resourceRef": {"apiGroup": "v1", "kind": kind},
             "selector": {"matchExpressions": conditions},
             "next": after,
+            **delay,
         },
     }

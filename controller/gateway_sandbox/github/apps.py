@@ -21,6 +21,7 @@ from gateway_sandbox.github.state import Refused, State, stamp
 
 MAX_APP_JWT_SECONDS = 600
 LEVELS = ("none", "read", "write", "admin")
+_INSTALLATION = "installation ID"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,12 @@ class Apps:
         granted = dict(DEFAULT_PERMISSIONS if permissions is None else permissions)
         self.installations[installation_id] = Installation(installation_id, app, account, granted, repositories)
 
+    def grant(self, installation_id: int, permissions: Mapping[str, str]) -> None:
+        """What the installation is permitted from now on; the tokens that it has are void. Raises KeyError."""
+        installation = self.installations[installation_id]
+        installation.permissions = dict(permissions)
+        self._grants = {token: one for token, one in self._grants.items() if one.installation is not installation}
+
     def forget_tokens(self) -> None:
         self._grants.clear()
         self._budgets.clear()
@@ -116,7 +123,7 @@ class Apps:
         return app
 
     def _check_window(self, claims: Mapping[str, Any]) -> None:
-        now, skew = self._state.clock.now().timestamp(), self._state.settings.jwt_skew_seconds
+        now, skew = self._state.told_time().timestamp(), self._state.settings.jwt_skew_seconds
         issued, expires = claims.get("iat"), claims.get("exp")
         problem = None
         if not isinstance(issued, int | float) or issued > now + skew:
@@ -203,7 +210,7 @@ class Apps:
         """The caller's budget: one per installation, one for App JWTs, one for calls without credentials."""
         settings, now = self._state.settings, self._state.clock.now().timestamp()
         grant = self._grants.get(bearer or "")
-        who = f"installation ID {grant.installation.id}" if grant else ("the App" if bearer else "anonymous calls")
+        who = f"{_INSTALLATION} {grant.installation.id}" if grant else ("the App" if bearer else "anonymous calls")
         limit = settings.primary_budget if bearer else settings.anonymous_budget
         budget = self._budgets.get(who)
         if budget is None or budget.resets_at <= now:
@@ -214,7 +221,7 @@ class Apps:
     def charge(self, bearer: str | None, method: str) -> None:
         """Counts one REST call; Refused 403 when the hour's calls or, if limited, the minute's points are used up."""
         who, budget = self.budget_of(bearer)
-        if budget.used >= budget.limit:
+        if self._used(who, budget) >= budget.limit:
             raise Refused(403, {"message": f"API rate limit exceeded for {who}.", "status": "403"})
         budget.used += 1
         allowed = self._state.settings.points_per_minute
@@ -229,17 +236,22 @@ class Apps:
             raise Refused(403, {"message": message, "status": "403"}, {"Retry-After": "60"})
         budget.points.append((now, cost))
 
+    def _used(self, who: str, budget: Budget) -> int:
+        is_shared = who.startswith(_INSTALLATION)
+        return budget.used + (self._state.settings.budget_spent if is_shared else 0)
+
     def refund(self, bearer: str | None) -> None:
         """An unchanged answer costs nothing."""
         _, budget = self.budget_of(bearer)
         budget.used = max(0, budget.used - 1)
 
     def rate_headers(self, bearer: str | None) -> dict[str, str]:
-        _, budget = self.budget_of(bearer)
+        who, budget = self.budget_of(bearer)
+        used = self._used(who, budget)
         return {
             "x-ratelimit-limit": str(budget.limit),
-            "x-ratelimit-remaining": str(max(0, budget.limit - budget.used)),
-            "x-ratelimit-used": str(budget.used),
+            "x-ratelimit-remaining": str(max(0, budget.limit - used)),
+            "x-ratelimit-used": str(min(budget.limit, used)),
             "x-ratelimit-reset": str(math.ceil(budget.resets_at)),
             "x-ratelimit-resource": "core",
         }

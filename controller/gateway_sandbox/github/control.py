@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields, replace
 from typing import Any
 
-from gateway_sandbox.faults import PRESETS, Action, Fault, Match
+from gateway_sandbox.github.apps import LEVELS, Installation
 from gateway_sandbox.github.core import DEFAULT_REPOSITORY, GitHub
+from gateway_sandbox.github.faults import PRESETS, Action, Fault, Match
 from gateway_sandbox.github.models import Run
 from gateway_sandbox.github.settings import SimulatorSettings
 from gateway_sandbox.github.state import Refused, stamp
@@ -24,8 +25,11 @@ def routes(github: GitHub, control_token: str | None) -> list[Route]:
         ("cancel_run", "POST", "/runs/{id}/cancel", control.cancel_run),
         ("job_log", "GET", "/runs/{id}/jobs/{job}/log", control.job_log),
         ("state", "GET", "/state", control.state),
+        ("requests", "GET", "/requests", control.requests),
         ("inject", "POST", "/faults", control.inject),
         ("clear_faults", "DELETE", "/faults", control.clear_faults),
+        ("get_installation", "GET", "/installations/{id}", control.get_installation),
+        ("grant", "PUT", "/installations/{id}", control.grant),
     ]
 
     def guarded(handler: Callable[[Call], Reply]) -> Callable[[Call], Reply]:
@@ -107,11 +111,18 @@ class Control:
             "jobs": {
                 status: sum(job.status == status for job in jobs) for status in ("queued", "in_progress", "completed")
             },
+            "queued_labels": [list(job.plan.labels) for job in jobs if job.status == "queued"],
             "violations": violations,
             "faults": faults,
             "requests": github.journal.counts(),
         }
         return Reply(200, body)
+
+    def requests(self, call: Call) -> Reply:
+        """The recorded requests to an endpoint, oldest first."""
+        found = self._github.journal.requests(call.query.get("endpoint") or "*")
+        fields = [{"at": one.at.isoformat(), "runner": one.runner, "status": one.status} for one in found]
+        return Reply(200, {"requests": fields})
 
     # ------------------------------------------------------------------ faults
 
@@ -124,6 +135,26 @@ class Control:
         fault_id = call.query.get("id")
         self._github.clear_faults(int(fault_id) if fault_id is not None and fault_id.isdigit() else None)
         return Reply(204)
+
+    # ------------------------------------------------------------------ installations
+
+    def get_installation(self, call: Call) -> Reply:
+        """What the App's installation is permitted."""
+        return Reply(200, {"permissions": dict(self._installation(call).permissions)})
+
+    def grant(self, call: Call) -> Reply:
+        """Replaces its permissions; tokens made before are void."""
+        permissions = call.json.get("permissions")
+        if not isinstance(permissions, dict) or not {str(level) for level in permissions.values()} <= set(LEVELS):
+            raise Refused(422, {"message": f"permissions maps names to levels: {', '.join(LEVELS)}."})
+        self._github.apps.grant(self._installation(call).id, permissions)
+        return self.get_installation(call)
+
+    def _installation(self, call: Call) -> Installation:
+        found = self._github.apps.installations.get(int(call.params["id"]) if call.params["id"].isdigit() else 0)
+        if found is None:
+            raise Refused(404, {"message": "There is no such installation."})
+        return found
 
 
 def parse_fault(wish: Mapping[str, Any]) -> Fault:

@@ -9,10 +9,10 @@ import random
 from collections.abc import Sequence
 
 from actions_gateway.engine.clock import Clock
-from gateway_sandbox.faults import Fault
 from gateway_sandbox.github.apps import Apps
 from gateway_sandbox.github.credentials import KeyPool
 from gateway_sandbox.github.faultbook import FaultBook
+from gateway_sandbox.github.faults import Fault
 from gateway_sandbox.github.jobs import Jobs
 from gateway_sandbox.github.journal import Journal, Request
 from gateway_sandbox.github.models import Delivery, DeliveryState, Job, Run, Runner, Session

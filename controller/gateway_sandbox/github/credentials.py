@@ -145,7 +145,7 @@ def check_assertion(state: State, runner: Runner, assertion: str) -> None:
 
 
 def _check_window(state: State, claims: Mapping[str, Any]) -> None:
-    now, skew = state.clock.now(), state.settings.jwt_skew_seconds
+    now, skew = state.told_time(), state.settings.jwt_skew_seconds
     if claims["exp"] - claims["nbf"] > MAX_ASSERTION_SECONDS + skew:
         raise invalid_client("The client assertion lives longer than five minutes.")
     if claims["nbf"] > now.timestamp() + skew or claims["exp"] < now.timestamp() - skew:

@@ -1,4 +1,4 @@
-"""Carries out `gateway_sandbox.faults`: picks the fault that a request meets, and what each action does to it."""
+"""Carries out the faults of `github.faults`: picks the one that a request meets, and what each action does to it."""
 
 import asyncio
 import json
@@ -9,7 +9,7 @@ from email.utils import format_datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
-from gateway_sandbox.faults import Action, Fault
+from gateway_sandbox.github.faults import Action, Fault
 from gateway_sandbox.github.runners import Runners
 from gateway_sandbox.github.state import FIRST_MESSAGE_ID, State
 from gateway_sandbox.github.wire import Call, Reply

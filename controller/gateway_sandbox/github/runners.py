@@ -196,10 +196,11 @@ class Runners:
             return
         now, ttl = self._state.clock.monotonic(), self._state.settings.session_ttl_seconds
         last_seen = now if session.poll is not None else session.last_seen
-        if now - last_seen >= ttl:
+        # One sum for both: rounded in two ways, a moment could be neither due nor ahead.
+        if now >= (due := last_seen + ttl):
             self.end_session(session)
         else:
-            self._state.timers.after(last_seen + ttl - now, partial(self._watch, session))
+            self._state.timers.after(due - now, partial(self._watch, session))
 
     def delete_session(self, bearer: str | None) -> None:
         """The server finds the session by the token's runner."""

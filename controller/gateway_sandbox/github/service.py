@@ -1,5 +1,7 @@
 """One call in, one reply out: routing, budgets, faults and the journal around the handlers; no transport yet."""
 
+from email.utils import format_datetime
+
 from gateway_sandbox.github import control, planes, rest
 from gateway_sandbox.github.core import GitHub
 from gateway_sandbox.github.journal import Request, readable_body, without_secrets
@@ -26,6 +28,8 @@ class Service:
         runner, status = self._runner_name(call), 0
         try:
             reply = await self._github.faults.apply(call, runner, lambda call: self._metered(route, call))
+            if self._github.state.settings.clock_offset_seconds:
+                reply.headers["Date"] = format_datetime(self._github.state.told_time(), usegmt=True)
             status = 0 if reply.is_dropped else reply.status
         finally:
             self._record(call, runner, status)

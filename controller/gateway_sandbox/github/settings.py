@@ -30,6 +30,11 @@ class SimulatorSettings:
     anonymous_budget: int = 60
     budget_window_seconds: float = 3600.0
     points_per_minute: int | None = None
+    budget_spent: int = 0
+    """So many calls of each installation's hour were made by somebody else; an App's own, with a JWT, count apart."""
+
+    clock_offset_seconds: float = 0.0
+    """How far GitHub's clock, by which it judges signed requests and dates its answers, is ahead of ours."""
 
     # Registration.
     runner_group_ids: tuple[int, ...] = (1,)

@@ -18,7 +18,7 @@ from gateway_sandbox.github.settings import SimulatorSettings
 from gateway_sandbox.github.wire import Call, Reply
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
-BACKLOG = 1024
+BACKLOG = 4096
 
 log = structlog.get_logger(__name__)
 

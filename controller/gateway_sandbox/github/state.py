@@ -86,6 +86,10 @@ class State:
             self.rng.choices("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", k=36)
         )
 
+    def told_time(self) -> datetime:
+        """What GitHub takes for the present."""
+        return self.later(self.settings.clock_offset_seconds)
+
     def later(self, seconds: float) -> datetime:
         return self.clock.now() + timedelta(seconds=seconds)
 

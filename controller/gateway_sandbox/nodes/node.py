@@ -20,6 +20,7 @@ from actions_gateway.kube.events import EventRecorder
 from actions_gateway.kube.listwatch import ChangeType, list_watch
 from actions_gateway.kube.resources import Resource
 from gateway_sandbox.nodes.addresses import PodAddresses
+from gateway_sandbox.nodes.drills import NodeDrills
 from gateway_sandbox.nodes.host import Host, PodEvents
 from gateway_sandbox.nodes.images import ImageTable
 from gateway_sandbox.nodes.kubelet_api import KubeletApi
@@ -81,6 +82,7 @@ class Node:
             client, clock, name=name, address=host, room=room or Room.of_this_machine(), labels=labels or {}
         )
         self._workers: dict[str, PodWorker] = {}
+        self._annotations: Mapping[str, str] = {}
         self.ready = asyncio.Event()
         """Set when the node is registered and takes pods."""
 
@@ -94,6 +96,9 @@ class Node:
                 run_forever(tasks, self._watch_sources(r.SECRETS), name="secret watch")
                 run_forever(tasks, self._watch_sources(r.CONFIGMAPS), name="configmap watch")
                 run_forever(tasks, self._watch_services(), name="service watch")
+                run_forever(tasks, self._watch_itself(), name="node watch")
+                drills = NodeDrills(lambda: self._annotations, lambda: self.pods, self._clock)
+                run_forever(tasks, drills.run(), name="node drills")
                 run_forever(tasks, self._host.services.run(), name="service relays")
                 run_forever(tasks, self._watch_pods(tasks), name="pod watch")
         finally:
@@ -176,6 +181,14 @@ class Node:
         async for change in list_watch(self._client, r.SERVICES, clock=self._clock, rng=self._rng):
             if change.type is not ChangeType.SYNCED:
                 self._host.services.observe(change.object, is_deleted=change.type is ChangeType.DELETED)
+
+    async def _watch_itself(self) -> None:
+        selector = f"metadata.name={self._name}"
+        async for change in list_watch(
+            self._client, r.NODES, clock=self._clock, rng=self._rng, field_selector=selector
+        ):
+            if change.type is not ChangeType.SYNCED:
+                self._annotations = change.object["metadata"].get("annotations") or {}
 
     @asynccontextmanager
     async def _serve_kubelet_api(self) -> AsyncIterator[int]:

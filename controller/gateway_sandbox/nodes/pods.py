@@ -95,6 +95,12 @@ class PodWorker:
         self._requests.is_pod_gone = True
         self._news.fire()
 
+    def evict(self, message: str) -> None:
+        """Ends the pod as a kubelet under pressure does; `message` says of what."""
+        self._verdict = Verdict(FAILED, "Evicted", message)
+        self._host.events.tell(self._pod, "Evicted", message, warning=True)
+        self._news.fire()
+
     def look_at_sources(self) -> None:
         """A Secret or ConfigMap that the pod names has changed."""
         self._sources_changed.fire()
@@ -160,7 +166,7 @@ class PodWorker:
                     group.create_task(container.run(), name=f"container loop {container.record.name}")
 
     async def _until_stopped(self) -> None:
-        while not self._is_leaving:
+        while not self._is_leaving and self._verdict is None:
             news, left_seconds = self._news.next, self._seconds_left()
             if left_seconds is None:
                 await news.wait()

@@ -57,7 +57,7 @@ class PortAllocator:
         for declared in declared_ports(pod):
             number = int(declared["containerPort"])
             if number not in numbers:
-                numbers[number] = self._free()
+                numbers[number] = self.take()
             if name := declared.get("name"):
                 names[str(name)] = numbers[number]
         return PodPorts(numbers, names)
@@ -66,7 +66,8 @@ class PortAllocator:
         """Returns a pod's ports."""
         self._taken.difference_update(ports.numbers.values())
 
-    def _free(self) -> int:
+    def take(self) -> int:
+        """One free port; raises OSError when none is."""
         for _ in range(_LAST - _FIRST):
             port, self._next = self._next, self._next + 1 if self._next + 1 < _LAST else _FIRST
             if port not in self._taken and self._can_bind(port):

@@ -1,6 +1,7 @@
 """Subresources: status, scale, binding, tokens and logs; and reviews."""
 
 import functools
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -109,7 +110,9 @@ async def is_known(api: Api, token: str) -> bool:
 
 def test_reviews_say_who_the_caller_is_and_what_an_administrator_may(play: Play) -> None:
     async def scenario(api: Api) -> None:
-        me = (await api.create(f"{REVIEW}/selfsubjectreviews", {}))["status"]["userInfo"]
+        review = await api.create(f"{REVIEW}/selfsubjectreviews", {})
+        assert datetime.fromisoformat(review["metadata"]["creationTimestamp"]).tzinfo
+        me = review["status"]["userInfo"]
         assert (me["username"], me["groups"]) == (api.access.user, ["system:masters", "system:authenticated"])
         known = await api.create(f"{REVIEW}/tokenreviews", {"spec": {"token": api.access.token}})
         assert known["status"]["user"]["username"] == api.access.user

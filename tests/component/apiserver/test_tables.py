@@ -101,3 +101,26 @@ def test_a_row_shows_what_a_real_cluster_shows(play: Play, path: str, body: Json
         assert row["object"]["metadata"]["name"] == "x"
 
     play(scenario)
+
+
+def test_an_autoscalers_row_shows_each_reading_beside_its_goal(play: Play) -> None:
+    path = "~autoscaling/v2/horizontalpodautoscalers"
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "absent"}
+    goal = {"type": "Utilization", "averageUtilization": 60}
+    metrics = [{"type": "Resource", "resource": {"name": "cpu", "target": goal}}]
+    current = {"averageUtilization": 7, "averageValue": "7m"}
+    read = [{"type": "Resource", "resource": {"name": "cpu", "current": current}}]
+
+    async def scenario(api: Api) -> None:
+        spec = {"scaleTargetRef": target, "maxReplicas": 3, "metrics": metrics}
+        await api.create(path, {"metadata": {"name": "x"}, "spec": spec})
+
+        async def cells() -> list[object]:
+            return list((await api.get(f"{path}/x", TABLE)).body["rows"][0]["cells"][:3])
+
+        assert await cells() == ["x", "Deployment/absent", "cpu: <unknown>/60%"]
+        status = {"currentReplicas": 1, "desiredReplicas": 1, "currentMetrics": read}
+        assert (await api.patch(f"{path}/x/status", {"status": status})).status == 200
+        assert await cells() == ["x", "Deployment/absent", "cpu: 7%/60%"]
+
+    play(scenario)

@@ -107,10 +107,11 @@ def test_a_watch_from_before_the_kept_history_is_told_to_list_again(play: Play) 
 def test_a_watch_that_falls_behind_ends_with_410_and_the_stream_with_it(play: Play) -> None:
     async def scenario(api: Api) -> None:
         version = (await api.get("~/configmaps")).version
-        big = "x" * 100_000
+        big = "x" * 400_000
         async with api.watch("~/configmaps", resourceVersion=version) as watch:
-            # Nobody reads: the socket fills, the server's write waits, and history moves past the watch.
-            for index in range(60):
+            # Nobody reads: the socket fills (Linux may give it tens of MB), the server's write waits, and history moves
+            # past the watch.
+            for index in range(150):
                 await api.create("~/configmaps", config_map(f"c{index}", big=big))
             kind, status = await watch.until(lambda kind, _: kind == "ERROR")
         assert (kind, status["code"]) == ("ERROR", 410)

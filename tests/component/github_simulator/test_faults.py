@@ -7,7 +7,7 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from gateway_sandbox.faults import PRESETS, Action, Fault, Match
+from gateway_sandbox.github.faults import PRESETS, Action, Fault, Match
 
 from .driver import POOL, World, scenario
 
