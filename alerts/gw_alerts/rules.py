@@ -14,8 +14,8 @@ from actions_gateway.metrics import catalog as m
 from gw_alerts import thresholds as t
 
 GROUP = "actions-gateway"
-_TENANT = "cluster, namespace"
-_RUNNER_GROUP = f"{_TENANT}, runner_group"
+TENANT = "cluster, namespace"
+RUNNER_GROUP = f"{TENANT}, runner_group"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def _expected() -> str:
     What counts is the minute: a group is expected when it was so in the last minute that has anything of a manager.
     The last value alone would not do, since the series of a deleted group, or of an earlier leader, ends with a 1.
     """
-    polling = f"max by ({_RUNNER_GROUP}) ({m.EXPECTED_SESSIONS.name}) > 0"
+    polling = f"max by ({RUNNER_GROUP}) ({m.EXPECTED_SESSIONS.name}) > 0"
     manager = f"max by (cluster) ({m.MANAGED_GATEWAYS.name})"
     return (
         f"max_over_time(timestamp({polling})[{_MEMORY}:1m])"
@@ -66,34 +66,54 @@ def _no_active_sessions() -> str:
 
     The second arm is for groups of which no manager has said anything: there the agent's own 0 is enough.
     """
-    active = f"max by ({_RUNNER_GROUP}) ({m.ACTIVE_SESSIONS.name})"
-    known = f"max by ({_RUNNER_GROUP}) (last_over_time({m.EXPECTED_SESSIONS.name}[{_MEMORY}]))"
+    active = f"max by ({RUNNER_GROUP}) ({m.ACTIVE_SESSIONS.name})"
+    known = f"max by ({RUNNER_GROUP}) (last_over_time({m.EXPECTED_SESSIONS.name}[{_MEMORY}]))"
     bound = f"{t.NO_ACTIVE_SESSION.value:g}"
     return (
-        f"(({_expected()}) unless on ({_RUNNER_GROUP}) {active} > {bound})"
-        f" or ({active} == {bound} unless on ({_RUNNER_GROUP}) {known})"
+        f"(({_expected()}) unless on ({RUNNER_GROUP}) {active} > {bound})"
+        f" or ({active} == {bound} unless on ({RUNNER_GROUP}) {known})"
     )
 
 
-def _token_errors() -> str:
-    """Whole errors: what extrapolation adds to a single one must not make it more than one."""
-    increase = f"sum by ({_TENANT}) (increase({m.TOKEN_REFRESH_ERRORS.name}[1h]))"
-    return f"round({increase}) > {t.TOKEN_REFRESH_ERRORS_PER_HOUR.value:g}"
+def events(metric: m.Metric, window: str, by: str = TENANT) -> str:
+    """Whole events within `window`: what extrapolation adds to a single one must not make it more than one."""
+    return f"round(sum by ({by}) (increase({metric.name}[{window}])))"
 
 
-def _errors(metric: m.Metric, threshold: t.Threshold, window: str, seconds: int) -> str:
+def errors(metric: m.Metric, window: str, seconds: int) -> str:
     """The rate over `window`, in the threshold's unit of so many seconds."""
-    rate = f"sum by ({_TENANT}) (rate({metric.name}[{window}]))"
-    return f"round({rate} * {seconds}, 0.01) > {threshold.value:g}"
+    rate = f"sum by ({TENANT}) (rate({metric.name}[{window}]))"
+    return f"round({rate} * {seconds}, 0.01)"
+
+
+RENEWJOB_ERRORS = errors(m.RENEWJOB_ERRORS, "3m", 60)
+TOKEN_ERRORS = events(m.TOKEN_REFRESH_ERRORS, "1h")
+RECONCILE_ERRORS = errors(m.RECONCILE_ERRORS, "15m", 300)
+SLOW_JOBS = 2
+"""So many make a slow start a problem: one image pull at night is no incident."""
+
+
+def pod_latency(quantile: float) -> str:
+    """Over 30 minutes; NaN without a job in them."""
+    buckets = f"sum by ({TENANT}, le) (rate({m.POD_CREATION_LATENCY.name}_bucket[30m]))"
+    return f"histogram_quantile({quantile}, {buckets})"
+
+
+def slow_jobs(threshold: t.Threshold) -> str:
+    """How many jobs of 30 minutes were slower; the threshold is the bound of a bucket."""
+    name, bound = m.POD_CREATION_LATENCY.name, threshold.value
+    all_jobs = f"sum by ({TENANT}) (increase({name}_count[30m]))"
+    fast = f'sum by ({TENANT}) (increase({name}_bucket{{le=~"{bound:g}([.]0)?"}}[30m]))'
+    return f"round({all_jobs} - {fast})"
+
+
+def _above(expression: str, threshold: t.Threshold) -> str:
+    return f"{expression} > {threshold.value:g}"
 
 
 def _slow_pods(threshold: t.Threshold, quantile: float) -> str:
-    """Over 30 minutes, and only when two jobs were slow: one image pull at night is no incident."""
-    name, bound = m.POD_CREATION_LATENCY.name, threshold.value
-    buckets = f"sum by ({_TENANT}, le) (rate({name}_bucket[30m]))"
-    all_jobs = f"sum by ({_TENANT}) (increase({name}_count[30m]))"
-    fast = f'sum by ({_TENANT}) (increase({name}_bucket{{le=~"{bound:g}([.]0)?"}}[30m]))'
-    return f"histogram_quantile({quantile}, {buckets}) > {bound:g} and on ({_TENANT}) round({all_jobs} - {fast}) >= 2"
+    slow = f"{slow_jobs(threshold)} >= {SLOW_JOBS}"
+    return f"{_above(pod_latency(quantile), threshold)} and on ({TENANT}) {slow}"
 
 
 ALERTS: tuple[Alert, ...] = (
@@ -109,7 +129,7 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         "ActionsGatewayTokenRefreshErrors",
         t.TOKEN_REFRESH_ERRORS_PER_HOUR,
-        _token_errors(),
+        _above(TOKEN_ERRORS, t.TOKEN_REFRESH_ERRORS_PER_HOUR),
         1,
         "{{ $labels.namespace }} gets no installation token",
         "The current token ends within an hour; sessions fail then. {{ $value }} errors in the last hour.",
@@ -118,7 +138,7 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         "ActionsGatewayRenewJobErrors",
         t.RENEWJOB_ERRORS_PER_MINUTE,
-        _errors(m.RENEWJOB_ERRORS, t.RENEWJOB_ERRORS_PER_MINUTE, "3m", 60),
+        _above(RENEWJOB_ERRORS, t.RENEWJOB_ERRORS_PER_MINUTE),
         2,
         "{{ $labels.namespace }} cannot renew its jobs' locks",
         "A job whose lock runs out, after about 10 min, is cancelled. {{ $value }} errors a minute.",
@@ -145,7 +165,7 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         "ActionsGatewayReconcileErrors",
         t.RECONCILE_ERRORS_PER_5_MINUTES,
-        _errors(m.RECONCILE_ERRORS, t.RECONCILE_ERRORS_PER_5_MINUTES, "15m", 300),
+        _above(RECONCILE_ERRORS, t.RECONCILE_ERRORS_PER_5_MINUTES),
         10,
         "Reconciles keep failing in {{ $labels.namespace }}",
         "What is written may be stale. {{ $value }} failures in 5 minutes.",

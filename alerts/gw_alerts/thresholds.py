@@ -55,7 +55,7 @@ NO_ACTIVE_SESSION = Threshold(
     "No listener polling; jobs queue indefinitely",
 )
 WORKER_REFUSED_SECONDS = Threshold(
-    subject="time for which claimed jobs wait because their pods are not admitted",
+    subject="time for which the workers of a RunnerGroup are not admitted, or would not be if a job came",
     comparison=">",
     value=60,
     unit="seconds",
@@ -119,6 +119,14 @@ RATE_LIMITED_MINUTES = Threshold(
     severity=Severity.PAGE,
     source="ActionsGateway condition RateLimited=True | duration > 10 minutes | Page | Installation is over API budget",
 )
+DELETION_SLOW_SECONDS = Threshold(
+    subject="time that the deletion of a gateway takes, before it is a ticket",
+    comparison=">",
+    value=60,
+    unit="seconds",
+    severity=Severity.INFO,
+    source=OURS + "with nothing in its way a deletion takes seconds: what it waits for is worth a look",
+)
 DELETION_SECONDS = Threshold(
     subject="time that the deletion of a gateway takes",
     comparison=">",
@@ -142,7 +150,18 @@ WORKER_PENDING_SECONDS = Threshold(
     value=600,
     unit="seconds",
     severity=Severity.PAGE,
-    source=OURS + "a RunnerGroup's default pendingPodDeadline of 10 min, after which its job is lost to the wait",
+    source=OURS
+    + "a RunnerGroup's default pendingPodDeadline, at which its agent gives a worker up; one that is Pending "
+    "longer has a longer deadline, or no agent",
+)
+WORKER_GIVEN_UP_SECONDS = Threshold(
+    subject="time since a RunnerGroup's last worker was given up before it started",
+    comparison="<=",
+    value=1200,
+    unit="seconds",
+    severity=Severity.PAGE,
+    source=OURS + "a group that gives its workers up tries one job after 5 min at most, and gives that up by default "
+    "after 10 min: its events are at most so far apart while jobs come",
 )
 WORKER_IMAGE_FAILING = Threshold(
     subject="worker pods whose image cannot be pulled",
@@ -219,6 +238,187 @@ RECONCILE_ERRORS_PER_5_MINUTES = Threshold(
     severity=Severity.TICKET,
     source="actions_gateway_reconcile_errors_total | rate > 1/5min | Ticket | "
     "Persistent reconcile failure; resources may be stale",
+)
+
+PLATFORM_POD_DYING = Threshold(
+    subject="pods of the manager or of a proxy in CrashLoopBackOff or OOMKilled state",
+    comparison=">",
+    value=0,
+    unit="pods",
+    severity=Severity.TICKET,
+    source="No pods in CrashLoopBackOff or OOMKilled state.",
+)
+WORKERS_EVICTED = Threshold(
+    subject="worker pods of a RunnerGroup that lie there evicted",
+    comparison=">=",
+    value=3,
+    unit="pods",
+    severity=Severity.TICKET,
+    source=OURS + "a run has two reruns by default, so the third eviction in a row leaves its job to a person",
+)
+AUTOSCALER_BLIND = Threshold(
+    subject="proxy autoscalers without a reading",
+    comparison=">",
+    value=0,
+    unit="autoscalers",
+    severity=Severity.TICKET,
+    source="Proxy HPA TARGETS: <unknown> | any | Ticket | HPA metric broken; autoscaling not working",
+)
+AUTOSCALER_FIRST_READING_SECONDS = Threshold(
+    subject="time from a proxy autoscaler's creation to its first reading",
+    comparison=">",
+    value=120,
+    unit="seconds",
+    severity=Severity.TICKET,
+    source=OURS + "the metrics API has no number of a pod in its first minute, and an autoscaler looks every 15 s",
+)
+TOKEN_EXPIRED_SECONDS = Threshold(
+    subject="time that an agent's installation token is still valid, when it has to be a page",
+    comparison="<=",
+    value=0,
+    unit="seconds",
+    severity=Severity.PAGE,
+    source=OURS + "the page of failed refreshes says it: without a token sessions fail",
+)
+TOKEN_LEFT_SECONDS = Threshold(
+    subject="time that an agent's installation token is still valid",
+    comparison="<",
+    value=240,
+    unit="seconds",
+    severity=Severity.TICKET,
+    source=OURS + "an agent renews its token 5 min before its end, a tenth of that sooner or later",
+)
+GITHUB_UNREACHABLE = Threshold(
+    subject="gateways whose agent gets no usable answer from GitHub for a token or a session",
+    comparison=">",
+    value=0,
+    unit="gateways",
+    severity=Severity.PAGE,
+    source=OURS + "no job can be taken, and locks of running jobs end within 10 min",
+)
+PERMISSION_MISSING = Threshold(
+    subject="permissions that an installation lacks for registering runners",
+    comparison=">",
+    value=0,
+    unit="permissions",
+    severity=Severity.PAGE,
+    source=OURS + "no runner can be registered, so every job of the tenant waits; what reruns alone need is a ticket",
+)
+RUNNER_VERSION_TOO_OLD = Threshold(
+    subject="RunnerGroups to whose runner version GitHub gives no jobs",
+    comparison=">",
+    value=0,
+    unit="groups",
+    severity=Severity.PAGE,
+    source=OURS + "no session takes a job, as with a group without any",
+)
+RELEASE_BEHIND_SECONDS = Threshold(
+    subject="time for which agents or proxies run other images than the manager gives out",
+    comparison=">",
+    value=3600,
+    unit="seconds",
+    severity=Severity.TICKET,
+    source=OURS + "the manager rolls a fleet a few tenants at a time; what is behind for an hour waits for somebody",
+)
+JOB_UNSERVED_SECONDS = Threshold(
+    subject="time for which a job waits at GitHub whose labels no RunnerGroup has",
+    comparison=">",
+    value=120,
+    unit="seconds",
+    severity=Severity.TICKET,
+    source=OURS + "runners that others provide take a job within a minute or two; after a day GitHub gives it up",
+)
+LOST_JOB_OWED = Threshold(
+    subject="lost jobs that nobody reruns until a person asks for it",
+    comparison=">",
+    value=0,
+    unit="jobs",
+    severity=Severity.TICKET,
+    source=OURS + "a ticket as the exhausted retries are, each of which requires a manual re-run",
+)
+
+SERIES_OLD_SECONDS = Threshold(
+    subject="age of the newest sample that Prometheus has of a cluster",
+    comparison=">",
+    value=300,
+    unit="seconds",
+    severity=Severity.TICKET,
+    source=OURS + "Prometheus itself believes a series for five minutes after its last sample, and rules go by that",
+)
+POLL_AGE_SECONDS = Threshold(
+    subject="time since GitHub last answered a poll of a RunnerGroup that has polling sessions",
+    comparison=">",
+    value=180,
+    unit="seconds",
+    severity=Severity.PAGE,
+    source=OURS + "GitHub holds a poll for 50 s, and an agent asks again after 55 s: three answers are missing, "
+    "so nobody listens although a session is open",
+)
+POLL_LATE_SECONDS = Threshold(
+    subject="time since GitHub last answered a poll of a RunnerGroup that has polling sessions, before it is a page",
+    comparison=">",
+    value=120,
+    unit="seconds",
+    severity=Severity.TICKET,
+    source=OURS + "two answers are missing, which no rest of a long poll explains; the page waits for the third",
+)
+LOCK_LEFT_SECONDS = Threshold(
+    subject="least time left of a running job's lock",
+    comparison="<",
+    value=300,
+    unit="seconds",
+    severity=Severity.PAGE,
+    source=OURS + "a renewal each minute buys ten: half of it gone means four failed renewals, and GitHub cancels the "
+    "job at the end, also of a tenant too small for the rate of errors",
+)
+BUDGET_LEFT_SHARE = Threshold(
+    subject="share of the installation's hourly REST budget that is left",
+    comparison="<",
+    value=0.1,
+    unit="of 1",
+    severity=Severity.TICKET,
+    source=OURS + "registrations and reruns wait when it is used up; sessions and locks do not count against it",
+)
+RETRIES_EXHAUSTED_PER_DAY = Threshold(
+    subject="jobs that lost their worker and whose run had no rerun left, within a day",
+    comparison=">",
+    value=0,
+    unit="jobs",
+    severity=Severity.TICKET,
+    source="actions_gateway_eviction_retries_exhausted_total | rate > 0 | Ticket | "
+    "Each increment requires a manual re-run",
+)
+MONITORING_DOWN = Threshold(
+    subject="Prometheus or Alertmanager that is there and does not serve",
+    comparison=">",
+    value=0,
+    unit="servers",
+    severity=Severity.TICKET,
+    source=OURS + "the gateway works on, and gw still asks the cluster; what is lost is that somebody is told",
+)
+RULES_NOT_LOADED = Threshold(
+    subject="alert rules of this project that Prometheus has not loaded or cannot evaluate",
+    comparison=">",
+    value=0,
+    unit="rules",
+    severity=Severity.TICKET,
+    source=OURS + "such an alert never fires, whatever happens",
+)
+TARGETS_NOT_SCRAPED = Threshold(
+    subject="ready pods of managers, agents and proxies that Prometheus does not scrape",
+    comparison=">",
+    value=0,
+    unit="pods",
+    severity=Severity.TICKET,
+    source=OURS + "alerts and checks on their series are blind there",
+)
+SCRAPE_DUE_SECONDS = Threshold(
+    subject="time from a pod's start to its first scrape",
+    comparison=">",
+    value=120,
+    unit="seconds",
+    severity=Severity.TICKET,
+    source=OURS + "discovery takes seconds and the monitors' interval is 30 s: three scrapes are missing",
 )
 
 ALL: tuple[Threshold, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Threshold))

@@ -6,10 +6,13 @@ import typer
 
 from gw.commands import (
     check,
+    handoff,
     health,
     install,
+    job,
     runner_group,
     sandbox,
+    sandbox_fault,
     sandbox_run,
     tenant,
     tenant_add,
@@ -68,11 +71,14 @@ install.register(app)
 uninstall.register(app)
 check.register(app)
 health.register(app)
+handoff.register(app)
 tenants = _group("tenant", "Tenants: add one, list them, look at one.")
 tenant_add.register(tenants)
 tenant.register(tenants)
 runner_group.register(_group("runner-group", "Runner groups: what listens for jobs, with which labels."))
+job.register(_group("job", "Jobs: what runs, waits and was lost; have lost ones rerun."))
 sandboxes = _group("sandbox", "A cluster and a GitHub on this machine, to try and to test.")
 sandbox.register(sandboxes)
 sandbox_run.register(sandboxes)
+sandbox_fault.register(sandboxes)
 version.register(app)

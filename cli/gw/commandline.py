@@ -60,6 +60,7 @@ def _explain_usage(problem: _UsageProblem, name: str, surroundings: Surroundings
 
 def _explain_bug(problem: Exception, arguments: Sequence[str], surroundings: Surroundings) -> int:
     from gw.errors import GwError
+    from gw.output.layout import cleaned
 
     if "--debug" in arguments or os.environ.get("GW_DEBUG"):
         traceback.print_exception(problem, file=surroundings.stderr)
@@ -67,6 +68,6 @@ def _explain_bug(problem: Exception, arguments: Sequence[str], surroundings: Sur
             return int(ExitCode.UNKNOWN)
         print(f"Error: {problem.what}.\nNext:  {problem.next_step}", file=surroundings.stderr)
         return int(problem.code)
-    what = f"gw failed in a way that it did not expect ({type(problem).__name__}: {problem})"
+    what = f"gw failed in a way that it did not expect ({type(problem).__name__}: {cleaned(str(problem))})"
     print(f"Error: {what}.\nNext:  Run it again with --debug and report the trace.", file=surroundings.stderr)
     return int(ExitCode.UNKNOWN)

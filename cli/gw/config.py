@@ -19,6 +19,8 @@ class Config:
     context: str | None = None
     namespace: str | None = None
     output: str | None = None
+    prometheus_url: str | None = None
+    alertmanager_url: str | None = None
 
 
 def config_path(environment: Mapping[str, str]) -> Path:

@@ -51,6 +51,25 @@ Namespace = Annotated[
         help="The tenant, which is its namespace.",
     ),
 ]
+PrometheusUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--prometheus-url",
+        envvar="GW_PROMETHEUS_URL",
+        metavar="URL",
+        help="The cluster's Prometheus. Else the Service with its label, through the API server.",
+    ),
+]
+AlertmanagerUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--alertmanager-url",
+        envvar="GW_ALERTMANAGER_URL",
+        metavar="URL",
+        help="The cluster's Alertmanager. Else the Service with its label, through the API server.",
+    ),
+]
+TenantOrAll = Annotated[str | None, typer.Argument(metavar="TENANT", help="The tenant. All of them when left out.")]
 AllNamespaces = Annotated[bool, typer.Option("--all-namespaces", "-A", help="Every tenant.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan, let the server check it, write nothing.")]

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, TextIO
 if TYPE_CHECKING:
     from actions_gateway.engine.clock import Clock
     from gw.sources.cluster import Cluster, ClusterTarget
+    from gw.sources.github import AskGitHub, GitHubFact, GitHubQuery
     from gw.sources.installation import Installation, InstallationQuery
+    from gw.sources.places import HttpClient
 
 OpenCluster = Callable[["ClusterTarget"], AbstractAsyncContextManager["Cluster"]]
 LookUpInstallation = Callable[["InstallationQuery"], Awaitable["Installation"]]
@@ -32,6 +34,18 @@ async def _look_up_installation(query: "InstallationQuery") -> "Installation":
     return await look_up_installation(query)
 
 
+async def _ask_github(query: "GitHubQuery") -> "GitHubFact":
+    from gw.sources.github import ask_github
+
+    return await ask_github(query)
+
+
+def _open_http() -> "HttpClient":
+    from gw.sources.places import open_http
+
+    return open_http()
+
+
 def _system_clock() -> "Clock":
     from actions_gateway.engine.clock import SystemClock
 
@@ -48,3 +62,6 @@ class Surroundings:
     clock: "Clock" = field(default_factory=_system_clock)
     open_cluster: OpenCluster = _open_cluster
     look_up_installation: LookUpInstallation = _look_up_installation
+    ask_github: "AskGitHub" = _ask_github
+    open_http: Callable[[], "HttpClient"] = _open_http
+    """To Prometheus and Alertmanager by URL."""

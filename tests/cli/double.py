@@ -16,6 +16,9 @@ from actions_gateway.kube import errors
 from actions_gateway.kube import resources as r
 from actions_gateway.kube.client import ObjectList
 from actions_gateway.kube.resources import Resource, resource_of
+from gateway_sandbox.apiserver.patches import merge_patch
+from support.clock import START
+from support.monitoring import AlertmanagerDouble, PrometheusDouble
 
 Manifest = dict[str, Any]
 Key = tuple[str, str, str]
@@ -23,6 +26,7 @@ HOST = "https://cluster.example:6443"
 DISCOVERY: dict[str, Manifest] = {
     "/version": {"major": "1", "minor": "36", "gitVersion": "v1.36.3"},
     "/apis": {"groups": [{"name": "apps"}]},
+    "/apis/authentication.k8s.io/v1/selfsubjectreviews": {"metadata": {"creationTimestamp": START.isoformat()}},
     "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews": {"status": {"allowed": True}},
 }
 
@@ -43,6 +47,13 @@ class ClusterDouble:
         self.applied: list[str] = []
         self.answers: dict[str, Manifest] = dict(DISCOVERY)
         """By path: what a plain request is answered with."""
+        self.prometheus = PrometheusDouble(lambda: self.objects.values())
+        self.alertmanager = AlertmanagerDouble()
+        self.behind: dict[str, Callable[[str, dict[str, str]], tuple[int, bytes]]] = {
+            "prometheus:9090": self.prometheus.answer,
+            "alertmanager:9093": self.alertmanager.answer,
+        }
+        """By [SCHEME:]NAME:PORT of a Service: what answers behind the API server's proxy, with status and body."""
         self.deleted: list[str] = []
         self.patched: list[str] = []
         self.deleted_at = "2026-01-05T08:00:00Z"
@@ -120,15 +131,27 @@ class ClusterDouble:
             self.on_create(merged)
         return copy.deepcopy(merged)
 
-    async def patch(self, resource: Resource, name: str, patch: Manifest, *, namespace: str | None = None) -> Manifest:
+    async def patch(
+        self,
+        resource: Resource,
+        name: str,
+        patch: Manifest,
+        *,
+        namespace: str | None = None,
+        dry_run: bool = False,
+        field_manager: str | None = None,
+    ) -> Manifest:
         """As RFC 7396 has it; an object on its way out goes with its last finalizer."""
         self._refuse("patch", resource)
         found = await self.get(resource, name, namespace)
         version = patch.get("metadata", {}).get("resourceVersion")
         if version not in (None, found["metadata"].get("resourceVersion")):
             raise errors.Conflict("the object has been modified", status=409)
-        merged = _without_nulls(_merged(found, patch))
+        merged = merge_patch(found, patch)
         key = (resource.plural, namespace or "", name)
+        if dry_run:
+            self.rehearsed.append(f"{resource.kind} {name}")
+            return merged
         self.objects[key] = merged
         self.patched.append(f"{resource.kind} {name}")
         if merged["metadata"].get("deletionTimestamp") and not merged["metadata"].get("finalizers"):
@@ -161,6 +184,17 @@ class ClusterDouble:
             raise errors.NotFound("404 page not found", status=404)
         return {"kind": "APIResourceList", "resources": [{"name": plural} for plural in self.served]}
 
+    async def read(self, path: str, *, query: dict[str, str] | None = None) -> bytes:
+        """The API server's proxy for Services (Kubernetes docs, "Access Services Running on Clusters")."""
+        if refusal := self.refusals.get(("read", "services/proxy")) or self.refusals.get(("*", "*")):
+            raise refusal
+        _, _, behind = path.partition("/services/")
+        service, _, rest = behind.partition("/proxy")
+        status, body = self.behind[service](rest, query or {})
+        if status >= 300:
+            raise errors.error_from_response(status, body.decode())
+        return body
+
     def _refuse(self, verb: str, resource: Resource) -> None:
         if refusal := self.refusals.get((verb, resource.plural)) or self.refusals.get(("*", "*")):
             raise refusal
@@ -177,14 +211,6 @@ def _merged(live: Manifest, applied: Manifest) -> Manifest:
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)
         merged[key] = _merged(merged[key], value) if both else copy.deepcopy(value)
     return merged
-
-
-def _without_nulls(manifest: Manifest) -> Manifest:
-    return {
-        key: _without_nulls(value) if isinstance(value, dict) else value
-        for key, value in manifest.items()
-        if value is not None
-    }
 
 
 def _selected(manifest: Manifest, selector: str | None) -> bool:

@@ -5,6 +5,7 @@ from typing import Any
 
 from actions_gateway.api import labels, names
 from actions_gateway.api.conditions import ConditionType, Reason
+from actions_gateway.api.ledger import Cause, LostJob, RerunState, RunEntry, render
 from support.clock import START
 
 Manifest = dict[str, Any]
@@ -176,6 +177,27 @@ def proxy_pod(namespace: str = "team-a", number: int = 1, *, is_ready: bool = Tr
     return pod
 
 
+def autoscaler(namespace: str = "team-a", *, current: int | None = 42, seconds_old: float = 86400) -> Manifest:
+    """A proxy pool's autoscaler; without a reading kubectl shows `<unknown>`."""
+    readings = [] if current is None else [_resource_metric("current", current)]
+    return {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {
+            "name": names.PROXY,
+            "namespace": namespace,
+            "labels": {labels.APP_COMPONENT: names.PROXY},
+            "creationTimestamp": moment(seconds_old),
+        },
+        "spec": {"minReplicas": 2, "maxReplicas": 10, "metrics": [_resource_metric("target", 70)]},
+        "status": {"currentReplicas": 2, "desiredReplicas": 2, "currentMetrics": readings},
+    }
+
+
+def _resource_metric(part: str, percent: int) -> Manifest:
+    return {"type": "Resource", "resource": {"name": "cpu", part: {"averageUtilization": percent}}}
+
+
 def worker_pod(
     namespace: str = "team-a",
     name: str = "runner-team-a-cpu-0001",
@@ -202,6 +224,20 @@ def worker_pod(
     return pod
 
 
+def given_up(namespace: str = "team-a", *, seconds_ago: float, note: str) -> Manifest:
+    """What an agent writes of a worker that it deleted since it did not start, told for the second time."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": f"{namespace}-cpu-{seconds_ago:.0f}", "namespace": namespace},
+        "eventTime": moment(seconds_ago + 300),
+        "series": {"count": 2, "lastObservedTime": moment(seconds_ago)},
+        "reason": "WorkerPodStuckPending",
+        "involvedObject": {"kind": "RunnerGroup", "name": f"{namespace}-cpu", "namespace": namespace},
+        "message": note,
+    }
+
+
 def _pod(
     name: str, namespace: str, pod_labels: dict[str, str], phase: str, containers: list[Manifest], *, seconds_old: float
 ) -> Manifest:
@@ -217,6 +253,37 @@ def _pod(
         "spec": {},
         "status": {"phase": phase, "containerStatuses": containers},
     }
+
+
+def lost(
+    runner: str, state: RerunState, cause: Cause = Cause.EVICTION, *, seconds_ago: float = 600, **more: Any
+) -> LostJob:
+    at = START - timedelta(seconds=seconds_ago)
+    fields: dict[str, Any] = {
+        "job_id": 11,
+        "name": "build",
+        "group": "team-a-cpu",
+        "attempt": 1,
+        "is_own_ending": False,
+    } | more
+    return LostJob(runner=runner, cause=cause, lost_at=at, not_before=at, state=state, **fields)
+
+
+def ledger(entries: dict[int, RunEntry], tenant: str = "team-a", **more: str) -> Manifest:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": names.RERUN_LEDGER,
+            "namespace": tenant,
+            "labels": {labels.MANAGED_BY: labels.BY_AGENT, labels.APP_PART_OF: labels.PART_OF},
+        },
+        "data": {str(run_id): render(entry) for run_id, entry in entries.items()} | more,
+    }
+
+
+def entry(*jobs: LostJob, retries: int = 2) -> RunEntry:
+    return RunEntry("octo/demo", retries, {job.runner: job for job in jobs})
 
 
 def manager(*, ready_pods: int = 2, wanted: int = 2, renewed_seconds_ago: float = 3) -> list[Manifest]:
@@ -246,10 +313,26 @@ def namespace(name: str = "team-a", **metadata: Any) -> Manifest:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, **metadata}}
 
 
+def service(name: str, port: int, namespace: str = "monitoring", **more_labels: str) -> Manifest:
+    """A Service as Prometheus's and Alertmanager's charts label it."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "labels": {"app.kubernetes.io/name": name.partition("-")[0], **more_labels},
+        },
+        "spec": {"ports": [{"name": "web", "port": port}]},
+    }
+
+
 def healthy_cluster() -> list[Manifest]:
-    """A manager, and one tenant with two groups and a running job."""
+    """A manager, one tenant with two groups and a running job, and monitoring."""
     return [
         *manager(),
+        service("prometheus", 9090),
+        service("alertmanager", 9093),
         namespace(),
         gateway(
             spec={
@@ -260,5 +343,6 @@ def healthy_cluster() -> list[Manifest]:
         runner_group(name="gpu", runner_labels=("self-hosted", "gpu")),
         agent_pod(),
         *(proxy_pod(number=number) for number in (1, 2)),
+        autoscaler(),
         worker_pod(),
     ]

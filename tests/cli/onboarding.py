@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from .double import ClusterDouble
-from .objects import gateway, runner_group
+from .objects import agent_pod, gateway, proxy_pod, runner_group
 from .rig import Answer, Gw
 
 Manifest = dict[str, Any]
@@ -70,6 +70,8 @@ def manager_makes_ready(cluster: ClusterDouble) -> Callable[[Manifest], None]:
         metadata = manifest["metadata"]
         made = gateway(metadata["namespace"], metadata["name"], spec=manifest["spec"])
         cluster.put({**manifest, "status": made["status"]})
+        cluster.put(agent_pod(metadata["namespace"]))
+        cluster.put(proxy_pod(metadata["namespace"]))
         for entry in manifest["spec"].get("runnerGroups", []):
             cluster.put(
                 runner_group(

@@ -9,6 +9,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
+
+from actions_gateway.engine.clock import SystemClock
 from gw.commandline import run
 from gw.sources.cluster import Cluster, ClusterTarget
 from gw.sources.installation import Installation, InstallationQuery
@@ -49,6 +52,12 @@ class SteppingClock:
     async def sleep(self, seconds: float) -> None:
         self.slept_seconds += seconds
         self.on_sleep()
+
+
+class PresentClock(SteppingClock):
+    """The API server's own time, which managedFields are written by."""
+
+    now = SystemClock().now
 
 
 class Terminal(io.StringIO):
@@ -93,6 +102,10 @@ class Gw:
     real_cluster: bool = False
     """Whether the cluster is opened as in production."""
     real_github: bool = False
+    http: dict[str, Callable[[str, dict[str, str]], tuple[int, bytes]]] = field(default_factory=dict)
+    """By host and port: what answers there, with status and body; nobody anywhere else."""
+    open_http: Callable[[], Any] | None = None
+    """To Prometheus and Alertmanager by URL; None opens what `http` says."""
 
     def __call__(self, *arguments: str, answer: str | None = None, terminal: bool = False) -> Answer:
         """Runs a command line; `answer` is what a person at a terminal types."""
@@ -100,6 +113,7 @@ class Gw:
         out, err = (Terminal() if terminal else io.StringIO() for _ in range(2))
         surroundings: dict[str, Any] = {} if self.real_cluster else {"open_cluster": self._open}
         surroundings |= {} if self.real_github else {"look_up_installation": self.github.look_up}
+        surroundings |= {"open_http": self.open_http or self._open_http}
         code = run(
             arguments,
             surroundings=Surroundings(
@@ -111,6 +125,16 @@ class Gw:
             ),
         )
         return Answer(code, out.getvalue(), err.getvalue())
+
+    def _open_http(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(transport=httpx.MockTransport(self._send))
+
+    def _send(self, request: httpx.Request) -> httpx.Response:
+        answer = self.http.get(request.url.netloc.decode())
+        if answer is None:
+            raise httpx.ConnectError("All connection attempts failed")
+        status, body = answer(request.url.path, dict(request.url.params))
+        return httpx.Response(status, content=body)
 
     @asynccontextmanager
     async def _open(self, target: ClusterTarget) -> AsyncIterator[Cluster]:

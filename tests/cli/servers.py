@@ -86,6 +86,9 @@ class Servers:
             is_bare=False,
             priority_classes=("runner-critical",),
             left_out=LEFT_OUT,
+            prometheus_url=None,
+            alertmanager_url=None,
+            monitoring_folder=self.folder / "monitoring",
         )
 
     def put(self, resource: r.Resource, manifest: Manifest, *, status: bool = False) -> None:

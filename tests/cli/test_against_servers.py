@@ -1,5 +1,6 @@
 """gw against a real API server and a real GitHub simulator: nothing of gw is replaced but time."""
 
+import json
 import os
 import signal
 import subprocess
@@ -11,11 +12,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from actions_gateway.api import names
 from actions_gateway.kube import resources as r
 from gw.surroundings import Surroundings
 
-from .objects import agent_pod, gateway, runner_group
+from .objects import agent_pod, gateway, proxy_pod, runner_group
 from .rig import Answer, Gw, SteppingClock
 from .servers import API_TOKEN, APP_ID, INSTALLATION_ID, Servers
 
@@ -58,14 +58,14 @@ class Site:
                 made["metadata"].pop("creationTimestamp")
                 self.servers.put(r.RUNNERGROUPS, {key: made[key] for key in ("metadata", "spec")})
                 self._status(r.RUNNERGROUPS, made)
-            self._agent(metadata["namespace"])
+            self._pod(agent_pod(metadata["namespace"]))
+            self._pod(proxy_pod(metadata["namespace"]))
             self._status(r.ACTIONSGATEWAYS, gateway(metadata["namespace"], metadata["name"]))
 
-    def _agent(self, namespace: str) -> None:
-        made = agent_pod(namespace)
+    def _pod(self, made: dict[str, Any]) -> None:
         made["metadata"].pop("creationTimestamp")
         made["status"].pop("containerStatuses")
-        spec = {"containers": [{"name": names.AGENT_CONTAINER, "image": "agent"}]}
+        spec = {"containers": [{"name": "main", "image": "none"}]}
         self.servers.put(r.PODS, {"metadata": made["metadata"], "spec": spec})
         self._status(r.PODS, made)
 
@@ -101,6 +101,51 @@ def test_a_tenant_is_added_looked_at_and_added_again(site: Site) -> None:
         "health", "team-a", "--check", "gateway.ready", "--check", "session.open", "--check", "api.crds-served"
     )
     assert health.code == 0, health
+
+
+WORKFLOW = """
+on: push
+jobs:
+  served: {runs-on: [self-hosted, linux], steps: [{run: "true"}]}
+  unserved: {runs-on: [self-hosted, gpu], steps: [{run: "true"}]}
+"""
+
+
+def test_github_is_asked_for_jobs_that_nobody_here_is_told_of(site: Site, tmp_path: Path) -> None:
+    assert site.add("team-labels").code == 0
+    servers = site.servers
+    made = gateway("team-labels")
+    made["spec"]["gitHubURL"] = f"{servers.github.url}/octo/demo"
+    made["status"]["credential"] |= {"appId": str(APP_ID), "installationId": str(INSTALLATION_ID)}
+    site._status(r.ACTIONSGATEWAYS, made)
+
+    async def start() -> int:
+        return servers.github.core.start_workflow(WORKFLOW, repository="octo/demo", path="ci.yml", source=None).id
+
+    run_id = servers.call(start())
+    ask = ("health", "team-labels", "--check", "job.unserved", "-o", "json")
+    key = ("--private-key-file", str(servers.key_file), "--ca-bundle-file", str(servers.ca_path))
+
+    def told(answer: Answer) -> dict[str, str]:
+        (check,) = json.loads(answer.out)["checks"]
+        return {finding["subject"]: finding["summary"] for finding in check["findings"]}
+
+    assert told(site(*ask)) == {
+        "": "GitHub alone knows of a job that no group serves; it is asked with --private-key-file"
+    }
+    assert told(site(*ask, *key)) == {
+        f"octo/demo run {run_id} served": "a group serves its labels",
+        f"octo/demo run {run_id} unserved": "no group here serves its labels; it has waited for 0s only",
+    }
+    granted = told(site("health", "team-labels", "--check", "credential.permissions", "-o", "json", *key))
+    assert granted == {"team-labels/team-labels": "administration: write, actions: write"}
+    other = tmp_path / "other.pem"
+    other.write_bytes(pem(rsa.generate_private_key(public_exponent=65537, key_size=2048)))
+    rejected = site(*ask, "--private-key-file", str(other), "--ca-bundle-file", str(servers.ca_path))
+    assert rejected.code == 3, rejected
+    assert "does not accept this private key" in rejected.out
+    assert site("health", "--private-key-file", str(other)).code == 2
+    assert site(*ask, "--private-key-file", str(tmp_path / "none.pem")).code == 2
 
 
 def test_the_servers_own_rules_are_heard_before_anything_stays(site: Site, tmp_path: Path) -> None:
@@ -223,3 +268,54 @@ def test_the_surroundings_of_production_are_the_real_ones() -> None:
         "gw.surroundings",
         "gw.surroundings",
     )
+
+
+# -- several kubeconfigs
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    """A kubeconfig whose cluster does not answer."""
+    path = tmp_path / "elsewhere"
+    cluster = {"server": "https://127.0.0.1:1", "insecure-skip-tls-verify": True}
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "elsewhere", "cluster": cluster}],
+        "users": [{"name": "elsewhere", "user": {"token": "planted-other-token"}}],
+        "contexts": [{"name": "elsewhere", "context": {"cluster": "elsewhere", "user": "elsewhere"}}],
+        "current-context": "elsewhere",
+    }
+    path.write_text(json.dumps(config))
+    return path
+
+
+def test_of_two_kubeconfigs_the_first_says_which_cluster_and_a_context_of_either_can_be_named(
+    site: Site, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", f"{elsewhere}{os.pathsep}{site.servers.kubeconfig}")
+    look = ("health", "--check", "api.crds-served")
+    blind = site.gw(*look)
+    assert blind.code == 3, blind
+    assert "127.0.0.1:1" in blind.out
+    assert site.gw(*look, "--context", "test").code == 0
+    wrong = site.gw(*look, "--context", "neither")
+    assert wrong.code == 3, wrong
+    assert "neither" in wrong.err
+    assert "planted" not in f"{blind}{wrong}"
+
+
+def test_a_kubeconfig_that_does_not_exist_counts_for_nothing_beside_one_that_does(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", f"{tmp_path / 'gone'}{os.pathsep}{site.servers.kubeconfig}")
+    assert site.gw("health", "--check", "api.crds-served").code == 0
+
+
+def test_a_token_that_has_expired_is_exit_4(site: Site, tmp_path: Path) -> None:
+    expired = tmp_path / "expired"
+    expired.write_text(site.servers.kubeconfig.read_text().replace(API_TOKEN, "planted-expired-token"))
+    answer = site.gw("health", "-A", "--kubeconfig", str(expired))
+    assert answer.code == 4, answer
+    assert "does not accept the kubeconfig's credentials" in answer.err
+    assert "planted" not in answer.out + answer.err

@@ -41,6 +41,16 @@ def outcomes(gw: Gw, *arguments: str) -> tuple[int, dict[str, str]]:
     return answer.code, {check["id"]: check["outcome"] for check in json.loads(answer.out)["checks"]}
 
 
+def test_a_network_plugin_that_starts_is_waited_for_and_one_that_tells_nothing_is_not(fit: Gw) -> None:
+    command = ("check", "--pre", "--check", "network.enforced", "--wait", "10s")
+    daemon_set = fit.cluster.objects["daemonsets", "kube-system", "calico-node"]
+    daemon_set["status"]["numberReady"] = 0
+    assert fit(*command).code == 5
+    daemon_set["metadata"]["name"] = "kindnet"
+    slept_seconds = fit.clock.slept_seconds
+    assert (fit(*command).code, fit.clock.slept_seconds) == (3, slept_seconds)
+
+
 def test_a_cluster_that_is_fit_is_exit_0(fit: Gw) -> None:
     code, found = outcomes(fit, "--pre")
     assert code == 0, found

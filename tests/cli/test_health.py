@@ -1,7 +1,10 @@
 """gw health: reports, exit codes, waiting."""
 
+import asyncio
 import json
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,14 +12,17 @@ import pytest
 from actions_gateway.api import labels
 from actions_gateway.api.conditions import Reason
 from actions_gateway.kube import errors
+from gw.ops.verification import verify
 
 from .double import ClusterDouble
 from .objects import (
+    Manifest,
     agent_available,
     agent_pod,
     container,
     credential_missing,
     gateway,
+    given_up,
     healthy_cluster,
     manager,
     moment,
@@ -53,6 +59,7 @@ def broken() -> Gw:
             ),
             runner_group(sessions=0, conditions=[ready("False", Reason.NO_ACTIVE_SESSIONS, "none", seconds_ago=600)]),
             agent_pod(containers=[container("agc", restarts=4, last=killed)]),
+            proxy_pod(),
             worker_pod(phase="Pending", seconds_old=1200, containers=[container(state=waiting)]),
             worker_pod(name="runner-team-a-cpu-0002", phase="Failed", containers=[container(state=killed)]),
         )
@@ -91,6 +98,19 @@ def test_proxies_that_went_after_their_manager_page_though_their_condition_stand
     assert "kubectl describe deploy -n team-a actions-gateway-proxy" in answer.out
 
 
+def test_a_worker_that_was_given_up_and_is_gone_pages_until_one_starts(healthy: Gw) -> None:
+    check = ("health", "team-a", "--check", "worker.image", "--check", "worker.starting")
+    note = "pod runner-x is deleted: container runner: ErrImagePull: manifest unknown"
+    healthy.cluster.objects["events", "team-a", "one"] = given_up(seconds_ago=61, note=note)
+    assert healthy(*check).code == 0, "a worker has started since"
+    healthy.cluster.objects["events", "team-a", "two"] = given_up(seconds_ago=30, note=note)
+    answer = healthy(*check)
+    assert answer.code == 1, answer
+    assert "team-a/team-a-cpu: its last worker was given up 30s ago without having started" in answer.out
+    assert "manifest unknown" in answer.out
+    assert answer.out.count("problem   ") == 1
+
+
 def test_one_check_alone(broken: Gw) -> None:
     answer = broken("health", "--check", "session.open", "-o", "json")
     assert answer.code == 1
@@ -125,6 +145,27 @@ def test_a_right_that_a_tenants_people_lack_on_the_platform_is_skipped_by_name(h
     assert outcomes["manager.running"]["outcome"] == "skipped"
     assert 'User "eve" cannot get resource' in outcomes["manager.running"]["findings"][0]["summary"]
     assert healthy("health").code == 3
+
+
+def test_what_a_command_verifies_and_may_not_see_is_not_called_verified(healthy: Gw) -> None:
+    message = 'User "eve" cannot get resource "deployments"'
+    healthy.cluster.refusals["get", "deployments"] = errors.Forbidden(message, status=403)
+    told: list[str] = []
+    listener = SimpleNamespace(reached=told.append, waiting=told.append)
+    verified = asyncio.run(
+        verify(
+            healthy.cluster,
+            ["gateway.ready", "manager.running"],
+            namespace="team-a",
+            timeout_seconds=1,
+            clock=healthy.clock,
+            listener=listener,
+        )
+    )
+    assert told == ["gateway.ready verified"]
+    (unproven,) = verified.unproven
+    assert unproven.startswith("manager.running: ")
+    assert message in unproven
 
 
 def test_a_right_that_they_lack_on_their_own_tenant_leaves_gw_blind(healthy: Gw) -> None:
@@ -176,6 +217,14 @@ def test_the_end_of_a_containment_is_waited_for_until_the_gateway_is_ready_again
     assert healthy.clock.slept_seconds - started == 6
 
 
+def test_an_api_server_that_comes_back_is_waited_for(healthy: Gw) -> None:
+    path = "/apis/actions-gateway.github.com/v1alpha1"
+    healthy.cluster.refusals["request", path] = errors.Unreachable("the Kubernetes API server gives no answer")
+    healthy.clock.on_sleep = lambda: healthy.cluster.refusals.clear()
+    answer = healthy("health", "--check", "api.reachable", "--wait", "1m")
+    assert (answer.code, healthy.clock.slept_seconds) == (0, 1), answer
+
+
 def test_waiting_in_vain_exits_with_5(healthy: Gw) -> None:
     healthy.cluster.put(gateway(conditions=[ready("False", Reason.AGC_NOT_READY, "not yet")]))
     answer = healthy("health", "team-a", "--wait", "10s", "-o", "json")
@@ -217,3 +266,87 @@ def test_a_new_gateway_is_neither_well_nor_ill(healthy: Gw) -> None:
     assert answer.code == 3
     outcomes = {check["id"]: check["outcome"] for check in json.loads(answer.out)["checks"]}
     assert outcomes["gateway.ready"] == "unknown"
+
+
+def test_a_fleet_with_one_problem_is_told_in_full_for_ten_and_named_for_the_rest(gw: Gw) -> None:
+    for each in manager():
+        gw.cluster.put(each)
+    for number in range(30):
+        gw.cluster.put(gateway(f"team-{number:02d}", conditions=[ready("False", Reason.AGC_NOT_READY, "it is gone")]))
+    answer = gw("health", "-A", "--check", "gateway.ready")
+    assert answer.code == 1
+    assert answer.out.count("not Ready: AGCNotReady") == 10
+    assert "  and 20 more (page): team-10/team-10, team-11/team-11" in answer.out
+    assert "team-29/team-29" in answer.out
+    document = json.loads(gw("health", "-A", "--check", "gateway.ready", "-o", "json").out)
+    assert len(document["checks"][0]["findings"]) == 30
+
+
+# -- watching
+
+
+def until_looked(gw: Gw, times: int, *changes: Callable[[], None]) -> None:
+    """Interrupts gw after so many looks; before each further one, the next change happens."""
+    script = iter(changes)
+
+    def on_sleep() -> None:
+        if gw.clock.slept_seconds >= 5 * times:
+            raise KeyboardInterrupt
+        next(script, lambda: None)()
+
+    gw.clock.on_sleep = on_sleep
+
+
+def test_watching_prints_the_report_and_then_what_turns(healthy: Gw) -> None:
+    stopped = manager(ready_pods=0)
+
+    def put(*objects: Manifest) -> None:
+        for each in objects:
+            healthy.cluster.put(each)
+
+    until_looked(healthy, 4, lambda: None, lambda: put(*stopped), lambda: put(*manager()))
+    answer = healthy("health", "--watch", "--check", "manager.running")
+    assert answer.code == 130
+    first, *later = answer.out.strip().splitlines()
+    assert first.startswith("ok        manager.running")
+    turned = [line for line in later if line[:1].isdigit() and "manager.running" in line and ":" in line[:8]]
+    assert len(turned) == 2, answer
+    assert "problem   manager.running   ticket: " in turned[0]
+    assert "ok        manager.running   " in turned[1]
+
+
+def test_watching_as_json_prints_a_whole_report_each_time_something_turns(healthy: Gw) -> None:
+    def stop() -> None:
+        for each in manager(ready_pods=0):
+            healthy.cluster.put(each)
+
+    until_looked(healthy, 3, stop)
+    answer = healthy("health", "--watch", "--check", "manager.running", "-o", "json")
+    decoder, text, reports = json.JSONDecoder(), answer.out.strip(), []
+    while text:
+        report, end = decoder.raw_decode(text)
+        reports.append(report)
+        text = text[end:].strip()
+    assert [report["checks"][0]["outcome"] for report in reports] == ["ok", "problem"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--watch", "--wait", "5s"), "Leave out one of them"),
+        (("--watch", "--every", "10ms"), "--every"),
+        (("--category", "weather"), "there is no category 'weather'"),
+        (("--category", "installation"), "there is no category 'installation'"),
+    ],
+)
+def test_a_selection_or_a_watch_that_makes_no_sense_is_refused(
+    healthy: Gw, options: tuple[str, ...], words: str
+) -> None:
+    answer = healthy("health", *options)
+    assert answer.code == 2, answer
+    assert words in answer.err
+
+
+def test_a_category_alone(healthy: Gw) -> None:
+    report = json.loads(healthy("health", "--category", "credentials", "-o", "json").out)
+    assert {check["category"] for check in report["checks"]} == {"credentials"}

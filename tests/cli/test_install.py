@@ -475,3 +475,17 @@ def test_an_interrupt_says_where_it_stopped(install: Install) -> None:
     answer = install("--yes")
     assert answer.code == 130, answer
     assert "Interrupted after 2 objects" in answer.err
+
+
+def test_what_the_checks_of_its_end_cannot_see_is_said(install: Install) -> None:
+    def on_create(manifest: Manifest) -> None:
+        manager_comes_up(install.gw, manifest)
+        if manifest["kind"] == "Deployment":
+            refusal = errors.Forbidden("may not get customresourcedefinitions", status=403)
+            install.gw.cluster.refusals["get", r.CRDS.plural] = refusal
+
+    install.gw.cluster.on_create = on_create
+    answer = install("--yes")
+    assert answer.code == 0, answer
+    assert "Unproven: api.crds-current: " in answer.err
+    assert "may not get customresourcedefinitions" in answer.err

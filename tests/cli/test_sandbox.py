@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ from gateway_sandbox.controlplane.assets import ASSETS_VARIABLE
 from gateway_sandbox.launcher import ClusterKind, FolderTaken, OutOfTime, Setup, StartFailed
 from gateway_sandbox.runner.workflow import parse_workflow, plan_jobs
 from gw.ops.onboarding.groups import parse_group
+from gw_alerts.generate import RULES, render_rules
 
 from .objects import runner_group
 from .rig import Answer, Gw
@@ -100,16 +102,20 @@ def workflow(tmp_path: Path) -> Path:
 def test_up_prints_where_it_is_and_what_to_try_next(
     servers: Servers, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    launched = []
+    launched: list[tuple[Path, dict[str, Any]]] = []
 
-    def launch(folder: Path, **options: object) -> launcher.SandboxInfo:
+    def launch(folder: Path, **options: Any) -> launcher.SandboxInfo:
         launched.append((folder, options))
         return servers.info()
 
     monkeypatch.setattr(launcher, "launch", launch)
     answer = Gw()("sandbox", "up", "--dir", str(tmp_path), "--timeout", "7s")
     assert answer.code == 0, answer
-    assert launched == [(tmp_path, {"setup": Setup(ClusterKind.EMBEDDED), "owner_pid": None, "timeout_seconds": 7.0})]
+    ((folder, options),) = launched
+    (rules,) = options.pop("rules").items()
+    assert rules == (RULES, render_rules())
+    assert folder == tmp_path
+    assert options == {"setup": Setup(ClusterKind.EMBEDDED), "owner_pid": None, "timeout_seconds": 7.0}
     assert str(servers.kubeconfig) in answer.out
     assert f"export KUBECONFIG={servers.kubeconfig}" in answer.err
     assert f"gw tenant add team-a --yes --github-url {servers.github.url}/octo/demo" in answer.err
@@ -280,6 +286,36 @@ def test_status_of_one_that_does_not_answer_is_exit_3(
     answer = site("status")
     assert answer.code == 3
     assert "Problem: the sandbox's GitHub gives no answer" in answer.out
+
+
+def test_up_says_where_prometheus_and_alertmanager_listen_and_makes_gw_find_them(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    info = replace(servers.info(), prometheus_url="http://127.0.0.1:1090", alertmanager_url="http://127.0.0.1:1093")
+    monkeypatch.setattr(launcher, "launch", lambda *_, **__: info)
+    answer = Gw()("sandbox", "up", "--dir", str(tmp_path))
+    rows = dict(line.split(maxsplit=1) for line in answer.out.splitlines() if len(line.split()) == 2)
+    assert (rows["Prometheus"], rows["Alertmanager"]) == ("http://127.0.0.1:1090", "http://127.0.0.1:1093")
+    variables = "GW_PROMETHEUS_URL=http://127.0.0.1:1090 GW_ALERTMANAGER_URL=http://127.0.0.1:1093"
+    assert f"export KUBECONFIG={servers.kubeconfig} {variables}\n" in answer.err
+
+
+def test_a_machine_without_prometheus_is_told_what_brings_it(site: Site) -> None:
+    answer = site("status")
+    assert answer.code == 0, answer
+    assert "not installed: Debian's package prometheus brings it" in answer.out
+    assert "not installed: Debian's package prometheus-alertmanager brings it" in answer.out
+    assert json.loads(site("status", "-o", "json").out)["prometheus_url"] is None
+
+
+def test_a_prometheus_that_does_not_answer_is_a_problem_of_the_status_with_the_log_that_says_why(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    down = replace(site.servers.info(), prometheus_url="http://127.0.0.1:1")
+    monkeypatch.setattr(launcher, "read_info", lambda _: down)
+    answer = site("status")
+    assert answer.code == 3
+    assert f"Problem: Prometheus is not ready; {down.monitoring_folder / 'prometheus.log'} says why" in answer.out
 
 
 @pytest.mark.parametrize("command", [["status"], ["logs"], ["run", "x.yml"]])

@@ -1,6 +1,7 @@
 """gw tenant add: what it tells while a tenant becomes Ready, and when it gives up."""
 
 from actions_gateway.api.conditions import Reason
+from actions_gateway.kube import errors
 
 from .objects import agent_available, credential_missing, ready
 from .onboarding import NAMES, Manifest, Onboarding, manager_makes_ready
@@ -72,5 +73,29 @@ def test_progress_is_told_once_each_as_it_becomes_true(add: Onboarding) -> None:
         "GitHub accepts the App credential",
         "runner group team-a-cpu has an open session",
         "gateway team-a is Ready",
+        "gateway.ready, agent.available, credential.available, session.open, gateway.proxy verified",
     ]
     assert answer.err.count("AGCNotReady: starting") == 1
+
+
+def test_a_check_that_still_finds_a_problem_ends_the_wait_with_its_words(add: Onboarding) -> None:
+    play = manager_makes_ready(add.cluster)
+
+    def without_proxies(manifest: Manifest) -> None:
+        play(manifest)
+        for key in [key for key in add.cluster.objects if key[0] == "pods" and "proxy" in key[2]]:
+            del add.cluster.objects[key]
+
+    add.cluster.on_create = without_proxies
+    answer = add("--timeout", "20s")
+    assert answer.code == 5, answer
+    assert "a check still finds a problem (gateway.proxy: nothing reaches GitHub" in answer.err
+    assert "kubectl describe deploy -n team-a actions-gateway-proxy" in answer.err
+
+
+def test_what_a_check_could_not_see_is_told_as_unproven(add: Onboarding) -> None:
+    refusal = errors.Forbidden('pods is forbidden: User "dev" cannot list resource "pods"', status=403)
+    add.cluster.refusals["list", "pods"] = refusal
+    answer = add()
+    assert answer.code == 0, answer
+    assert 'Unproven: session.open: could not list pods: pods is forbidden: User "dev"' in answer.err

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from typing import Any
 
 import pytest
 
@@ -47,6 +48,36 @@ def test_everything_goes_and_the_report_says_what(installed: Gw) -> None:
     again = installed("uninstall", "--yes", "--confirm", NAME)
     assert again.code == 0
     assert again.out.startswith("Nothing of Actions Gateway is installed")
+
+
+def test_its_end_is_verified_by_a_check(installed: Gw) -> None:
+    """A definition that is kept, and that somebody else deletes, hangs: nothing can be installed there."""
+    definition = installed.cluster.objects[r.CRDS.plural, "", "runnergroups.actions-gateway.github.com"]
+    definition["metadata"]["deletionTimestamp"] = moment(60)
+    answer = installed("uninstall", "--keep-crds", "--yes", "--confirm", NAME, "--timeout", "30s")
+    assert answer.code == 5, answer
+    assert "a check still finds a problem (install.place: it is being deleted" in answer.err
+    again = installed("uninstall", "--keep-crds", "--yes", "--confirm", NAME, "--timeout", "30s")
+    assert again.code == 5, again
+    del definition["metadata"]["deletionTimestamp"]
+    answer = installed("uninstall", "--keep-crds", "--yes", "--confirm", NAME)
+    assert (answer.code, "install.place verified" in answer.err, "Unproven" in answer.err) == (0, True, False)
+
+
+def test_what_the_check_cannot_see_is_said(installed: Gw) -> None:
+    gone = installed.cluster.delete
+
+    async def delete(resource: r.Resource, name: str, **how: Any) -> None:
+        await gone(resource, name, **how)
+        refusal = errors.Forbidden("may not get validatingwebhookconfigurations", status=403)
+        installed.cluster.refusals["get", r.VALIDATINGWEBHOOKS.plural] = refusal
+
+    installed.cluster.delete = delete  # type: ignore[method-assign]
+    answer = installed("uninstall", "--yes", "--confirm", NAME, "-o", "json")
+    assert answer.code == 0, answer
+    (unproven,) = json.loads(answer.out)["unproven"]
+    assert unproven.startswith("install.place: ")
+    assert f"Unproven: {unproven}." in answer.err
 
 
 @pytest.mark.parametrize(
@@ -197,12 +228,12 @@ def test_a_gateway_that_appears_meanwhile_keeps_its_definition(installed: Gw) ->
     (gateway,) = [each for each in healthy_cluster() if each["kind"] == "ActionsGateway"]
     gone = installed.cluster.delete
 
-    async def delete(resource: r.Resource, name: str, **how: object) -> None:
-        await gone(resource, name, **how)  # type: ignore[arg-type]
+    async def delete(resource: r.Resource, name: str, **how: Any) -> None:
+        await gone(resource, name, **how)
         if resource is r.NAMESPACES:
             installed.cluster.put(gateway)
 
-    installed.cluster.delete = delete  # type: ignore[method-assign, assignment]
+    installed.cluster.delete = delete  # type: ignore[method-assign]
     answer = installed("uninstall", "--yes", "--confirm", NAME)
     assert answer.code == 2, answer
     assert "has appeared meanwhile, so the custom resource definitions stay" in answer.err

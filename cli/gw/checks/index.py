@@ -53,7 +53,9 @@ def render_index(
             "",
             "## By check",
             "",
-            *_table(("Check", "Fine when", "Severity"), (_row(check) for check in checks)),
+            "At its worst a problem has the severity that stands here; `gw health --check ID` runs one check alone.",
+            "",
+            *_table(("Check", "About", "Fine when", "Looks at", "Severity"), (_row(check) for check in checks)),
             "",
             "## Alerts",
             "",
@@ -98,7 +100,8 @@ def _symptoms(pages: Sequence[Page]) -> Iterator[tuple[str, ...]]:
 
 
 def _row(check: Check) -> tuple[str, ...]:
-    return f"[{check.id}](checks/{check.id}.md)", check.title, check.severity.value
+    link = f"[{check.id}](checks/{check.id}.md)"
+    return link, check.category.value, check.title, check.looks_at, check.severity.value
 
 
 def _table(header: Sequence[str], rows: Iterator[tuple[str, ...]]) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """What a check is and what it finds."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -27,6 +27,24 @@ class Scope(StrEnum):
     TENANT = "tenant"
 
 
+class Category(StrEnum):
+    """What a check is about; a selection of `gw health --category`, in the order of every report."""
+
+    PLATFORM = "platform"
+    GATEWAY = "gateway"
+    CREDENTIALS = "credentials"
+    SESSIONS = "sessions"
+    JOBS = "jobs"
+    QUOTA = "quota"
+    WORKERS = "workers"
+    PROXY = "proxy"
+    GITHUB = "github"
+    VERSIONS = "versions"
+    OBSERVABILITY = "observability"
+    INSTALLATION = "installation"
+    """What a cluster has to bring and to enforce: `gw check`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """What a check says of one subject."""
@@ -40,6 +58,10 @@ class Finding:
     evidence: tuple[str, ...] = ()
     next_step: str = ""
     """The command that continues; the check's page when empty."""
+    severity: Severity | None = None
+    """Of a problem that is less bad than the check's worst; None for the check's own."""
+    is_lasting: bool = False
+    """Of what is unknown: waiting is vain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +73,13 @@ class Check:
     title: str
     """States the healthy fact."""
     severity: Severity
+    """Of the worst that it can find."""
     scope: Scope
     needs: frozenset[Need]
     run: Callable[[Facts], Iterable[Finding]]
+    category: Category = field(kw_only=True)
+    looks_at: str = field(kw_only=True)
+    """Continues "it looks at", without a full stop; for the documentation."""
 
     @property
     def page(self) -> str:
@@ -78,6 +104,17 @@ class CheckResult:
     def problems(self) -> tuple[Finding, ...]:
         return tuple(finding for finding in self.findings if finding.outcome is Outcome.PROBLEM)
 
+    def severity_of(self, finding: Finding) -> Severity:
+        """How bad one of the findings is: its own severity, or the check's."""
+        return finding.severity or self.check.severity
+
+    @property
+    def severity(self) -> Severity:
+        """The worst of the problems; the check's own without one."""
+        return min((self.severity_of(each) for each in self.problems), key=lambda one: one.rank, default=None) or (
+            self.check.severity
+        )
+
 
 def ok(subject: str, summary: str) -> Finding:
     """It is as it should be."""
@@ -89,9 +126,9 @@ def skipped(subject: str, reason: str) -> Finding:
     return Finding(Outcome.SKIPPED, subject, reason)
 
 
-def unknown(subject: str, reason: str, *, next_step: str = "") -> Finding:
+def unknown(subject: str, reason: str, *, next_step: str = "", is_lasting: bool = False) -> Finding:
     """It could not be judged."""
-    return Finding(Outcome.UNKNOWN, subject, reason, next_step=next_step)
+    return Finding(Outcome.UNKNOWN, subject, reason, next_step=next_step, is_lasting=is_lasting)
 
 
 def problem(
@@ -101,6 +138,8 @@ def problem(
     since: datetime | None = None,
     evidence: tuple[str, ...] = (),
     next_step: str = "",
+    severity: Severity | None = None,
 ) -> Finding:
     """It is not as it should be."""
-    return Finding(Outcome.PROBLEM, subject, summary, since, tuple(line for line in evidence if line), next_step)
+    lines = tuple(line for line in evidence if line)
+    return Finding(Outcome.PROBLEM, subject, summary, since, lines, next_step, severity)

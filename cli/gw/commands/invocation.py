@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from actions_gateway.engine.clock import Clock
     from gw.output.printer import Printer
     from gw.sources.cluster import Cluster
+    from gw.sources.places import Sources
 
 P = ParamSpec("P")
 
@@ -48,6 +49,34 @@ class Invocation:
         from gw.sources.cluster import ClusterTarget
 
         return self.surroundings.open_cluster(ClusterTarget(self.kubeconfig, self.context))
+
+    def sources(
+        self,
+        prometheus_url: str | None = None,
+        alertmanager_url: str | None = None,
+        *,
+        private_key_file: Path | None = None,
+        ca_bundle_file: Path | None = None,
+    ) -> "Sources":
+        """Where monitoring is asked, by these options, the settings file, or discovery; raises Refused.
+
+        With the file of an App's private key GitHub is asked, too.
+        """
+        from gw.sources.endpoints import ALERTMANAGER, PROMETHEUS
+        from gw.sources.github import GitHubAccess, read_key
+        from gw.sources.places import Sources, parse_url
+
+        access = None
+        if private_key_file is not None:
+            access = GitHubAccess(read_key(private_key_file), ca_bundle_file, self.surroundings.ask_github)
+        prometheus = prometheus_url or self.config.prometheus_url
+        alertmanager = alertmanager_url or self.config.alertmanager_url
+        return Sources(
+            prometheus_url=parse_url(prometheus, PROMETHEUS.option) if prometheus else None,
+            alertmanager_url=parse_url(alertmanager, ALERTMANAGER.option) if alertmanager else None,
+            open_http=self.surroundings.open_http,
+            github=access,
+        )
 
     def namespace(self, *given: str | None, everywhere: bool = False) -> str | None:
         """The one tenant that is meant, or None for all; raises Refused when two answers were given."""

@@ -37,11 +37,13 @@ def uninstall(
     """Remove Actions Gateway from a cluster.
 
     Refuses while tenants are served. Shows what goes and what stays, asks for the cluster's name, and removes the
-    manager before its rights, and the definitions last. Doing it again is fine.
+    manager before its rights, and the definitions last. It ends once the check install.place finds nothing that hangs.
+    Doing it again is fine.
     """
     from gw.ops.installation.uninstall import Uninstall
     from gw.ops.installation.uninstall import uninstall as carry_out
     from gw.output.installation import PrintedConversation, uninstalled_view
+    from gw.output.layout import unproven_lines
 
     order = Uninstall(
         timeout_seconds=parse_seconds(timeout, "--timeout"),
@@ -62,5 +64,7 @@ def uninstall(
             conversation.interrupted()
             raise
 
-    invocation.printer.show(uninstalled_view(asyncio.run(operation())))
+    result = asyncio.run(operation())
+    invocation.printer.show(uninstalled_view(result))
+    invocation.printer.notes(unproven_lines(result.unproven))
     return ExitCode.OK

@@ -26,8 +26,9 @@ from gateway_sandbox.launcher import (
 from gw.errors import Blind, GwError, Refused, TimedOut
 from gw.sources.cluster import Cluster, asking
 from gw.sources.gathering import gather_gateways
-from gw.sources.sandbox import SandboxFact, SandboxState
+from gw.sources.sandbox import SandboxFact, SandboxState, monitoring_problems
 from gw.sources.simulator import Simulator, open_simulator
+from gw_alerts.generate import RULES, render_rules
 
 FOLDER_VARIABLE = "GW_SANDBOX_DIR"
 
@@ -71,7 +72,13 @@ def start_sandbox(folder: Path, *, setup: Setup, owner_pid: int | None, timeout_
     if owner_pid is not None and not launcher.is_running(owner_pid):
         raise Refused(f"there is no process {owner_pid} to own the sandbox", "Name a running process with --owner-pid.")
     try:
-        info = launcher.launch(folder, setup=setup, owner_pid=owner_pid, timeout_seconds=timeout_seconds)
+        info = launcher.launch(
+            folder,
+            setup=setup,
+            owner_pid=owner_pid,
+            rules={RULES: render_rules()},
+            timeout_seconds=timeout_seconds,
+        )
     except SandboxError as problem:
         raise _explain(problem) from problem
     except OSError as problem:
@@ -107,8 +114,10 @@ def simulator_of(sandbox: SandboxFact) -> AbstractAsyncContextManager[Simulator]
 
 async def look_at(sandbox: SandboxFact, open_cluster: AbstractAsyncContextManager[Cluster]) -> SandboxState:
     """What the sandbox does now; what does not answer is told, not raised."""
-    tenants, state = await asyncio.gather(_tenants(open_cluster), _state(sandbox))
-    problems = tuple(part.what for part in (tenants, state) if isinstance(part, GwError))
+    tenants, state, unready = await asyncio.gather(
+        _tenants(open_cluster), _state(sandbox), monitoring_problems(sandbox)
+    )
+    problems = (*(part.what for part in (tenants, state) if isinstance(part, GwError)), *unready)
     counts = {} if isinstance(state, GwError) else state
     return SandboxState(
         sandbox=sandbox,

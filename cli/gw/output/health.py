@@ -1,18 +1,24 @@
 """The health report as text and as a document."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich.text import Text
 
+from gw.checks.comparison import Turn
 from gw.checks.model import CheckResult, Finding, Outcome
 from gw.checks.wording import counted
 from gw.ops.health import HealthReport
 from gw.output.layout import GAP, age, stamp, styled
 from gw.output.view import View
+from gw_alerts.thresholds import Severity
 
 _STYLE = {Outcome.OK: "ok", Outcome.PROBLEM: "bad", Outcome.UNKNOWN: "warn", Outcome.SKIPPED: "dim"}
 _WIDTH = max(len(outcome) for outcome in Outcome)
+
+
+_TOLD_IN_FULL = 10
+"""Problems of one check; further ones are only named."""
 
 
 def health_view(report: HealthReport) -> View:
@@ -58,8 +64,9 @@ def _check_lines(report: HealthReport) -> Iterator[Text]:
             styled(result.outcome.ljust(_WIDTH), _STYLE[result.outcome]), GAP, result.check.id.ljust(width), GAP
         )
         yield head + Text(_headline(result))
-        for finding in result.problems:
+        for finding in result.problems[:_TOLD_IN_FULL]:
             yield from _problem_lines(result, finding, report)
+        yield from _further_lines(result, result.problems[_TOLD_IN_FULL:])
         yield from _unknown_lines(result, told)
         yield from _skipped_lines(result)
     if silent:
@@ -79,8 +86,11 @@ def _headline(result: CheckResult) -> str:
     """What is true when all is fine, the finding itself when there is one, else how many of how many."""
     findings = result.findings
     if result.outcome is Outcome.PROBLEM:
-        severity = f"{result.check.severity}: " + counted(len(result.problems), "problem")
-        return severity if len(findings) == 1 else f"{severity} in {len(findings)}"
+        counts = {
+            severity: sum(result.severity_of(each) is severity for each in result.problems) for severity in Severity
+        }
+        words = [f"{severity}: {counted(count, 'problem')}" for severity, count in counts.items() if count]
+        return ", ".join(words) + ("" if len(findings) == 1 else f" in {len(findings)}")
     if result.outcome is Outcome.UNKNOWN:
         unknown = [finding for finding in findings if finding.outcome is Outcome.UNKNOWN]
         if len(unknown) == 1 and not unknown[0].subject:
@@ -106,13 +116,23 @@ def _problem_lines(result: CheckResult, finding: Finding, report: HealthReport) 
     yield Text(f"    page: {result.check.page}")
 
 
+def _further_lines(result: CheckResult, rest: Sequence[Finding]) -> Iterator[Text]:
+    """Where a whole fleet has the same problem, whose it is matters more than each one's evidence."""
+    for severity in Severity:
+        subjects = [finding.subject for finding in rest if result.severity_of(finding) is severity]
+        if subjects:
+            yield Text(f"  and {len(subjects)} more ({severity}): {', '.join(subjects)}")
+    if rest:
+        yield Text(f"    each with its evidence: gw health NAME --check {result.check.id}")
+
+
 def _unknown_lines(result: CheckResult, told: set[str]) -> Iterator[Text]:
-    for finding in result.findings:
-        if finding.outcome is not Outcome.UNKNOWN:
-            continue
-        if finding.subject:
-            yield Text(f"  {finding.subject}: {finding.summary}")
-        elif finding.next_step:
+    blind = [finding for finding in result.findings if finding.outcome is Outcome.UNKNOWN]
+    yield from _by_reason([finding for finding in blind if finding.subject])
+    for finding in blind:
+        if not finding.subject and result.outcome is Outcome.PROBLEM:
+            yield Text(f"  {Outcome.UNKNOWN}: {finding.summary}")  # The headline counts the problems beside it.
+        if not finding.subject and finding.next_step:
             yield Text(f"  next: {finding.next_step}")
         told.add(finding.summary)
 
@@ -120,17 +140,38 @@ def _unknown_lines(result: CheckResult, told: set[str]) -> Iterator[Text]:
 def _skipped_lines(result: CheckResult) -> Iterator[Text]:
     """Each subject that was left out, unless the headline is about it alone."""
     if len(result.findings) > 1:
-        for finding in result.findings:
-            if finding.outcome is Outcome.SKIPPED:
-                yield Text(f"  {finding.subject}: {finding.summary}")
+        yield from _by_reason([finding for finding in result.findings if finding.outcome is Outcome.SKIPPED])
+
+
+def _by_reason(findings: Sequence[Finding]) -> Iterator[Text]:
+    """One line for all subjects of which the same is said."""
+    for summary in dict.fromkeys(finding.summary for finding in findings):
+        subjects = ", ".join(finding.subject for finding in findings if finding.summary == summary)
+        yield Text(f"  {subjects}: {summary}")
+
+
+def turned_view(report: HealthReport, turned: Sequence[Turn]) -> View:
+    """What has turned since the report before; the document is the whole report."""
+    lines = [line for turn in turned for line in _turn_lines(turn, report)]
+    return View(kind="HealthReport", data=_document(report), lines=lambda: lines, short=[line.plain for line in lines])
+
+
+def _turn_lines(turn: Turn, report: HealthReport) -> Iterator[Text]:
+    after = turn.after
+    outcome = Outcome.OK if after is None else after.outcome
+    clock = report.at.strftime("%H:%M:%S")
+    words = "nothing is left of it" if after is None else after.summary
+    subject = f"{turn.subject}: " if turn.subject else ""
+    severity = f"{after.severity or turn.check.severity}: " if after and outcome is Outcome.PROBLEM else ""
+    head = Text.assemble(f"{clock}{GAP}", styled(outcome.ljust(_WIDTH), _STYLE[outcome]), f"{GAP}{turn.check.id}{GAP}")
+    yield head + Text(f"{severity}{subject}{words}")
+    if after and outcome is Outcome.PROBLEM:
+        yield Text(f"  next: {after.next_step or turn.check.page}")
 
 
 def waiting(report: HealthReport) -> Text:
     """What keeps a wait from ending, by the checks' names."""
-    bad = (Outcome.PROBLEM, Outcome.UNKNOWN)
-    return Text(
-        "waiting: " + ", ".join(f"{each.check.id} {each.outcome}" for each in report.results if each.outcome in bad)
-    )
+    return Text("waiting: " + ", ".join(f"{each.check.id} {each.outcome}" for each in report.awaited))
 
 
 def _document(report: HealthReport) -> dict[str, Any]:
@@ -143,19 +184,22 @@ def _document(report: HealthReport) -> dict[str, Any]:
             {
                 "id": result.check.id,
                 "title": result.check.title,
-                "severity": result.check.severity.value,
+                "category": result.check.category.value,
+                "severity": result.severity.value,
                 "outcome": result.outcome.value,
                 "page": result.check.page,
-                "findings": [_finding(finding) for finding in result.findings],
+                "findings": [_finding(result, finding) for finding in result.findings],
             }
             for result in report.results
         ],
     }
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def _finding(result: CheckResult, finding: Finding) -> dict[str, Any]:
+    is_problem = finding.outcome is Outcome.PROBLEM
     return {
         "outcome": finding.outcome.value,
+        "severity": result.severity_of(finding).value if is_problem else None,
         "subject": finding.subject,
         "summary": finding.summary,
         "since": stamp(finding.since),

@@ -11,7 +11,7 @@ from gw.ops.installation.plan import Action, Change, Plan, Step
 from gw.ops.installation.request import EGRESS_PAGE
 from gw.ops.installation.snapshot import Identity
 from gw.ops.installation.uninstall import Uninstalled
-from gw.output.layout import Cell, columns, styled
+from gw.output.layout import Cell, columns, styled, unproven_lines
 from gw.output.printer import Printer
 from gw.output.progress import PrintedProgress
 from gw.output.view import View
@@ -106,6 +106,7 @@ def uninstalled_view(result: Uninstalled) -> View:
             "changed": bool(result.removed) and not result.is_dry_run,
             "removed": list(result.removed),
             "kept": list(result.kept),
+            "unproven": list(result.unproven),
         },
         lines=lambda: [Text(_removal_sentence(result))],
         short=list(result.removed),
@@ -114,7 +115,7 @@ def uninstalled_view(result: Uninstalled) -> View:
 
 def install_advice(result: Installed) -> list[Text]:
     """What is unproven, and what to try next."""
-    lines = [Text.assemble(styled("Unproven:", "warn"), f" {what}.") for what in result.plan.unproven]
+    lines = unproven_lines(result.plan.unproven)
     if result.unnamed_addresses:
         options = " ".join(f"--api-server-cidr {cidr}" for cidr in result.unnamed_addresses)
         what = f" agents reach any address on 443 and 6443; this leaves them the API server's of today: {options}"

@@ -7,7 +7,7 @@ from rich.text import Text
 from gw.checks.wording import counted
 from gw.ops.onboarding.add import AddedTenant
 from gw.ops.onboarding.plan import Action, Plan, Step
-from gw.output.layout import Cell, columns, styled
+from gw.output.layout import Cell, columns, styled, unproven_lines
 from gw.output.printer import Printer
 from gw.output.progress import PrintedProgress
 from gw.output.view import View
@@ -71,7 +71,7 @@ def added_tenant_view(added: AddedTenant) -> View:
 
 def advice(added: AddedTenant) -> list[Text]:
     """What is unproven, and what to try next."""
-    lines = [Text.assemble(styled("Unproven:", "warn"), f" {what}.") for what in added.unproven]
+    lines = unproven_lines(added.unproven)
     if added.tenant is not None:
         namespace, groups = added.plan.namespace, added.tenant.groups
         lines.append(styled("Try next:", "head"))

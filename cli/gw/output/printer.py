@@ -1,10 +1,9 @@
 """The one printer: data on standard output, progress and advice on standard error.
 
 Colour only on a terminal and never with NO_COLOR; nothing is said by colour alone. Without a terminal nothing moves:
-each change is one plain line.
+each change is one plain line. Whatever others wrote is cleaned here, so that no text begins a line or moves the cursor.
 """
 
-import io
 import json
 import signal
 import threading
@@ -18,6 +17,7 @@ from rich.text import Text
 
 from gw.errors import GwError, Refused
 from gw.options import OutputFormat
+from gw.output.layout import CONTROL, cleaned
 from gw.output.styles import STYLES
 from gw.output.view import View
 
@@ -49,9 +49,9 @@ class Printer:
                 for line in view.lines():
                     self._line(self._data, line)
             case OutputFormat.SHORT:
-                self._raw("".join(f"{line}\n" for line in view.short))
+                self._raw("".join(f"{cleaned(line)}\n" for line in view.short))
             case OutputFormat.JSON:
-                self._raw(json.dumps(view.document(), indent=2, ensure_ascii=False) + "\n")
+                self._raw(_json(view.document()))
             case OutputFormat.YAML:
                 self._raw(_yaml(view.document()))
 
@@ -87,7 +87,7 @@ class Printer:
         if not self._stdin.isatty():
             raise Refused("this writes to the cluster and there is no terminal to ask on", without_terminal)
         with _plain_interrupts():
-            self._talk.print(Text(f"{question} "), end="")
+            self._talk.print(Text(f"{cleaned(question)} "), end="")
             answer = ""
             try:
                 answer = self._stdin.readline()
@@ -107,7 +107,7 @@ class Printer:
             yield Board(live)
 
     def _line(self, console: Console, line: str | Text) -> None:
-        console.print(line, soft_wrap=True, highlight=False, markup=False)
+        console.print(_cleaned(line), soft_wrap=True, highlight=False, markup=False)
 
     def _raw(self, text: str) -> None:
         self._stdout.write(text)
@@ -123,7 +123,7 @@ class Board:
     def draw(self, lines: Sequence[Text]) -> None:
         """Replaces what the board shows."""
         if self._live is not None:
-            board = Text("\n").join(lines)
+            board = Text("\n").join(_cleaned(line) for line in lines)
             # One row stays one row on a narrow terminal, or the board would jump.
             board.no_wrap, board.overflow = True, "ellipsis"
             self._live.update(board)
@@ -152,9 +152,26 @@ def _plain_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
+def _cleaned(line: str | Text) -> Text:
+    text = Text(line) if isinstance(line, str) else line.copy()
+    # As long as before, so that each style stays where it is.
+    text.plain = cleaned(text.plain)
+    return text
+
+
+def _json(document: dict[str, object]) -> str:
+    """Escapes what a terminal obeys, C1 codes for one, which JSON itself does not ask for."""
+    lines = json.dumps(document, indent=2, ensure_ascii=False).split("\n")
+    return "".join(CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", line) + "\n" for line in lines)
+
+
 def _yaml(document: dict[str, object]) -> str:
+    """Escapes everything beyond ASCII where there is something that a terminal obeys."""
     import yaml
 
-    stream = io.StringIO()
-    yaml.safe_dump(document, stream, sort_keys=False, allow_unicode=True, width=120)
-    return stream.getvalue()
+    text = ""
+    for is_safe in (True, False):
+        text = yaml.safe_dump(document, sort_keys=False, allow_unicode=is_safe, width=120)
+        if not any(map(CONTROL.search, text.split("\n"))):
+            break
+    return text

@@ -61,7 +61,7 @@ def try_next(sandbox: SandboxFact, workflow: Path, where: str) -> list[Text]:
     """What a newcomer may type next, with this sandbox's own values; `where` is the option that finds the sandbox."""
     quoted = {name: shlex.quote(str(value)) for name, value in _data(sandbox).items()}
     lines = [
-        f"export KUBECONFIG={quoted['kubeconfig']}",
+        f"export KUBECONFIG={quoted['kubeconfig']}{_monitoring_variables(sandbox)}",
         *(_install_lines(sandbox) if sandbox.is_bare else ()),
         f"gw tenant add team-a --yes --github-url {sandbox.github_url}/{sandbox.repository} \\",
         f"  --app-id {sandbox.app_id} --installation-id {sandbox.installation_id} \\",
@@ -73,6 +73,12 @@ def try_next(sandbox: SandboxFact, workflow: Path, where: str) -> list[Text]:
         f"gw sandbox down{where}     # ends it; nothing is left",
     ]
     return [styled("Try next:", "head"), *(Text(f"  {line}") for line in lines)]
+
+
+def _monitoring_variables(sandbox: SandboxFact) -> str:
+    """What makes gw find both: discovery goes through the API server, which has no route to them here."""
+    urls = {"GW_PROMETHEUS_URL": sandbox.prometheus_url, "GW_ALERTMANAGER_URL": sandbox.alertmanager_url}
+    return "".join(f" {name}={url}" for name, url in urls.items() if url)
 
 
 def _install_lines(sandbox: SandboxFact) -> tuple[str, ...]:
@@ -95,7 +101,13 @@ def _place_rows(sandbox: SandboxFact) -> list[list[Cell]]:
         ["CA", str(sandbox.ca_path)],
         ["App", f"{sandbox.app_id}, installation {sandbox.installation_id}, key {sandbox.app_key_path}"],
         ["Priority classes", ", ".join(sandbox.priority_classes) or "none"],
+        ["Prometheus", sandbox.prometheus_url or _not_installed("prometheus")],
+        ["Alertmanager", sandbox.alertmanager_url or _not_installed("prometheus-alertmanager")],
     ]
+
+
+def _not_installed(package: str) -> str:
+    return f"not installed: Debian's package {package} brings it"
 
 
 def _state_rows(state: SandboxState) -> list[list[Cell]]:
@@ -128,4 +140,4 @@ def _data(sandbox: SandboxFact) -> dict[str, Any]:
 
 
 def _plain(value: object) -> object:
-    return value if isinstance(value, int | str) else str(value)
+    return value if isinstance(value, int | str | None) else str(value)

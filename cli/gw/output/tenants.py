@@ -151,7 +151,10 @@ def _sessions_cell(group: GroupFact) -> Text:
     count = f"{group.active_sessions}/{group.max_listeners}"
     if group.suspended:
         return styled(f"{count} (suspended)", "dim")
-    return Text(count) if group.active_sessions else styled(f"{count} (none open)", "bad")
+    ready = group.condition(ConditionType.READY)
+    # Ready without an open session: one has claimed a job, and its successor is on its way.
+    is_between = ready is not None and ready.is_true
+    return Text(count) if group.active_sessions or is_between else styled(f"{count} (none open)", "bad")
 
 
 def _pod_rows(pods: Sequence[PodFact], now: datetime) -> list[Text]:

@@ -53,7 +53,14 @@ class Cluster(Protocol):
     ) -> Manifest: ...
 
     async def patch(
-        self, resource: Resource, name: str, patch: Manifest, *, namespace: str | None = None
+        self,
+        resource: Resource,
+        name: str,
+        patch: Manifest,
+        *,
+        namespace: str | None = None,
+        dry_run: bool = False,
+        field_manager: str | None = None,
     ) -> Manifest: ...
 
     async def delete(
@@ -64,13 +71,15 @@ class Cluster(Protocol):
         self, method: str, path: str, *, body: Any = None, query: dict[str, str] | None = None
     ) -> Manifest: ...
 
+    async def read(self, path: str, *, query: dict[str, str] | None = None) -> bytes: ...
+
 
 @asynccontextmanager
 async def open_cluster(target: ClusterTarget) -> AsyncIterator[Cluster]:
     """A connection; raises GwError when there is no usable configuration."""
     _require_configuration(target, os.environ)
     try:
-        async with connect(target.kubeconfig, target.context, timeout_seconds=_TIMEOUT_SECONDS) as client:
+        async with connect(target.kubeconfig, target.context, timeout_seconds=_TIMEOUT_SECONDS, program="gw") as client:
             yield client
     except errors.ConfigurationError as problem:
         raise Blind(

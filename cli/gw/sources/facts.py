@@ -5,13 +5,21 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Generic, NoReturn, TypeVar
 
+from gw.sources.alerting import AlertingFact
+from gw.sources.autoscalers import AutoscalerFact
 from gw.sources.definitions import DefinitionFact
+from gw.sources.events import GivenUpFact
 from gw.sources.gateways import GatewayFact, GroupFact
-from gw.sources.platform import ManagerFact, ServedTypes
+from gw.sources.github import GitHubFact
+from gw.sources.lostjobs import LostJobFact
+from gw.sources.monitoring import MonitoringFact
+from gw.sources.platform import ManagerFact, ServedTypes, WorkloadFact
 from gw.sources.pods import PodFact
 from gw.sources.policies import PolicyFact
 from gw.sources.prerequisites import MetricsFact, NetworkFact, PlaceFact
+from gw.sources.quotas import QuotaFact
 from gw.sources.rights import RightFact
+from gw.sources.series import SeriesFact
 from gw.sources.server import ClockFact, ServerFact
 
 T = TypeVar("T")
@@ -25,6 +33,9 @@ class Need(StrEnum):
     GATEWAYS = "gateways"
     GROUPS = "runner groups"
     PODS = "pods"
+    MANAGER_PODS = "manager pods"
+    WORKLOADS = "workloads"
+    EVENTS = "events"
     SERVER = "server"
     CLOCK = "clock"
     DEFINITIONS = "definitions"
@@ -34,6 +45,18 @@ class Need(StrEnum):
     NETWORK = "network plugin"
     METRICS = "metrics API"
     PLACE = "place"
+    QUOTAS = "quotas"
+    AUTOSCALERS = "autoscalers"
+    LOST_JOBS = "lost jobs"
+    GITHUB = "GitHub"
+    SERIES = "series"
+    MONITORING = "Prometheus"
+    ALERTING = "Alertmanager"
+
+    @property
+    def fact(self) -> str:
+        """The name of its field in `Facts`."""
+        return self.name.lower()
 
 
 class NotKnown(Exception):
@@ -60,6 +83,12 @@ class Missing:
     is_forbidden: bool = False
     is_rejected: bool = False
     """The cluster does not accept the caller at all."""
+    is_down: bool = False
+    """It is known where to ask, and nobody answers there: to a check of that place a problem of its own."""
+    is_lasting: bool = False
+    """Waiting is vain: it takes a right, another address, or a person."""
+    is_platforms: bool = False
+    """It is the platform's to see, and the caller lacks the right: no tenant needs it, whatever check reads it."""
 
     @property
     def value(self) -> NoReturn:
@@ -82,6 +111,9 @@ class Facts:
     gateways: Fact[tuple[GatewayFact, ...]] = field(default=NOT_GATHERED)
     groups: Fact[tuple[GroupFact, ...]] = field(default=NOT_GATHERED)
     pods: Fact[tuple[PodFact, ...]] = field(default=NOT_GATHERED)
+    workloads: Fact[tuple[WorkloadFact, ...]] = field(default=NOT_GATHERED)
+    manager_pods: Fact[tuple[PodFact, ...]] = field(default=NOT_GATHERED)
+    events: Fact[tuple[GivenUpFact, ...]] = field(default=NOT_GATHERED)
     server: Fact[ServerFact] = field(default=NOT_GATHERED)
     clock: Fact[ClockFact | None] = field(default=NOT_GATHERED)
     """None when the server does not say what time it has."""
@@ -93,3 +125,11 @@ class Facts:
     network: Fact[NetworkFact] = field(default=NOT_GATHERED)
     metrics: Fact[MetricsFact] = field(default=NOT_GATHERED)
     place: Fact[PlaceFact] = field(default=NOT_GATHERED)
+    quotas: Fact[tuple[QuotaFact, ...]] = field(default=NOT_GATHERED)
+    autoscalers: Fact[tuple[AutoscalerFact, ...]] = field(default=NOT_GATHERED)
+    lost_jobs: Fact[tuple[LostJobFact, ...]] = field(default=NOT_GATHERED)
+    github: Fact[GitHubFact | None] = field(default=NOT_GATHERED)
+    """None when the caller has no key to ask GitHub with."""
+    series: Fact[SeriesFact] = field(default=NOT_GATHERED)
+    monitoring: Fact[MonitoringFact] = field(default=NOT_GATHERED)
+    alerting: Fact[AlertingFact] = field(default=NOT_GATHERED)

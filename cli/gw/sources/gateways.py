@@ -69,12 +69,18 @@ class GatewayFact:
     contained: bool = False
     """An incident's answer: no agent runs, and no traffic passes."""
     deleted_at: datetime | None = None
+    uid: str = ""
 
     @property
     def intention(self) -> str:
         """Why the gateway takes no jobs by somebody's will: deleting, contained, paused; empty when it should."""
         states = (("deleting", self.deleted_at is not None), ("contained", self.contained), ("paused", self.paused))
         return next((name for name, holds in states if holds), "")
+
+    @property
+    def wants_no_agent(self) -> bool:
+        """By somebody's will nothing of it runs: it is contained, or being deleted."""
+        return self.contained or self.deleted_at is not None
 
     def condition(self, kind: ConditionType) -> ConditionFact | None:
         """The condition of that type, or None while nobody reported it."""
@@ -84,6 +90,18 @@ class GatewayFact:
     def is_ready(self) -> bool:
         ready = self.condition(ConditionType.READY)
         return ready is not None and ready.is_true and self.is_observed
+
+
+@dataclass(frozen=True, slots=True)
+class WaitFact:
+    """What some of a group's jobs wait for, as its agent says."""
+
+    reason: str
+    """`ceiling`, `quota`, `backoff`, `claim` or `start`; another agent may know more."""
+    jobs: int
+    since: datetime | None
+    """Since when the oldest of them waits."""
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +120,20 @@ class GroupFact:
     active_jobs: int
     pending_jobs: int
     conditions: tuple[ConditionFact, ...] = field(default=())
+    waiting: tuple[WaitFact, ...] = ()
+    max_eviction_retries: int | None = None
+    """Reruns of lost jobs that each run of it has; the API server fills the default in."""
+    tiers: tuple[tuple[int, str], ...] = ()
+    """Ascending: up to so many workers have that priority class."""
+    worker: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """The spec, as far as it says what a worker is like; for `gw.checks.headroom.worker_outline`."""
+    token_expires_at: datetime | None = None
+    """Of the installation token that its agent uses."""
+
+    @property
+    def priority_class(self) -> str | None:
+        """Of one more worker; None leaves that to the template."""
+        return next((name for threshold, name in self.tiers if self.active_jobs < threshold), None)
 
     def condition(self, kind: ConditionType) -> ConditionFact | None:
         """The condition of that type, or None while nobody reported it."""
@@ -134,6 +166,7 @@ def parse_gateway(manifest: Manifest) -> GatewayFact:
         proxy_ready_replicas=int(status.get("proxyReadyReplicas") or 0),
         contained=labels.CONTAINED in (metadata.get("annotations") or {}),
         deleted_at=parse_time(metadata.get("deletionTimestamp")),
+        uid=str(metadata.get("uid") or ""),
     )
 
 
@@ -156,6 +189,11 @@ def parse_group(manifest: Manifest) -> GroupFact:
         active_jobs=int(status.get("activeJobs") or 0),
         pending_jobs=int(status.get("pendingJobs") or 0),
         conditions=parse_conditions(status),
+        max_eviction_retries=spec.get("maxEvictionRetries"),
+        waiting=tuple(_wait(entry) for entry in status.get("waiting") or [] if isinstance(entry, Mapping)),
+        tiers=tuple((int(tier.get("threshold") or 0), str(tier.get("priorityClassName") or "")) for tier in tiers),
+        worker={key: spec[key] for key in ("podTemplate", "maxWorkerLifetime") if spec.get(key)},
+        token_expires_at=parse_time((status.get("credential") or {}).get("tokenExpiresAt")),
     )
 
 
@@ -186,6 +224,15 @@ def parse_time(text: object) -> datetime | None:
 
 def _parts(manifest: Manifest) -> tuple[Manifest, Manifest, Manifest]:
     return manifest.get("metadata") or {}, manifest.get("spec") or {}, manifest.get("status") or {}
+
+
+def _wait(entry: Manifest) -> WaitFact:
+    return WaitFact(
+        reason=str(entry.get("reason") or ""),
+        jobs=int(entry.get("jobs") or 0),
+        since=parse_time(entry.get("since")),
+        message=str(entry.get("message") or ""),
+    )
 
 
 def _credential(entry: Manifest | None) -> CredentialFact | None:

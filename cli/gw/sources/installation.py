@@ -18,7 +18,7 @@ from actions_gateway.github.http import GitHubHttp
 from actions_gateway.github.rest import GitHubRest
 from actions_gateway.github.secrets import Secret
 from actions_gateway.github.transport import CaBundleInvalid
-from actions_gateway.github.urls import GitHubScope, scope_of
+from actions_gateway.github.urls import GitHubScope, needed_permissions, scope_of
 from gw.errors import Blind, CredentialsRejected, GwError, Refused
 
 _TIMEOUT_SECONDS = 15.0
@@ -54,17 +54,11 @@ async def look_up_installation(query: InstallationQuery) -> Installation:
         ) as http:
             return await _confirm(GitHubRest(http, scope, clock), scope, query)
     except errors.GitHubError as problem:
-        raise _explain(problem, scope, query) from problem
+        raise explain_refusal(problem, scope, query) from problem
     except CaBundleInvalid as problem:
         raise Refused(
             f"the CA bundle {query.ca_bundle} cannot be used: {problem}", "Name a PEM file with --ca-bundle-file."
         ) from problem
-
-
-def needed_permissions(scope: GitHubScope) -> Mapping[str, str]:
-    """What registering runners and rerunning jobs takes (GitHub REST docs, "Permissions required for GitHub Apps")."""
-    registers = "administration" if scope.repository else "organization_self_hosted_runners"
-    return {registers: "write", "actions": "write"}
 
 
 def proxy_for(url: str) -> str | None:
@@ -121,7 +115,8 @@ def _refuse_missing_permissions(scope: GitHubScope, granted: Mapping[str, str]) 
         )
 
 
-def _explain(problem: errors.GitHubError, scope: GitHubScope, query: InstallationQuery) -> GwError:
+def explain_refusal(problem: errors.GitHubError, scope: GitHubScope, query: InstallationQuery) -> GwError:
+    """What GitHub's refusal of an App means to a person at a terminal."""
     app, installation = query.credentials.app_id, query.credentials.installation_id
     match problem:
         case errors.ClockSkewed():

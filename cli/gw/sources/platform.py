@@ -33,6 +33,16 @@ class DeploymentFact:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkloadFact:
+    """A tenant's agent or proxy Deployment, as the manager wrote it: pods may have had their images rewritten."""
+
+    namespace: str
+    name: str
+    images: tuple[str, ...]
+    """Of its containers."""
+
+
+@dataclass(frozen=True, slots=True)
 class LeaseFact:
     """Who leads and until when."""
 
@@ -67,6 +77,17 @@ def parse_deployment(manifest: Manifest) -> DeploymentFact:
         problem=str(problem.get("message") or ""),
         problem_since=parse_time(problem.get("lastTransitionTime")),
         images=tuple(_images(spec)),
+    )
+
+
+def parse_workload(manifest: Manifest) -> WorkloadFact:
+    """The facts of a stored Deployment of a tenant."""
+    metadata, spec = manifest.get("metadata") or {}, manifest.get("spec") or {}
+    containers = ((spec.get("template") or {}).get("spec") or {}).get("containers") or []
+    return WorkloadFact(
+        namespace=str(metadata.get("namespace") or ""),
+        name=str(metadata.get("name") or ""),
+        images=tuple(str(container.get("image") or "") for container in containers),
     )
 
 

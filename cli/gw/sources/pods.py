@@ -13,6 +13,7 @@ Manifest = Mapping[str, Any]
 
 AGENT_SELECTOR = f"{labels.APP}={names.AGENT}"
 PROXY_SELECTOR = f"{labels.APP}={names.PROXY}"
+MANAGER_SELECTOR = f"{labels.APP_NAME}=gmc"
 WORKER_SELECTOR = labels.RUNNER_GROUP
 """Any pod that carries a runner group's label."""
 
@@ -57,10 +58,15 @@ class PodFact:
     job_name: str = ""
     repository: str = ""
     run_id: str = ""
+    run_attempt: str = ""
+    runner: str = ""
+    """The registration that took its job."""
     reason: str = ""
     message: str = ""
     unscheduled_message: str = ""
     """What the scheduler says while it finds no node."""
+    is_unscheduled: bool = False
+    """Whether it has no node yet, whether or not the scheduler has said so."""
     is_ready: bool = False
     """Whether the kubelet says that it serves; a pod on its way out counts no more, though it may still say so."""
     containers: tuple[ContainerFact, ...] = ()
@@ -68,7 +74,7 @@ class PodFact:
 
 def parse_pod(manifest: Manifest, role: PodRole) -> PodFact:
     """The facts of a stored pod."""
-    metadata, status = manifest.get("metadata") or {}, manifest.get("status") or {}
+    metadata, spec, status = (manifest.get(part) or {} for part in ("metadata", "spec", "status"))
     annotations = metadata.get("annotations") or {}
     is_leaving = "deletionTimestamp" in metadata
     entries = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
@@ -82,9 +88,12 @@ def parse_pod(manifest: Manifest, role: PodRole) -> PodFact:
         job_name=str(annotations.get(labels.JOB_NAME) or ""),
         repository=str(annotations.get(labels.REPOSITORY) or ""),
         run_id=str(annotations.get(labels.RUN_ID) or ""),
+        run_attempt=str(annotations.get(labels.RUN_ATTEMPT) or ""),
+        runner=str(annotations.get(labels.RUNNER_NAME) or ""),
         reason=str(status.get("reason") or ""),
         message=str(status.get("message") or ""),
         unscheduled_message=_unscheduled(status),
+        is_unscheduled=not spec.get("nodeName") and not entries and status.get("phase", "Pending") == "Pending",
         is_ready=not is_leaving
         and any(entry.get("type") == "Ready" and entry.get("status") == "True" for entry in _conditions(status)),
         containers=tuple(_container(entry) for entry in entries),

@@ -1,8 +1,18 @@
 """A sandbox as facts: where it is, how to reach it, what it does now. Holds paths of secrets, never secrets."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import httpx
+
+from actions_gateway.kube.client import KubeClient, connect
+from actions_gateway.kube.errors import ConfigurationError
+from gw.errors import Blind
+
+_READY_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +39,40 @@ class SandboxFact:
     app_key_path: Path
     priority_classes: tuple[str, ...]
     left_out: tuple[str, ...]
+    prometheus_url: str | None
+    """None where Prometheus is not installed."""
+    alertmanager_url: str | None
+    monitoring_folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class FaultFact:
+    """One fault of the library, and where it is in force: tenants, or None for the cluster."""
+
+    name: str
+    title: str
+    summary: str
+    scope: str
+    """tenant or cluster."""
+    expects: tuple[tuple[str, str], ...]
+    """Checks that name it, with their severity."""
+    follows: tuple[str, ...]
+    """Checks that may report a consequence."""
+    in_force: tuple[str | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FaultOutcome:
+    """What became of the wish to bring a fault in, or to take it back."""
+
+    fault: FaultFact
+    namespace: str | None
+    undone: bool
+    changed: bool
+    """False: it was in force, or out of force, before."""
+    settled: bool
+    """Whether it shows, or is gone, within the time."""
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +86,35 @@ class SandboxState:
     runner_count: int
     session_count: int
     problems: tuple[str, ...] = ()
+
+
+@asynccontextmanager
+async def open_as_admin(sandbox: SandboxFact) -> AsyncIterator[KubeClient]:
+    """The sandbox's cluster with its administrator's rights; raises Blind when its kubeconfig is gone."""
+    try:
+        async with connect(sandbox.kubeconfig) as client:
+            yield client
+    except (ConfigurationError, FileNotFoundError) as problem:
+        raise Blind(
+            f"the sandbox's kubeconfig cannot be used ({problem})", "Look whether it runs: `gw sandbox status`."
+        ) from problem
+
+
+async def monitoring_problems(sandbox: SandboxFact) -> tuple[str, ...]:
+    """A sentence for each of Prometheus and Alertmanager that is installed and does not say that it is ready."""
+    programs = (("Prometheus", sandbox.prometheus_url), ("Alertmanager", sandbox.alertmanager_url))
+    answers = await asyncio.gather(*(_is_ready(url) for _, url in programs if url))
+    silent = [name for (name, _), ready in zip([one for one in programs if one[1]], answers, strict=True) if not ready]
+    return tuple(
+        f"{name} is not ready; {sandbox.monitoring_folder / name.lower()}.log says why, and it is started again"
+        for name in silent
+    )
+
+
+async def _is_ready(url: str) -> bool:
+    """Both have the same path (Prometheus and Alertmanager documentation, "Management API")."""
+    try:
+        async with httpx.AsyncClient(timeout=_READY_SECONDS, trust_env=False) as client:
+            return (await client.get(f"{url}/-/ready")).is_success
+    except httpx.HTTPError:
+        return False

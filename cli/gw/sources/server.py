@@ -43,8 +43,6 @@ class ClockFact:
 
     skew_seconds: float
     """How far the server is ahead; negative when it is behind."""
-    user: str
-    """Who the server takes the caller for."""
 
 
 async def gather_server(cluster: Cluster) -> ServerFact:
@@ -81,17 +79,28 @@ async def gather_clock(cluster: Cluster, clock: Clock) -> ClockFact | None:
     The time is that of a SelfSubjectReview, which is answered and not stored (Kubernetes API reference). It is cut to
     the second.
     """
-    review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
     before = clock.now()
     try:
-        answer = await cluster.request("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", body=review)
+        answer = await _review(cluster)
     except errors.NotFound:
         return None
     return parse_clock(answer, before + (clock.now() - before) / 2)
 
 
+async def who_am_i(cluster: Cluster) -> str:
+    """The caller as the API server knows them, empty when it does not say; raises KubeError."""
+    user = ((await _review(cluster)).get("status") or {}).get("userInfo") or {}
+    return str(user.get("username") or "")
+
+
+async def _review(cluster: Cluster) -> Manifest:
+    """An answered SelfSubjectReview (authentication.k8s.io/v1)."""
+    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+    answer: Manifest = await cluster.request("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", body=body)
+    return answer
+
+
 def parse_clock(review: Manifest, now: datetime) -> ClockFact | None:
     """The facts of an answered review."""
     theirs = parse_time((review.get("metadata") or {}).get("creationTimestamp"))
-    user = ((review.get("status") or {}).get("userInfo") or {}).get("username")
-    return None if theirs is None else ClockFact((theirs - now).total_seconds(), str(user or "?"))
+    return None if theirs is None else ClockFact((theirs - now).total_seconds())

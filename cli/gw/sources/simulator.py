@@ -103,6 +103,11 @@ class Simulator:
         found: Mapping[str, Any] = await self._json("GET", "/state")
         return found
 
+    async def control(self, method: str, path: str, body: Any = None) -> Any:
+        """Any other request, for drills: the answer's JSON, None when it is empty."""
+        response = await self._send(method, path, body)
+        return response.json() if response.content else None
+
     async def _json(self, method: str, path: str, body: Any = None) -> Any:
         return (await self._send(method, path, body)).json()
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from gw.checks.catalog import CATALOG
 from gw.checks.engine import has_problem, is_blind, judge, needs_of, select
-from gw.checks.model import Check, CheckResult, Finding, Outcome, Scope, ok, problem, unknown
+from gw.checks.model import Category, Check, CheckResult, Finding, Outcome, Scope, ok, problem, unknown
 from gw.checks.wording import counted, lasting
 from gw.errors import Refused
 from gw.exits import ExitCode
@@ -17,13 +18,14 @@ from gw_alerts.thresholds import Severity
 from support.clock import START
 
 FACTS = Facts(START)
+ABOUT: dict[str, Any] = {"category": Category.WORKERS, "looks_at": "pods"}
 FORBIDDEN = Missing('User "eve" cannot list resource "pods"', is_forbidden=True)
 
 
 def check(
     *findings: Finding, severity: Severity = Severity.PAGE, scope: Scope = Scope.TENANT, check_id: str = "a.b"
 ) -> Check:
-    return Check(check_id, "It is fine", severity, scope, frozenset(), lambda _: findings)
+    return Check(check_id, "It is fine", severity, scope, frozenset(), lambda _: findings, **ABOUT)
 
 
 def reading_pods(scope: Scope) -> Check:
@@ -31,7 +33,7 @@ def reading_pods(scope: Scope) -> Check:
         for pod in facts.pods.value:
             yield ok(pod.name, "")
 
-    return Check("pods.read", "Pods are read", Severity.PAGE, scope, frozenset({Need.PODS}), run)
+    return Check("pods.read", "Pods are read", Severity.PAGE, scope, frozenset({Need.PODS}), run, **ABOUT)
 
 
 def results(*checks: Check) -> tuple[CheckResult, ...]:
@@ -40,6 +42,21 @@ def results(*checks: Check) -> tuple[CheckResult, ...]:
 
 def report(*checks: Check, fail_on: Severity = Severity.PAGE, waited_out: bool = False) -> HealthReport:
     return HealthReport(None, START, fail_on, results(*checks), waited_out)
+
+
+def test_a_selection_takes_ids_and_categories_in_the_catalogues_order() -> None:
+    found = select(CATALOG, ["manager.leading"], ["credentials"])
+    assert [each.id for each in found][:2] == ["manager.leading", "credential.available"]
+    assert {each.category for each in found} == {Category.PLATFORM, Category.CREDENTIALS}
+
+
+def test_a_problem_may_be_less_bad_than_its_check() -> None:
+    mild = problem("a", "it is mild", severity=Severity.TICKET)
+    results = judge([check(mild, ok("b", "fine"))], FACTS)
+    assert results[0].severity is Severity.TICKET
+    assert not has_problem(results, Severity.PAGE)
+    assert has_problem(results, Severity.TICKET)
+    assert judge([check(mild, problem("c", "it is bad"))], FACTS)[0].severity is Severity.PAGE
 
 
 def test_results_come_in_the_order_of_the_checks() -> None:
@@ -114,6 +131,21 @@ def test_a_missing_right_makes_a_check_unknown_and_names_it() -> None:
     assert result.outcome is Outcome.UNKNOWN
     assert 'User "eve" cannot list resource "pods"' in result.findings[0].summary
     assert is_blind([result])
+
+
+def test_an_oddity_that_no_check_foresees_costs_that_check_alone() -> None:
+    odd = Check(
+        "a.odd", "It is fine", Severity.PAGE, Scope.TENANT, frozenset(), lambda _: [ok("a", str(1 // 0))], **ABOUT
+    )
+    broken, sound = judge([odd, check(ok("a", "fine"))], FACTS)
+    assert broken.findings == (unknown("", "a.odd cannot judge what it read (ZeroDivisionError)"),)
+    assert sound.outcome is Outcome.OK
+
+
+def test_who_names_a_check_is_told_what_they_may_not_see_as_unknown() -> None:
+    platform, own = reading_pods(Scope.PLATFORM), replace(FACTS, namespace="team-a", pods=FORBIDDEN)
+    (unnamed,), (named,) = judge([platform], own), judge([platform], own, named=["pods.read"])
+    assert (unnamed.outcome, named.outcome) == (Outcome.SKIPPED, Outcome.UNKNOWN)
 
 
 def test_a_right_on_the_platform_is_skipped_when_one_tenant_was_asked_about() -> None:

@@ -4,10 +4,32 @@ Three selections ask them: `gw health` how tenants and platform are, `gw check -
 installation, `gw check` whether it enforces what the installation relies on.
 """
 
-from gw.checks.catalog import gateway, installation, platform, pods, states
-from gw.checks.model import Check
+from gw.checks.catalog import (
+    credentials,
+    gateway,
+    installation,
+    jobs,
+    observability,
+    platform,
+    pods,
+    proxy,
+    quota,
+    series,
+    states,
+    versions,
+    workers,
+)
+from gw.checks.model import Category, Check
 
-HEALTH: tuple[Check, ...] = (*platform.CHECKS, *gateway.CHECKS, *states.CHECKS, *pods.CHECKS)
+_MODULES = (platform, gateway, states, credentials, jobs, quota, workers, pods, proxy, versions, series, observability)
+_CATEGORIES = list(Category)
+
+HEALTH: tuple[Check, ...] = tuple(
+    sorted(
+        (*(check for module in _MODULES for check in module.CHECKS), installation.DEFINITIONS, installation.CLOCK),
+        key=lambda check: _CATEGORIES.index(check.category),
+    )
+)
 PREREQUISITES: tuple[Check, ...] = (
     platform.REACHABLE,
     installation.VERSION,
@@ -34,4 +56,4 @@ INSTALLATION: tuple[Check, ...] = (
     installation.CLOCK,
     installation.PINNED,
 )
-CATALOG: tuple[Check, ...] = (*HEALTH, *installation.CHECKS)
+CATALOG: tuple[Check, ...] = (*HEALTH, *(check for check in installation.CHECKS if check not in HEALTH))

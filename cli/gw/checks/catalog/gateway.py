@@ -1,11 +1,12 @@
-"""Checks of a tenant's gateway: is it ready, is its agent there, does its credential work, does each group listen."""
+"""Checks of a tenant's gateway: is it ready, is its agent there, does each group listen."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from actions_gateway.api import names
-from actions_gateway.api.conditions import ConditionStatus, ConditionType, Reason
-from gw.checks.model import Check, Finding, Scope, ok, problem, skipped, unknown
+from actions_gateway.api.conditions import ConditionType, Reason
+from gw.checks.catalog.causes import Reports, look
+from gw.checks.model import Category, Check, Finding, Scope, ok, problem, skipped, unknown
 from gw.checks.wording import counted, seconds_since
 from gw.sources.facts import Facts, Need
 from gw.sources.gateways import ConditionFact, GatewayFact, GroupFact
@@ -18,19 +19,43 @@ from gw_alerts.thresholds import (
     SESSION_GAP_SECONDS,
 )
 
-CONTAINED, DELETING = "contained", "deleting"
-"""Intentions of a gateway that has no agent."""
 OUT_OF_DATE = "the manager keeps that condition; if it is down, see manager.running"
 
 _WITHIN = f"within {PROVISIONING_SECONDS.value:.0f} s of its creation"
 
 
+_CAUSES: Mapping[str, str] = {
+    Reason.AGC_NOT_READY: "agent.available",
+    Reason.PROXY_NOT_READY: "gateway.proxy",
+    Reason.GITHUB_UNREACHABLE: "github.reachable",
+    Reason.PERMISSION_MISSING: "credential.permissions",
+    Reason.NO_ACTIVE_SESSIONS: "session.open",
+    **dict.fromkeys(
+        (
+            *(Reason.SECRET_NOT_FOUND, Reason.SECRET_FIELD_MISSING, Reason.SECRET_FIELD_INVALID, Reason.KEY_REJECTED),
+            *(Reason.INSTALLATION_NOT_FOUND, Reason.INSTALLATION_SUSPENDED),
+        ),
+        "credential.available",
+    ),
+}
+"""By Ready's reason: the check that tells more of it."""
+
+
 def _gateway_ready(facts: Facts) -> Iterator[Finding]:
+    reports = Reports(facts)
     for gateway in facts.gateways.value:
         subject, ready = subject_of(gateway), gateway.condition(ConditionType.READY)
-        if gateway.is_ready:
+        roles = (PodRole.AGENT, PodRole.PROXY)
+        gone = [role.value for role in roles if not reports.ready_pods(gateway.namespace, role)]
+        if gateway.is_ready and not gateway.wants_no_agent and gone:
+            yield unknown(
+                subject,
+                f"its status says Ready, but no {' and no '.join(gone)} is ready: nobody has looked at it since",
+                next_step=look(gateway.namespace, "agent.available", "gateway.proxy"),
+            )
+        elif gateway.is_ready:
             yield ok(subject, "Ready")
-        elif gateway.intention in (CONTAINED, DELETING):
+        elif gateway.wants_no_agent:
             yield skipped(subject, f"it is {gateway.intention} by intention; see gateway.{gateway.intention}")
         elif is_new(gateway.created_at, facts.now):
             yield unknown(subject, f"it is new and has {PROVISIONING_SECONDS.value:.0f} s to become ready")
@@ -49,16 +74,19 @@ def _gateway_ready(facts: Facts) -> Iterator[Finding]:
                 f"not Ready: {told(ready)}",
                 since=ready.since,
                 evidence=tuple(_as_evidence(other, ready) for other in _other_problems(gateway)),
-                next_step=f"gw tenant show {gateway.namespace}",
+                next_step=look(gateway.namespace, _CAUSES[ready.reason])
+                if ready.reason in _CAUSES
+                else f"gw tenant show {gateway.namespace}",
             )
 
 
 def _agent_available(facts: Facts) -> Iterator[Finding]:
+    reports = Reports(facts)
     for gateway in served(facts):
         subject, available = subject_of(gateway), gateway.condition(ConditionType.AGC_AVAILABLE)
-        if gateway.intention in (CONTAINED, DELETING):
+        if gateway.wants_no_agent:
             yield skipped(subject, f"no agent is wanted: the gateway is {gateway.intention}")
-        elif available is not None and available.is_true and ready_pods(facts, gateway, PodRole.AGENT):
+        elif available is not None and available.is_true and reports.has_agent(gateway.namespace):
             yield ok(subject, "the agent is ready")
         elif available is not None and available.is_true:
             yield problem(
@@ -78,89 +106,62 @@ def _agent_available(facts: Facts) -> Iterator[Finding]:
             )
 
 
-def _credential_available(facts: Facts) -> Iterator[Finding]:
-    for gateway in served(facts):
-        subject, tried = subject_of(gateway), tried_credential(gateway)
-        if isinstance(tried, Finding):
-            yield tried
-        elif tried.reason == Reason.EDITED_SECRET_UNUSABLE:
-            yield ok(
-                subject, f"the agent works on with what it read of the Secret {gateway.secret_name} before its edit"
-            )
-        elif tried.is_true:
-            yield problem(
-                subject,
-                f"the App credential does not work: {told(tried)}",
-                since=tried.since,
-                evidence=(f"Secret {gateway.secret_name}, {gateway.github_url}",),
-                next_step=f"gw tenant show {gateway.namespace}",
-            )
-        else:
-            yield ok(subject, f"the Secret {gateway.secret_name} works")
-
-
 def _session_open(facts: Facts) -> Iterator[Finding]:
-    gateways = {(gateway.namespace, gateway.name): gateway for gateway in facts.gateways.value}
+    reports = Reports(facts)
+    agents = {pod.namespace for pod in facts.pods.value if pod.role is PodRole.AGENT}
     for group in facts.groups.value:
-        gateway = gateways.get((group.namespace, group.gateway))
-        yield _session_of(group, gateway, facts.now, agent_phases=_agent_phases(facts, group.namespace))
+        yield _session_of(group, reports, facts.now, has_pod=group.namespace in agents)
 
 
-def _session_of(group: GroupFact, gateway: GatewayFact | None, now: datetime, *, agent_phases: list[str]) -> Finding:
-    subject = f"{group.namespace}/{group.name}"
+def _session_of(group: GroupFact, reports: Reports, now: datetime, *, has_pod: bool) -> Finding:
+    subject, gateway = f"{group.namespace}/{group.name}", reports.gateway_of(group)
     if gateway is not None and gateway.intention:
         return skipped(subject, f"its gateway is {gateway.intention} by intention")
     if group.suspended:
         return skipped(subject, "suspended by intention")
     if group.active_sessions > NO_ACTIVE_SESSION.value:
-        return _reported_sessions(subject, group, agent_phases)
+        return _reported_sessions(subject, group, reports, has_pod=has_pod)
     ready = group.condition(ConditionType.READY)
+    if ready is not None and ready.is_true and ready.reason == Reason.LISTENER_ACTIVE:
+        return _between_sessions(subject, group, reports, has_pod=has_pod)
     since = ready.since if ready is not None and not ready.is_true else group.created_at
     age_seconds = seconds_since(since, now)
     if is_new(group.created_at, now) or (age_seconds is not None and age_seconds <= SESSION_GAP_SECONDS.value):
         return unknown(subject, "no session is open yet; one is due within seconds")
+    cause = reports.cause_of_silence(group)
     return problem(
         subject,
         "no session is open; its jobs wait at GitHub",
         since=since,
         evidence=(f"labels {', '.join(group.runner_labels)}", "" if ready is None else told(ready)),
-        next_step=_cause_of_silence(group),
+        next_step=look(group.namespace, cause)
+        if cause
+        else f"kubectl logs -n {group.namespace} deploy/{names.AGENT} --tail=100",
     )
 
 
-def _reported_sessions(subject: str, group: GroupFact, agent_phases: list[str]) -> Finding:
-    """An agent that dies leaves its last count in the status, so the count holds only while an agent runs."""
-    if "Running" in agent_phases:
+def _between_sessions(subject: str, group: GroupFact, reports: Reports, *, has_pod: bool) -> Finding:
+    """A session that has claimed a job counts no more, and its successor is on its way: the agent says Ready then."""
+    if reports.has_agent(group.namespace):
+        return unknown(subject, "its sessions have claimed jobs, and no successor is open at this moment; one is due")
+    return _reported_sessions(subject, group, reports, has_pod=has_pod)
+
+
+def _reported_sessions(subject: str, group: GroupFact, reports: Reports, *, has_pod: bool) -> Finding:
+    """An agent that dies leaves its last count in the status, so the count holds only while an agent is ready."""
+    if reports.has_agent(group.namespace):
         return ok(subject, f"{counted(group.active_sessions, 'session')} open")
-    if agent_phases:
-        return unknown(subject, "its agent is starting and has not counted its sessions yet")
+    if has_pod:
+        return unknown(subject, "its agent is not ready, so its last count says nothing of now; see agent.available")
     return problem(
         subject,
         "no session is open: its agent is gone; its jobs wait at GitHub",
         evidence=(
             f"labels {', '.join(group.runner_labels)}",
-            f"its status still counts {counted(group.active_sessions, 'session')}",
+            f"its status still counts {counted(group.active_sessions, 'session')}" if group.active_sessions else "",
         ),
-        next_step=f"gw health {group.namespace} --check agent.available",
+        next_step=look(group.namespace, "agent.available"),
     )
-
-
-def _cause_of_silence(group: GroupFact) -> str:
-    """A credential that does not work explains the silence; else the agent's log does."""
-    credential = group.condition(ConditionType.CREDENTIAL_UNAVAILABLE)
-    if credential is not None and credential.is_true:
-        return f"gw health {group.namespace} --check credential.available"
-    return f"kubectl logs -n {group.namespace} deploy/{names.AGENT} --tail=100"
-
-
-def _agent_phases(facts: Facts, namespace: str) -> list[str]:
-    return [pod.phase for pod in facts.pods.value if pod.role is PodRole.AGENT and pod.namespace == namespace]
-
-
-def ready_pods(facts: Facts, gateway: GatewayFact, role: PodRole) -> int:
-    """How many of the gateway's pods of that role serve now, whatever its conditions say."""
-    pods = (pod for pod in facts.pods.value if pod.role is role and pod.namespace == gateway.namespace)
-    return sum(pod.is_ready for pod in pods)
 
 
 def served(facts: Facts) -> Iterator[GatewayFact]:
@@ -190,16 +191,6 @@ def told(condition: ConditionFact) -> str:
     return f"{condition.reason}: {text}" if text else condition.reason
 
 
-def tried_credential(gateway: GatewayFact) -> ConditionFact | Finding:
-    """What the agent says of the credential; a finding in its place where none is wanted, or none has tried it."""
-    missing = gateway.condition(ConditionType.CREDENTIAL_UNAVAILABLE)
-    if gateway.intention in (CONTAINED, DELETING):
-        return skipped(subject_of(gateway), f"no agent is there to try it: the gateway is {gateway.intention}")
-    if missing is None or missing.status == ConditionStatus.UNKNOWN or missing.reason == Reason.CREDENTIAL_UNKNOWN:
-        return unknown(subject_of(gateway), f"no agent has reported on the Secret {gateway.secret_name} yet")
-    return missing
-
-
 def subject_of(gateway: GatewayFact) -> str:
     """As findings name it."""
     return f"{gateway.namespace}/{gateway.name}"
@@ -211,11 +202,16 @@ def is_new(created_at: datetime | None, now: datetime) -> bool:
     return age_seconds is not None and age_seconds <= PROVISIONING_SECONDS.value
 
 
-_GATEWAYS = frozenset({Need.GATEWAYS})
-
 CHECKS: tuple[Check, ...] = (
     Check(
-        "gateway.ready", "Every gateway is Ready", GATEWAY_NOT_READY.severity, Scope.TENANT, _GATEWAYS, _gateway_ready
+        "gateway.ready",
+        "Every gateway is Ready",
+        GATEWAY_NOT_READY.severity,
+        Scope.TENANT,
+        frozenset({Need.GATEWAYS, Need.PODS}),
+        _gateway_ready,
+        category=Category.GATEWAY,
+        looks_at="the condition Ready of every ActionsGateway, and whether the pods that it speaks of are there",
     ),
     Check(
         "agent.available",
@@ -224,14 +220,8 @@ CHECKS: tuple[Check, ...] = (
         Scope.TENANT,
         frozenset({Need.GATEWAYS, Need.PODS}),
         _agent_available,
-    ),
-    Check(
-        "credential.available",
-        "Every App credential works",
-        GATEWAY_NOT_READY.severity,
-        Scope.TENANT,
-        _GATEWAYS,
-        _credential_available,
+        category=Category.GATEWAY,
+        looks_at="the condition AGCAvailable of every ActionsGateway, and the agent's pods",
     ),
     Check(
         "session.open",
@@ -240,5 +230,7 @@ CHECKS: tuple[Check, ...] = (
         Scope.TENANT,
         frozenset({Need.GATEWAYS, Need.GROUPS, Need.PODS}),
         _session_open,
+        category=Category.SESSIONS,
+        looks_at="the open sessions in every RunnerGroup's status, and the agent's pods",
     ),
 )

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from actions_gateway.api import names
 from actions_gateway.installation.release import is_pinned
-from gw.checks.model import Check, Finding, Scope, ok, problem, skipped, unknown
+from gw.checks.model import Category, Check, Finding, Scope, ok, problem, skipped, unknown
 from gw.checks.wording import counted
 from gw.sources.definitions import OWN_VERSION, DefinitionFact
 from gw.sources.facts import Facts, Need
@@ -20,7 +20,7 @@ _SHOWN = 8
 def _version(facts: Facts) -> Iterator[Finding]:
     server = facts.server.value
     if server.number is None:
-        yield unknown("", f"{server.host} calls itself {server.version}, which is no version")
+        yield unknown("", f"{server.host} calls itself {server.version}, which is no version", is_lasting=True)
     elif server.is_too_old:
         yield problem(
             "",
@@ -168,7 +168,8 @@ def _network(facts: Facts) -> Iterator[Finding]:
     else:
         seen = " and ".join(network.unsure)
         why = f"{seen}: a DaemonSet does not tell" if seen else "no network plugin that gw knows was found"
-        yield unknown("", why, next_step="Try it: runbooks/checks/network.enforced.md has a trial of two pods.")
+        trial = "Try it: runbooks/checks/network.enforced.md has a trial of two pods."
+        yield unknown("", why, next_step=trial, is_lasting=True)
 
 
 def _metrics(facts: Facts) -> Iterator[Finding]:
@@ -204,7 +205,7 @@ def _monitoring(facts: Facts) -> Iterator[Finding]:
 def _clock(facts: Facts) -> Iterator[Finding]:
     clock = facts.clock.value
     if clock is None:
-        yield unknown("", "the API server does not say what time it has")
+        yield unknown("", "the API server does not say what time it has", is_lasting=True)
     elif abs(clock.skew_seconds) > CLOCK_SKEW_SECONDS.value:
         direction = "ahead of" if clock.skew_seconds > 0 else "behind"
         yield problem(
@@ -241,6 +242,8 @@ VERSION = Check(
     Scope.PLATFORM,
     frozenset({Need.SERVER}),
     _version,
+    category=Category.INSTALLATION,
+    looks_at="the API server's version",
 )
 RIGHTS = Check(
     "install.rights",
@@ -249,6 +252,8 @@ RIGHTS = Check(
     Scope.PLATFORM,
     frozenset({Need.RIGHTS}),
     _rights,
+    category=Category.INSTALLATION,
+    looks_at="what the API server lets the caller do",
 )
 PLACE = Check(
     "install.place",
@@ -257,6 +262,8 @@ PLACE = Check(
     Scope.PLATFORM,
     frozenset({Need.PLACE, Need.DEFINITIONS}),
     _place,
+    category=Category.INSTALLATION,
+    looks_at="the namespace and objects that an installation would take",
 )
 DEFINITIONS = Check(
     "api.crds-current",
@@ -265,6 +272,8 @@ DEFINITIONS = Check(
     Scope.PLATFORM,
     frozenset({Need.DEFINITIONS}),
     _definitions_current,
+    category=Category.VERSIONS,
+    looks_at="release and fields of the custom resource definitions beside those of this gw",
 )
 POLICIES = Check(
     "policies.enforced",
@@ -273,6 +282,8 @@ POLICIES = Check(
     Scope.PLATFORM,
     frozenset({Need.POLICIES}),
     _policies_enforced,
+    category=Category.INSTALLATION,
+    looks_at="the admission policies, their bindings, and an attempt that they have to refuse",
 )
 POD_SECURITY = Check(
     "pod-security.enforced",
@@ -281,6 +292,8 @@ POD_SECURITY = Check(
     Scope.PLATFORM,
     frozenset({Need.POD_SECURITY}),
     _pod_security,
+    category=Category.INSTALLATION,
+    looks_at="an attempt that Pod Security has to refuse",
 )
 NETWORK = Check(
     "network.enforced",
@@ -289,6 +302,8 @@ NETWORK = Check(
     Scope.PLATFORM,
     frozenset({Need.NETWORK}),
     _network,
+    category=Category.INSTALLATION,
+    looks_at="the DaemonSets of the cluster's network plugin",
 )
 METRICS = Check(
     "metrics.served",
@@ -297,6 +312,8 @@ METRICS = Check(
     Scope.PLATFORM,
     frozenset({Need.METRICS}),
     _metrics,
+    category=Category.INSTALLATION,
+    looks_at="the resource metrics API, from which the proxies' autoscaler reads",
 )
 MONITORING = Check(
     "monitoring.served",
@@ -305,6 +322,8 @@ MONITORING = Check(
     Scope.PLATFORM,
     frozenset({Need.SERVER}),
     _monitoring,
+    category=Category.INSTALLATION,
+    looks_at="whether the API server serves the Prometheus operator's types",
 )
 CLOCK = Check(
     "clock.agrees",
@@ -313,6 +332,8 @@ CLOCK = Check(
     Scope.PLATFORM,
     frozenset({Need.CLOCK}),
     _clock,
+    category=Category.PLATFORM,
+    looks_at="the API server's clock beside this machine's",
 )
 PINNED = Check(
     "manager.pinned",
@@ -321,6 +342,8 @@ PINNED = Check(
     Scope.PLATFORM,
     frozenset({Need.MANAGER}),
     _pinned,
+    category=Category.INSTALLATION,
+    looks_at="the images in the manager's Deployment",
 )
 
 CHECKS: tuple[Check, ...] = (

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from actions_gateway.api import names
-from gw.checks.model import Check, Finding, Scope, ok, problem
+from gw.checks.model import Category, Check, Finding, Scope, ok, problem
 from gw.checks.wording import lasting, seconds_since
 from gw.sources.facts import Facts, Need
 from gw_alerts.thresholds import MANAGER_NOT_AVAILABLE, Severity
@@ -83,6 +83,8 @@ REACHABLE = Check(
     Scope.PLATFORM,
     frozenset({Need.SERVED}),
     _api_reachable,
+    category=Category.PLATFORM,
+    looks_at="the API server's answer about this project's API group",
 )
 
 CHECKS: tuple[Check, ...] = (
@@ -94,6 +96,8 @@ CHECKS: tuple[Check, ...] = (
         Scope.PLATFORM,
         frozenset({Need.SERVED}),
         _crds_served,
+        category=Category.PLATFORM,
+        looks_at="the resource types that the API server lists for this project's API group",
     ),
     Check(
         "manager.running",
@@ -102,6 +106,8 @@ CHECKS: tuple[Check, ...] = (
         Scope.PLATFORM,
         frozenset({Need.MANAGER}),
         _manager_running,
+        category=Category.PLATFORM,
+        looks_at="the manager's Deployment in gmc-system",
     ),
     Check(
         "manager.leading",
@@ -110,5 +116,7 @@ CHECKS: tuple[Check, ...] = (
         Scope.PLATFORM,
         frozenset({Need.MANAGER}),
         _manager_leading,
+        category=Category.PLATFORM,
+        looks_at="the manager's leader Lease in gmc-system",
     ),
 )

@@ -1,91 +1,40 @@
-"""Checks of a tenant's pods: does the agent stay up, do workers start, do they die."""
+"""Checks of pods that die: the manager's, agents, proxies, workers."""
 
 from collections.abc import Iterator
 
 from actions_gateway.api import names
-from actions_gateway.api.conditions import ConditionType
-from gw.checks.model import Check, Finding, Scope, ok, problem
-from gw.checks.wording import counted, lasting, seconds_since
+from gw.checks.model import Category, Check, Finding, Scope, ok, problem
+from gw.checks.wording import counted
 from gw.sources.facts import Facts, Need
 from gw.sources.pods import CRASH_LOOP, OOM_KILLED, ContainerFact, PodFact, PodRole
 from gw_alerts.thresholds import (
+    AGENT_CRASH_LOOPING,
     AGENT_OOM_KILLED,
+    PLATFORM_POD_DYING,
     WORKER_DYING,
-    WORKER_IMAGE_FAILING,
-    WORKER_PENDING_SECONDS,
-    WORKER_REFUSED_SECONDS,
 )
-
-IMAGE_REASONS = frozenset(
-    {
-        "ErrImagePull",
-        "ImagePullBackOff",
-        "InvalidImageName",
-        "ErrImageNeverPull",
-        "RegistryUnavailable",
-        "ImageInspectError",
-    }
-)
-"""The kubelet's waiting reasons around images (Kubernetes pkg/kubelet/images/types.go)."""
 
 
 def _agent_stable(facts: Facts) -> Iterator[Finding]:
-    for pod in _pods(facts, PodRole.AGENT):
+    for pod in pods_of(facts, PodRole.AGENT):
         logs = f"kubectl logs -n {pod.namespace} deploy/{names.AGENT} --previous --tail=100"
         yield from _deaths(pod, f"; no session is open while {names.AGENT} restarts", next_step=logs)
 
 
-def _worker_admitted(facts: Facts) -> Iterator[Finding]:
-    for group in facts.groups.value:
-        subject = f"{group.namespace}/{group.name}"
-        refused = group.condition(ConditionType.DEGRADED)
-        waited_seconds = seconds_since(refused.since, facts.now) if refused is not None and refused.is_true else None
-        if refused is None or waited_seconds is None:
-            yield ok(subject, "no claimed job waits for its pod to be admitted")
-        elif waited_seconds > WORKER_REFUSED_SECONDS.value:
-            yield problem(
-                subject,
-                f"claimed jobs wait, since their pods are not admitted for {lasting(waited_seconds)}",
-                since=refused.since,
-                evidence=(refused.message,),
-                next_step=f"kubectl describe resourcequota -n {group.namespace}",
-            )
-        else:
-            yield ok(subject, f"claimed jobs wait for admission for {lasting(waited_seconds)}")
+def _manager_stable(facts: Facts) -> Iterator[Finding]:
+    for pod in facts.manager_pods.value:
+        logs = f"kubectl logs -n {pod.namespace} {pod.name} --previous --tail=100"
+        yield from _deaths(pod, "; tenants keep running, changes wait", next_step=logs)
 
 
-def _worker_starting(facts: Facts) -> Iterator[Finding]:
-    for pod in _pods(facts, PodRole.WORKER):
-        age_seconds = seconds_since(pod.created_at, facts.now)
-        if pod.phase == "Pending" and age_seconds is not None and age_seconds > WORKER_PENDING_SECONDS.value:
-            yield problem(
-                _subject(pod),
-                f"Pending for {lasting(age_seconds)}, so its job does not start",
-                since=pod.created_at,
-                evidence=(pod.unscheduled_message, *_waiting(pod), *_belonging(pod)),
-                next_step=f"kubectl describe pod -n {pod.namespace} {pod.name}",
-            )
-        else:
-            yield ok(_subject(pod), pod.phase)
-
-
-def _worker_image(facts: Facts) -> Iterator[Finding]:
-    for pod in _pods(facts, PodRole.WORKER):
-        failing = [container for container in pod.containers if container.waiting_reason in IMAGE_REASONS]
-        for container in failing:
-            yield problem(
-                _subject(pod),
-                f"the image of {container.name} cannot be used: {container.waiting_reason}",
-                since=pod.created_at,
-                evidence=(container.waiting_message, *_belonging(pod)),
-                next_step=f"kubectl describe pod -n {pod.namespace} {pod.name}",
-            )
-        if not failing:
-            yield ok(_subject(pod), "no image has failed")
+def _proxy_stable(facts: Facts) -> Iterator[Finding]:
+    for pod in pods_of(facts, PodRole.PROXY):
+        logs = f"kubectl logs -n {pod.namespace} {pod.name} --previous --tail=100"
+        yield from _deaths(pod, "; tunnels through it are cut", next_step=logs)
 
 
 def _worker_stable(facts: Facts) -> Iterator[Finding]:
-    for pod in _pods(facts, PodRole.WORKER):
+    for pod in pods_of(facts, PodRole.WORKER):
         yield from _deaths(pod, "", next_step=f"kubectl describe pod -n {pod.namespace} {pod.name}")
 
 
@@ -94,15 +43,16 @@ def _deaths(pod: PodFact, consequence: str, *, next_step: str) -> Iterator[Findi
     dying = [(container, how) for container in pod.containers if (how := _death(container))]
     for container, how in dying:
         yield problem(
-            _subject(pod),
+            subject_of_pod(pod),
             f"its container {container.name} is {how}{consequence}",
             since=container.terminated_at or container.last_ended_at,
-            evidence=(counted(container.restart_count, "restart"), container.waiting_message, *_belonging(pod)),
+            evidence=(counted(container.restart_count, "restart"), container.waiting_message, *belonging_of(pod)),
             next_step=next_step,
+            severity=AGENT_CRASH_LOOPING.severity if pod.role is PodRole.AGENT and how == CRASH_LOOP else None,
         )
     if not dying:
         restarts = sum(container.restart_count for container in pod.containers)
-        yield ok(_subject(pod), f"{pod.phase}, {counted(restarts, 'restart')}")
+        yield ok(subject_of_pod(pod), f"{pod.phase}, {counted(restarts, 'restart')}")
 
 
 def _death(container: ContainerFact) -> str:
@@ -116,15 +66,7 @@ def _death(container: ContainerFact) -> str:
     return CRASH_LOOP if container.waiting_reason == CRASH_LOOP else ""
 
 
-def _waiting(pod: PodFact) -> tuple[str, ...]:
-    return tuple(
-        f"{container.name} waits: {container.waiting_reason} {container.waiting_message}".rstrip()
-        for container in pod.containers
-        if container.waiting_reason
-    )
-
-
-def _belonging(pod: PodFact) -> Iterator[str]:
+def belonging_of(pod: PodFact) -> Iterator[str]:
     """Whose work the pod does."""
     if pod.group:
         yield f"runner group {pod.group}"
@@ -132,11 +74,11 @@ def _belonging(pod: PodFact) -> Iterator[str]:
         yield f"job {pod.job_name} of {pod.repository}"
 
 
-def _pods(facts: Facts, role: PodRole) -> Iterator[PodFact]:
+def pods_of(facts: Facts, role: PodRole) -> Iterator[PodFact]:
     return (pod for pod in facts.pods.value if pod.role is role)
 
 
-def _subject(pod: PodFact) -> str:
+def subject_of_pod(pod: PodFact) -> str:
     return f"{pod.namespace}/{pod.name}"
 
 
@@ -144,36 +86,34 @@ _PODS = frozenset({Need.PODS})
 
 CHECKS: tuple[Check, ...] = (
     Check(
+        "manager.stable",
+        "No manager is killed or crash-looping",
+        PLATFORM_POD_DYING.severity,
+        Scope.PLATFORM,
+        frozenset({Need.MANAGER_PODS}),
+        _manager_stable,
+        category=Category.PLATFORM,
+        looks_at="the container states of the manager's pods in gmc-system",
+    ),
+    Check(
+        "proxy.stable",
+        "No proxy is killed or crash-looping",
+        PLATFORM_POD_DYING.severity,
+        Scope.TENANT,
+        _PODS,
+        _proxy_stable,
+        category=Category.PROXY,
+        looks_at="the container states of the proxies' pods",
+    ),
+    Check(
         "agent.stable",
         "No agent is killed or crash-looping",
         AGENT_OOM_KILLED.severity,
         Scope.TENANT,
         _PODS,
         _agent_stable,
-    ),
-    Check(
-        "worker.admitted",
-        "No claimed job waits for its pod to be admitted",
-        WORKER_REFUSED_SECONDS.severity,
-        Scope.TENANT,
-        frozenset({Need.GROUPS}),
-        _worker_admitted,
-    ),
-    Check(
-        "worker.starting",
-        f"No worker pod is Pending for over {WORKER_PENDING_SECONDS.value / 60:.0f} min",
-        WORKER_PENDING_SECONDS.severity,
-        Scope.TENANT,
-        _PODS,
-        _worker_starting,
-    ),
-    Check(
-        "worker.image",
-        "Every worker's image can be used",
-        WORKER_IMAGE_FAILING.severity,
-        Scope.TENANT,
-        _PODS,
-        _worker_image,
+        category=Category.GATEWAY,
+        looks_at="the container states of the agents' pods",
     ),
     Check(
         "worker.stable",
@@ -182,5 +122,7 @@ CHECKS: tuple[Check, ...] = (
         Scope.TENANT,
         _PODS,
         _worker_stable,
+        category=Category.WORKERS,
+        looks_at="the container states of worker pods",
     ),
 )

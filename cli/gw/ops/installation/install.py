@@ -16,11 +16,15 @@ from gw.ops.installation.rollout import wait_until_leading
 from gw.ops.installation.snapshot import Identity, Snapshot, gather_snapshot
 from gw.ops.installation.wanted import build_wanted, refuse_missing_operators
 from gw.ops.installation.writing import rehearse, write
+from gw.ops.verification import verify
 from gw.sources.cluster import Cluster
 from gw.sources.server import gather_addresses, gather_server
 from gw.sources.settings import gather_release, gather_settings, without_earlier_defaults
 
 Manifest = dict[str, Any]
+
+VERIFIED_BY = ("api.crds-served", "api.crds-current", "manager.running", "manager.leading")
+"""The checks that an installation passes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,16 @@ async def install(
         leader = await wait_until_leading(
             cluster, timeout_seconds=order.timeout_seconds, clock=clock, conversation=conversation
         )
-        return replace(result, leader=leader)
+        verified = await verify(
+            cluster,
+            VERIFIED_BY,
+            namespace=None,
+            timeout_seconds=order.timeout_seconds,
+            clock=clock,
+            listener=conversation,
+        )
+        unproven = (*plan.unproven, *verified.unproven)
+        return replace(result, leader=leader, plan=replace(plan, unproven=unproven))
 
 
 async def _carry_out(

@@ -8,7 +8,7 @@ deletion deletes every object of their type. A second run finds less, and goes o
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -26,12 +26,15 @@ from gw.ops.installation.remains import Remains, told
 from gw.ops.installation.removal import Removal, gather_removal, refuse_removal, refuse_without_rights
 from gw.ops.installation.snapshot import Identity, identity_of
 from gw.ops.installation.wanted import resource_for
+from gw.ops.verification import verify
 from gw.sources.cluster import Cluster
 from gw.sources.server import gather_server
 
 Manifest = dict[str, Any]
 Blockers = Callable[[], Awaitable[Sequence[str]]]
 
+VERIFIED_BY = ("install.place",)
+"""The check that a removal passes: nothing of it hangs, so that the place is free for another installation."""
 _LOOK_SECONDS = 0.5
 _AGAIN = "run the same command again: it goes on from there."
 _SHOWN = 5
@@ -57,6 +60,8 @@ class Uninstalled:
     host: str
     removed: tuple[str, ...]
     kept: tuple[str, ...]
+    unproven: tuple[str, ...] = ()
+    """What the check of its end could not see."""
     is_dry_run: bool = False
 
 
@@ -88,14 +93,23 @@ async def uninstall(
             tuple(removal.kept(keep_crds=order.keep_crds)),
             is_dry_run=order.dry_run,
         )
-        if not result.removed:
-            return result
-        conversation.show_removal(cluster.host, result.removed, result.kept)
+        if result.removed:
+            conversation.show_removal(cluster.host, result.removed, result.kept)
         if order.dry_run:
             return result
-        _confirm(order, removal, cluster_name(cluster.host), conversation)
-        await _Remover(cluster, clock, conversation, order.timeout_seconds).remove(removal, keep_crds=order.keep_crds)
-        return result
+        if result.removed:
+            _confirm(order, removal, cluster_name(cluster.host), conversation)
+            remover = _Remover(cluster, clock, conversation, order.timeout_seconds)
+            await remover.remove(removal, keep_crds=order.keep_crds)
+        verified = await verify(
+            cluster,
+            VERIFIED_BY,
+            namespace=None,
+            timeout_seconds=order.timeout_seconds,
+            clock=clock,
+            listener=conversation,
+        )
+        return replace(result, unproven=verified.unproven)
 
 
 def _refuse_wrong_name(order: Uninstall, name: str) -> None:

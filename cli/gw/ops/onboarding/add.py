@@ -13,8 +13,12 @@ from gw.ops.onboarding.snapshot import gather_snapshot
 from gw.ops.onboarding.waiting import wait_until_working
 from gw.ops.onboarding.writing import rehearse, write
 from gw.ops.tenants import TenantSummary
+from gw.ops.verification import verify
 from gw.sources.cluster import Cluster
 from gw.sources.installation import Installation, InstallationQuery
+
+VERIFIED_BY = ("gateway.ready", "agent.available", "credential.available", "session.open", "gateway.proxy")
+"""The checks that a new tenant passes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,15 @@ async def add_tenant(
             clock=clock,
             conversation=conversation,
         )
-    return AddedTenant(plan, installation, tenant, unproven)
+        verified = await verify(
+            cluster,
+            VERIFIED_BY,
+            namespace=request.namespace,
+            timeout_seconds=order.timeout_seconds,
+            clock=clock,
+            listener=conversation,
+        )
+    return AddedTenant(plan, installation, tenant, (*unproven, *verified.unproven))
 
 
 async def _prove(

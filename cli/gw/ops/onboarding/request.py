@@ -23,6 +23,7 @@ from gw.errors import CredentialsRejected, Refused
 from gw.ops.namespaces import check_tenant_name
 from gw.ops.onboarding.gatewayfile import read_gateway_file
 from gw.ops.onboarding.groups import EXAMPLE, check_group, first_error, parse_group
+from gw.sources.github import read_key
 
 _PLACEHOLDER = "to-be-decided"
 
@@ -88,7 +89,7 @@ def check_wishes(wishes: TenantWishes) -> TenantRequest:
         spec["runnerGroups"] = [parse_group(text) for text in wishes.runner_groups]
     spec = {key: value for key, value in spec.items() if key not in ("gitHubAppRef", "caBundleRef")}
     _check_spec(name, spec)
-    key = _read_key(wishes.private_key_file)
+    key = read_key(wishes.private_key_file) if wishes.private_key_file is not None else Secret("")
     return TenantRequest(
         namespace=wishes.namespace,
         gateway_name=name,
@@ -146,21 +147,6 @@ def _check_spec(name: str, spec: Mapping[str, Any]) -> None:
         raise Refused(f"the gateway's spec is not valid: {first_error(problem)}", "Correct that field.") from problem
     except ValueError as problem:
         raise Refused(f"the gateway's spec is not valid: {problem}", "Choose a shorter name.") from problem
-
-
-def _read_key(path: Path | None) -> Secret:
-    if path is None:
-        return Secret("")
-    try:
-        return Secret(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise Refused(
-            f"the private key file {path} does not exist", "Name the .pem file from the App's settings."
-        ) from None
-    except (OSError, UnicodeDecodeError) as problem:
-        raise Refused(
-            f"the private key file {path} cannot be read as text", "Name the .pem file from the App's settings."
-        ) from problem
 
 
 def _credentials(wishes: TenantWishes, key: Secret) -> AppCredentials | None:
