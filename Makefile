@@ -11,6 +11,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PINNED := $(VENV)/.pinned
 READY := $(VENV)/.ready
+# Each process of tests has its own sandbox and control plane.
+WORKERS ?= 2
 PACKAGES := controller/actions_gateway controller/gateway_sandbox cli/gw dashboards/gw_dashboards alerts/gw_alerts
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -22,7 +24,7 @@ demo: $(READY) ## The main job end to end on the sandbox: a tenant, a workflow, 
 	@CLUSTER=$(CLUSTER) controller/gateway_sandbox/examples/demo.sh
 
 test: $(READY) ## All tests
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(READY) ## Format, lint and layers, as CI runs them
 	@$(BIN)/ruff format --check .
@@ -48,6 +50,9 @@ controlplane: $(READY) ## Build the real Kubernetes control plane (needs Go; onc
 bench: $(READY) ## Measure what the documentation claims; never part of the tests
 	@$(BIN)/python tests/bench $(ARGS)
 
+soak: $(READY) ## Play thousands of seeds of the virtual-time simulation; each failing one replays exactly
+	@$(BIN)/python tests/simulation $(ARGS)
+
 requirements: ## Pin the newest versions that pyproject.toml allows, with hashes (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --all-extras \
 	  --upgrade pyproject.toml -o requirements.txt
@@ -69,4 +74,4 @@ $(PINNED): requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $(PINNED)
 
-.PHONY: help demo test lint types format generate controlplane bench requirements clean
+.PHONY: help demo test lint types format generate controlplane bench soak requirements clean

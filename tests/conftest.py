@@ -3,13 +3,19 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadFileScheduling
 
 from gateway_sandbox.certificates import SandboxCertificates
 from gateway_sandbox.controlplane.server import ControlPlane
+from support.apiserver import SERVERS
 from support.components import require_control_plane
+from support.fault_drill import FAULT_ROW, HEADER
 from support.installed import install
 
 # A shared machine may stall any single example; how long code takes is the benchmark's business.
@@ -17,8 +23,41 @@ settings.register_profile("project", deadline=None)
 settings.load_profile("project")
 
 
+_FIRST = ("e2e", "simulation", "component")
+"""Folders whose files take longest: begun last, one of them would keep one process busy and the others idle."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def rank(item: pytest.Item) -> int:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        return _FIRST.index(folder) if folder in _FIRST else len(_FIRST)
+
+    items.sort(key=rank)
+
+
+class _ByFile(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
+    """A file's tests in one process; end-to-end ones on a shared sandbox together, whatever their files."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        cluster = nodeid.rpartition("[")[2].rstrip("]").partition("-")[0]
+        return cluster if nodeid.startswith("tests/e2e/") and cluster in SERVERS else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+    return _ByFile(config, log)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """One line for each thing that a machine lacks, however many tests want it."""
+    """How many cases ran on which API server, what health said of each fault, and what a machine lacks."""
+    passed = [report for report in terminalreporter.stats.get("passed", []) if report.when == "call"]
+    counts = {name: sum(f"on_{name}" in report.keywords for report in passed) for name in SERVERS}
+    if any(counts.values()):
+        shown = ", ".join(f"{count} cases on {name}" for name, count in counts.items())
+        terminalreporter.write_line(f"API servers: {shown}")
+    told = [*passed, *terminalreporter.stats.get("failed", [])]
+    rows = [row for report in told for name, row in report.user_properties if name == FAULT_ROW]
+    for line in (HEADER, *rows) if rows else ():
+        terminalreporter.write_line(line)
     reasons = Counter(_reason(report) for report in terminalreporter.stats.get("skipped", []))
     for reason, count in sorted(reasons.items()):
         terminalreporter.write_line(f"SKIPPED {count}: {reason}")
@@ -32,18 +71,27 @@ def _reason(report: pytest.TestReport) -> str:
 @pytest.fixture(scope="session")
 def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """The one real control plane of the test session; each test takes namespaces of its own."""
+    with _running(tmp_path_factory.mktemp("controlplane")) as plane:
+        yield plane
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A second one with the whole installation on it, policies at work, without a running manager.
+
+    It is not the first, on which cases do what the policies forbid: those may run after the installation as well.
+    """
+    with _running(tmp_path_factory.mktemp("installed")) as plane:
+        asyncio.run(install(plane))
+        yield plane
+
+
+@contextmanager
+def _running(folder: Path) -> Iterator[ControlPlane]:
     require_control_plane()
-    folder = tmp_path_factory.mktemp("controlplane")
     plane = ControlPlane(folder / "data", SandboxCertificates.create(folder / "certificates"))
     asyncio.run(plane.start(timeout_seconds=120.0))
     try:
         yield plane
     finally:
         plane.stop()
-
-
-@pytest.fixture(scope="session")
-def installed(control_plane: ControlPlane) -> ControlPlane:
-    """The session's control plane with the whole installation on it, policies at work, without a running manager."""
-    asyncio.run(install(control_plane))
-    return control_plane

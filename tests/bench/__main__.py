@@ -10,6 +10,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import agent_bursts
+import agent_sessions
+import faults
+import fleet_reports
 import jobs
 import manager_fleet
 import polls
@@ -24,6 +28,10 @@ SCENARIOS: dict[str, Callable[[], None]] = {
     "jobs": jobs.measure,
     "scale": scale.measure,
     "manager_fleet": manager_fleet.measure,
+    "agent_bursts": agent_bursts.measure,
+    "agent_sessions": agent_sessions.measure,
+    "faults": faults.measure,
+    "fleet_reports": fleet_reports.measure,
 }
 
 

@@ -1,7 +1,7 @@
 """What an open long poll costs the agent's HTTP client: memory per poll, CPU per answered request.
 
-The floor is the bare transport (aiohttp on uvloop over TLS, no client of ours), measured in a process of its own; the
-last row is our client through a CONNECT proxy, a process of its own, too.
+The floor is the bare transport (aiohttp on uvloop over TLS, no client of ours), measured in a process of its own; above
+it the httpx API on that transport, our client, and our client through a CONNECT proxy, a process of its own, too.
 """
 
 import asyncio
@@ -17,10 +17,24 @@ from pathlib import Path
 POLLS = 1000
 HOLD_SECONDS = 4.0
 _FLOOR = "bare transport (floor)"
+HTTPX = "httpx on the transport"
+_OURS = "GitHubHttp"
+_PROXIED = "GitHubHttp through a proxy"
+
+Figures = tuple[float, float, int]
+"""KiB of a poll, milliseconds of CPU for a request, and how many polls were open at once."""
 
 
 def measure() -> None:
-    """Opens POLLS polls with the bare transport, then with our client."""
+    """Opens POLLS polls with each client in turn."""
+    results = measured(_FLOOR, HTTPX, _OURS, _PROXIED)
+    for name, (kibibytes, milliseconds, peak) in results.items():
+        print(f"{name:26} {kibibytes:6.1f} KiB per poll   {milliseconds:.2f} ms CPU per request   {peak} open at once")
+    print(f"{'above the floor':26} {results[_OURS][0] - results[_FLOOR][0]:6.1f} KiB per poll")
+
+
+def measured(*names: str) -> dict[str, Figures]:
+    """The figures of each client, in a process of its own."""
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as folder:
         ours, theirs = context.Pipe()
@@ -31,17 +45,15 @@ def measure() -> None:
         relay.start()
         proxy = ours.recv()
         results = {}
-        for name, through in ((_FLOOR, None), ("GitHubHttp", ""), ("GitHubHttp through a proxy", proxy)):
+        for name in names:
             receiver, sender = context.Pipe(duplex=False)
-            client = context.Process(target=_open_polls, args=(sender, url, folder, through))
+            client = context.Process(target=_open_polls, args=(sender, name, url, folder, proxy))
             client.start()
             results[name] = receiver.recv()
             client.join()
         for process in (server, relay):
             process.terminate()
-    for name, (kibibytes, milliseconds, peak) in results.items():
-        print(f"{name:26} {kibibytes:6.1f} KiB per poll   {milliseconds:.2f} ms CPU per request   {peak} open at once")
-    print(f"{'above the floor':26} {results['GitHubHttp'][0] - results[_FLOOR][0]:6.1f} KiB per poll")
+    return results
 
 
 def _serve(pipe: Connection, folder: str) -> None:
@@ -82,16 +94,15 @@ def _relay(pipe: Connection) -> None:
     uvloop.run(run())
 
 
-def _open_polls(pipe: Connection, url: str, folder: str, proxy: str | None) -> None:
-    """`proxy` is None for the bare transport, empty for our client without one."""
+def _open_polls(pipe: Connection, name: str, url: str, folder: str, proxy: str) -> None:
     import uvloop
 
-    body = _bare(url, folder) if proxy is None else _ours(url, folder, proxy)
-    pipe.send(uvloop.run(body))
+    opened = {_FLOOR: _bare, HTTPX: _httpx, _OURS: _ours}.get(name)
+    pipe.send(uvloop.run(opened(url, folder) if opened else _ours(url, folder, proxy)))
     sys.exit(0)
 
 
-async def _ours(url: str, folder: str, proxy: str) -> tuple[float, float, int]:
+async def _ours(url: str, folder: str, proxy: str = "") -> Figures:
     from actions_gateway.engine.clock import SystemClock
     from actions_gateway.github.http import Api, Deadline, GitHubHttp
 
@@ -104,7 +115,20 @@ async def _ours(url: str, folder: str, proxy: str) -> tuple[float, float, int]:
         return await _measure(poll)
 
 
-async def _bare(url: str, folder: str) -> tuple[float, float, int]:
+async def _httpx(url: str, folder: str) -> Figures:
+    import httpx
+
+    from actions_gateway.github.transport import pooled_transport
+
+    async with httpx.AsyncClient(transport=pooled_transport(ca_bundle=Path(folder) / "ca.crt", proxy=None)) as client:
+
+        async def poll() -> None:
+            await client.get(url, timeout=60.0)
+
+        return await _measure(poll)
+
+
+async def _bare(url: str, folder: str) -> Figures:
     import aiohttp
 
     context = ssl.create_default_context(cafile=str(Path(folder) / "ca.crt"))
@@ -118,7 +142,7 @@ async def _bare(url: str, folder: str) -> tuple[float, float, int]:
         return await _measure(poll)
 
 
-async def _measure(poll: object) -> tuple[float, float, int]:
+async def _measure(poll: object) -> Figures:
     assert callable(poll)
     await poll()
     before_bytes, before_cpu = _resident_bytes(), time.process_time()

@@ -6,9 +6,7 @@ leaves out, and what only a fresh server of one's own can show.
 
 import pytest
 
-from support.apiserver import EmbeddedPlay, Play, RealPlay
-
-SERVERS = ("embedded", "real")
+from support.apiserver import SERVERS, EmbeddedPlay, Play, RealPlay
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -37,13 +35,3 @@ def _is_wanted(metafunc: pytest.Metafunc, name: str) -> bool:
 def play(request: pytest.FixtureRequest) -> Play:
     """Runs a scenario on the API server of the case."""
     return EmbeddedPlay() if request.param == "embedded" else RealPlay(request.getfixturevalue("control_plane"))
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    passed = terminalreporter.stats.get("passed", [])
-    counts = {
-        name: sum(report.when == "call" and f"on_{name}" in report.keywords for report in passed) for name in SERVERS
-    }
-    if any(counts.values()):
-        shown = ", ".join(f"{count} cases on {name}" for name, count in counts.items())
-        terminalreporter.write_line(f"API servers: {shown}")

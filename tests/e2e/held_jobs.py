@@ -4,16 +4,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-from e2e.conftest import until
+from support.running_sandbox import until
 
-HELD = "touch FOLDER/started-$GITHUB_JOB; until [ -e FOLDER/go ]; do sleep 0.05; done"
+HELD = "touch FOLDER/started-$GITHUB_JOB; until [ -e FOLDER/go ]; do sleep 0.5; done"
 """A step's script that says in a folder that it runs, and ends when the folder holds `go`."""
 
 
-def start_jobs(sandbox: Any, folder: Path, *, count: int, script: str) -> int:
+def start_jobs(sandbox: Any, folder: Path, *, count: int, script: str, label: str = "linux") -> int:
     """Starts a run of equal jobs; its id."""
     steps = [{"run": script.replace("FOLDER", str(folder))}]
-    jobs = {f"job-{number}": {"runs-on": ["self-hosted", "linux"], "steps": steps} for number in range(count)}
+    jobs = {f"job-{number}": {"runs-on": ["self-hosted", label], "steps": steps} for number in range(count)}
     workflow = json.dumps({"name": "held", "on": "workflow_dispatch", "jobs": jobs})
     return int(sandbox.github("POST", "/runs", {"repository": "octo/demo", "workflow": workflow})["id"])
 

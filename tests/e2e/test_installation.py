@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from e2e.conftest import Sandbox, start_sandbox, stop_sandbox
 from support.commands import ROOT
 from support.components import require_control_plane
+from support.running_sandbox import Sandbox, start_sandbox, stop_sandbox
 
 pytestmark = pytest.mark.e2e
 

@@ -92,7 +92,9 @@ def test_the_steps_real_output_can_be_read(sandbox: Any, tmp_path: Path) -> None
 
 def test_after_its_jobs_the_gateway_is_healthy_with_sessions_open_and_nothing_in_flight(sandbox: Any) -> None:
     health = sandbox.gw("health", "team-a", "--wait", "60s")
-    assert health.code == 0, health
+    # Without Prometheus some of it is unknown, which is no problem found, and not fine either.
+    assert health.code == (0 if len(sandbox.monitoring) == 2 else 5), health
+    assert "problem   " not in health.out
     groups = json.loads(sandbox.gw("runner-group", "list", "-n", "team-a", "--output", "json").out)["items"]
     assert sorted(group["name"] for group in groups) == ["team-a-cpu-runners", "team-a-gpu-runners"]
     for group in groups:
@@ -109,11 +111,12 @@ def test_a_quota_that_admits_no_worker_is_told_and_raising_it_starts_the_job(san
         blocked = sandbox.gw("sandbox", "run", str(workflow), "--timeout", "5s")
         assert blocked.code == 5, blocked
         told = sandbox.kubectl(
-            "wait", "--for=condition=Degraded", "runnergroup", "--all", "-n", "team-a", "--timeout=1s"
+            *("wait", "--for=condition=Degraded", "runnergroup/team-a-cpu-runners", "-n", "team-a", "--timeout=60s"),
+            timeout_seconds=90,
         )
         assert "team-a-cpu-runners condition met" in told.out, told
         described = sandbox.kubectl("describe", "runnergroup", "-n", "team-a", "team-a-cpu-runners")
-        assert "exceeded quota: tight" in described.out
+        assert "No job is claimed: the quota tight has no room: pods needs 1" in described.out
     finally:
         sandbox.kubectl("delete", "quota", "tight", "-n", "team-a")
     healed = sandbox.kubectl(

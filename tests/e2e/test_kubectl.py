@@ -45,11 +45,12 @@ def test_the_agents_pod_and_log_are_found_by_the_runbooks_names(sandbox: Any) ->
         ("actionsgateway", "All Available|AllAvailable"),
         ("runnergroup", "ListenerActive"),
         ("deploy/actions-gateway-controller", "Recreate"),
-        ("pod", "Service Account:"),
+        # Workers of earlier tests go meanwhile, and kubectl describes one by one what it listed.
+        ("pod -l app=actions-gateway-controller", "Service Account:"),
     ],
 )
 def test_describe_tells_the_story_of_each_object(sandbox: Any, kind: str, told: str) -> None:
-    answer = sandbox.kubectl("describe", "-n", "team-a", kind)
+    answer = sandbox.kubectl("describe", "-n", "team-a", *kind.split())
     assert answer.code == 0, answer
     assert any(text in answer.out for text in told.split("|")), answer
 

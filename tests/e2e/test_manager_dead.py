@@ -11,10 +11,10 @@ from urllib.request import urlopen
 import pytest
 
 from actions_gateway.api.names import MANAGER, MANAGER_FIELDS, MANAGER_NAMESPACE, PROXY
-from e2e.conftest import until
 from e2e.held_jobs import HELD, concluded, requests_to, start_jobs, until_started
 from gateway_sandbox.nodes.ports import ANNOTATION
 from support.audit import ACCOUNT, Request, requests_of
+from support.running_sandbox import until
 from support.sandbox_processes import pod_processes
 
 pytestmark = pytest.mark.e2e

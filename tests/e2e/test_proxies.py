@@ -16,10 +16,10 @@ from urllib.request import urlopen
 import pytest
 
 from actions_gateway.api.names import PROXY
-from e2e.conftest import until
 from e2e.held_jobs import HELD, concluded, jobs_of, requests_to, start_jobs, until_started
 from gateway_sandbox.nodes.ports import ANNOTATION
 from support.commands import ROOT
+from support.running_sandbox import until
 from support.sandbox_processes import PodProcess, clients_of, pod_processes, sockets_of
 
 pytestmark = pytest.mark.e2e
@@ -95,7 +95,6 @@ def test_a_tenant_has_two_ready_envoys_that_each_serve_their_own_figures(sandbox
         assert stats(pod)["envoy_server_live"] == 1
 
 
-@pytest.mark.real_only("the embedded cluster has no autoscaler")
 def test_the_autoscaler_has_a_reading_of_the_proxies(sandbox: Any) -> None:
     """Its target is a share of the pods' requests, so that it has one only where they state some."""
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
@@ -21,7 +22,8 @@ from actions_gateway.api.names import WORKER
 from actions_gateway.engine.backoff import Backoff
 from actions_gateway.engine.clock import SystemClock
 from actions_gateway.engine.supervision import cancel_and_wait
-from actions_gateway.github.http import GitHubHttp
+from actions_gateway.github.http import GitHubHttp, OnAnswer
+from actions_gateway.github.transport import pooled_transport
 from actions_gateway.kube.client import KubeClient
 from actions_gateway.kube.configuration import load_configuration
 from actions_gateway.kube.errors import AlreadyExists
@@ -64,6 +66,7 @@ FAST = Tunables(
     lock_lost_grace_seconds=0.2,
     write_backoff=Backoff(0.05, 0.2),
     status_debounce_seconds=0.02,
+    claim_seconds=0.0,
 )
 _LOOK_SECONDS = 0.01
 
@@ -92,10 +95,33 @@ class CountingClient(KubeClient):
     """Remembers every request of the agent as (method, path)."""
 
     requests: list[tuple[str, str]]
+    dies_before: Callable[[str, str], bool] | None = None
+    """Tells the request with whose sending the agent is killed."""
+    is_dead: bool = False
 
     async def request(self, method: str, path: str, **arguments: Any) -> Manifest:
+        if self.dies_before is not None and self.dies_before(method, path):
+            self.is_dead = True
+        if self.is_dead:
+            raise asyncio.CancelledError
         self.requests.append((method, path))
         return await super().request(method, path, **arguments)
+
+
+class _Mortal(httpx.AsyncBaseTransport):
+    """GitHub as an agent reaches it while it lives: nothing a dead one sends arrives."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport, client: CountingClient) -> None:
+        self._inner = inner
+        self._client = client
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self._client.is_dead:
+            raise asyncio.CancelledError
+        return await self._inner.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
 
 
 @asynccontextmanager
@@ -133,6 +159,8 @@ class Rig:
         self.player = player
         self.app_folder = folder
         self._ca = ca
+        self.agents: list[str] = []
+        """The pods of the agents that were started."""
         self._open_agent = open_agent or (lambda: counting_client(client.host))
 
     def write_secret(self, **fields: str | None) -> None:
@@ -146,23 +174,41 @@ class Rig:
 
     @asynccontextmanager
     async def agent(
-        self, tunables: Tunables = FAST, *, github_proxy: str | None = None
+        self,
+        tunables: Tunables = FAST,
+        *,
+        github_proxy: str | None = None,
+        pod_name: str = "agent-1",
+        scope: str = "octo/demo",
     ) -> AsyncIterator["RunningAgent"]:
-        """An agent at work; it is stopped as SIGTERM stops it."""
+        """An agent at work for a repository or an organization; it is stopped as SIGTERM stops it, unless killed."""
         metrics = Metrics(Component.AGENT, "test")
         settings = AgentSettings(
             namespace=NAMESPACE,
             gateway_name="ci",
-            github_url=f"{self.simulator.url}/octo/demo",
+            github_url=f"{self.simulator.url}/{scope}",
             github_app_path=self.app_folder,
             wrapper_image="controller:test",
             ca_bundle_path=self._ca,
             github_proxy=github_proxy,
+            pod_name=pod_name,
         )
         async with self._open_agent() as client:
+
+            def over_the_network(on_answer: OnAnswer) -> GitHubHttp:
+                transport = _Mortal(pooled_transport(ca_bundle=self._ca, proxy=github_proxy), client)
+                return GitHubHttp(SystemClock(), transport=transport, proxy=github_proxy, on_answer=on_answer)
+
             agent = Agent(
-                settings, client=client, clock=SystemClock(), rng=random.Random(3), metrics=metrics, tunables=tunables
+                settings,
+                client=client,
+                clock=SystemClock(),
+                rng=random.Random(f"agent {pod_name} {len(self.agents)}"),
+                metrics=metrics,
+                tunables=tunables,
+                open_http=over_the_network,
             )
+            self.agents.append(pod_name)
             task = asyncio.create_task(agent.run(), name="agent")
             running = RunningAgent(self, agent, metrics, task, client)
             try:
@@ -214,6 +260,11 @@ class RunningAgent:
         self._metrics = metrics
         self._task = task
         self.health = agent.health
+
+    async def kill(self) -> None:
+        """Ends it as SIGKILL does: nothing that it still does has an effect."""
+        self.client.is_dead = True
+        await self.stop()
 
     async def stop(self) -> None:
         """Stops it and waits for its end; raises what it died of."""

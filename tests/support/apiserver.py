@@ -28,6 +28,9 @@ from support.aio import run
 from support.clock import ManualClock
 from support.manifests import CRDS, Json
 
+SERVERS = ("embedded", "real")
+"""What `play` runs a case on."""
+
 CONTENT_TYPES = {
     "merge": "application/merge-patch+json",
     "json": "application/json-patch+json",

@@ -13,6 +13,7 @@ import pytest
 from gateway_sandbox.controlplane.assets import CONTROL_PLANE, ProgramsMissing, find_program, require_programs
 from gateway_sandbox.controlplane.programs import KUBECTL, Program
 from gateway_sandbox.envoy import PACKAGE, find_envoy
+from gateway_sandbox.monitoring.programs import ALERTMANAGER, PROGRAMS, PROMETHEUS
 
 KUBECTL_MINIMUM = (1, 30)
 
@@ -48,6 +49,14 @@ def require_promtool() -> str:
     if path is None:
         _lacks("promtool is not installed: Debian's package `prometheus` brings it")
     return path
+
+
+def require_monitoring() -> tuple[str, str]:
+    """The paths of Prometheus and Alertmanager; skips, or under CI=true fails, where one is missing."""
+    missing = [program.package for program in PROGRAMS if not program.find()]
+    if missing:
+        _lacks(f"{' and '.join(missing)} missing: Debian's packages of these names bring them")
+    return str(PROMETHEUS.find()), str(ALERTMANAGER.find())
 
 
 def require_envoy() -> str:

@@ -1,7 +1,35 @@
-"""Custom resource definitions of another release."""
+"""Custom resource definitions: those of another release, and the wait until a server serves their types."""
 
+import asyncio
 import copy
+from collections.abc import Sequence
 from typing import Any
+
+from actions_gateway.kube.client import KubeClient
+from actions_gateway.kube.errors import NotFound, TooManyRequests
+from actions_gateway.kube.resources import CRDS
+
+_LOOK_SECONDS = 0.02
+
+
+async def install_definitions(client: KubeClient, manifests: Sequence[dict[str, Any]]) -> None:
+    """Applies definitions and returns when their types are served."""
+    for manifest in manifests:
+        await client.apply(CRDS, manifest, field_manager="test")
+    for spec in [manifest["spec"] for manifest in manifests]:
+        await until_served(client, f"/apis/{spec['group']}/{spec['versions'][0]['name']}/{spec['names']['plural']}")
+
+
+async def until_served(client: KubeClient, *paths: str) -> None:
+    """Returns when the API server serves all collections."""
+    for path in paths:
+        while True:
+            try:
+                await client.request("GET", path)
+            except (NotFound, TooManyRequests):  # not served yet; its storage is being made
+                await asyncio.sleep(_LOOK_SECONDS)
+            else:
+                break
 
 
 def without(crd: dict[str, Any], *paths: str) -> dict[str, Any]:

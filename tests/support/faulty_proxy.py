@@ -210,7 +210,7 @@ class Fault:
         return (
             (self.times is None or self.hits < self.times)
             and self.method in ("", request.method)
-            and re.search(self.path, request.path) is not None
+            and re.search(self.path, _path(request)) is not None
             and re.search(self.query, request.query_string) is not None
             and self.is_watch in (None, is_watch)
         )
@@ -263,13 +263,18 @@ class FaultyProxy:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         is_watch = request.query.get("watch") in ("true", "1")
-        self.seen.append(Seen(request.method, request.path, is_watch, asyncio.get_running_loop().time()))
+        self.seen.append(Seen(request.method, _path(request), is_watch, asyncio.get_running_loop().time()))
         exchange = Exchange(request, await request.read(), self._session, self._upstream)
         for fault in self._faults:
             if fault.matches(request):
                 fault.count()
                 return await fault.effect(exchange)
         return await exchange.forward()
+
+
+def _path(request: web.Request) -> str:
+    """The path as patterns see it: a dry run is no write, and does not pass for one."""
+    return request.path + ("?dryRun" if "dryRun" in request.query else "")
 
 
 @asynccontextmanager

@@ -20,6 +20,11 @@ _OPEN = "x-kubernetes-preserve-unknown-fields"
 _PREFIX = "#/definitions/"
 
 
+def described_kinds(openapi: Mapping[str, Any]) -> set[str]:
+    """The kinds that an API server's document describes, of all groups."""
+    return {kind["kind"] for definition in openapi["definitions"].values() for kind in definition.get(_TYPES) or []}
+
+
 def write_schemas(openapi: Mapping[str, Any], folder: Path) -> Path:
     """Writes one file per kind and returns the schema location for kubeconform."""
     definitions: Mapping[str, Schema] = openapi["definitions"]

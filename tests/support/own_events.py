@@ -7,7 +7,7 @@ from actions_gateway.manager.gateway.deletion import LEFT_AT_GITHUB, LEFT_IN_CLU
 from actions_gateway.manager.gateway.pod_security import TAKEN_OVER
 
 _AGENT = Path(__file__).parents[2] / "controller" / "actions_gateway" / "agent"
-_TOLD = re.compile(r"_tell\(\s*\"(\w+)\"")
+_TOLD = re.compile(r"(?:_tell|record)\(\s*(?:[\w.]+,\s*)?\"(\w+)\"")
 
 
 def own_events() -> set[str]:

@@ -70,10 +70,9 @@ class PlayedAgents:
         namespace, spec = pod["metadata"]["namespace"], pod["spec"]
         folder = self._folder / pod["metadata"]["uid"]
         settings = await self._settings(pod, folder)
+        rng = random.Random(settings.pod_name)
         async with self._open_account(spec["serviceAccountName"], namespace) as client:
-            agent = asyncio.create_task(
-                run_agent(settings, client=client, clock=SystemClock(), rng=random.Random(3), tunables=FAST)
-            )
+            agent = asyncio.create_task(run_agent(settings, client=client, clock=SystemClock(), rng=rng, tunables=FAST))
             try:
                 await show_ready(self._client, pod)
                 await agent

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from actions_gateway.agent.jobs.packing import unpacked
 from actions_gateway.api import labels
 from actions_gateway.api.names import RUNNER_CONTAINER
 from actions_gateway.engine.clock import SystemClock
@@ -79,6 +80,8 @@ class PodPlayer:
         self._namespace = namespace
         self._playing: dict[str, Playing] = {}
         self.ending: Ending = succeed
+        self.is_on_strike = False
+        """No pod is started."""
         self.running: dict[str, Manifest] = {}
         """Pods whose worker runs now, by name."""
         self.most_running: dict[str, int] = {}
@@ -97,10 +100,10 @@ class PodPlayer:
                 label_selector=labels.RUNNER_GROUP,
             )
             async for change in changes:
-                if change.type is ChangeType.ADDED:
+                if change.type is ChangeType.ADDED and not self.is_on_strike:
                     playing = self._playing[change.object["metadata"]["name"]] = Playing(change.object)
                     tasks.create_task(self._play(playing), name=f"play {change.object['metadata']['name']}")
-                elif change.type is ChangeType.DELETED:
+                elif change.type is ChangeType.DELETED and change.object["metadata"]["name"] in self._playing:
                     self._playing[change.object["metadata"]["name"]].gone.set()
 
     async def _play(self, playing: Playing) -> None:
@@ -138,7 +141,7 @@ class PodPlayer:
         job = next(job for job in self._github.jobs() if job.plan_id == plan_id)
         delivery = next(delivery for delivery in job.deliveries if delivery.token)
         url = f"{self._github.state.base_url}/run/1"
-        message = parse_job(mounted["payload"], JobRequest(delivery.request_id, url), plan_id=plan_id)
+        message = parse_job(unpacked(mounted["payload"]), JobRequest(delivery.request_id, url), plan_id=plan_id)
         return job, message
 
     async def _show(self, playing: Playing, phase: str, state: Manifest) -> None:

@@ -21,10 +21,13 @@ from actions_gateway.installation.manifests import installation_manifests
 from actions_gateway.installation.parameters import CONTROLLER_IMAGE
 from actions_gateway.manager.gateway.agent_deployment import build_agent_deployment
 from actions_gateway.manifests.podspec import pod_security
+from actions_gateway.worker.packaging import INTERPRETER
 from support.manager_objects import gateway
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "controller" / "deploy"
+
+COPIED = "/opt/controller"
 
 Container = dict[str, Any]
 
@@ -86,6 +89,19 @@ def test_the_manifests_leave_the_command_to_the_image_and_name_a_component(conta
     assert "command" not in container
     assert container["args"][0] in entry._COMMANDS
     assert entry_point()[-2:] == ["-m", entry.__package__]
+
+
+def test_the_build_makes_the_interpreter_where_the_installation_of_the_wrapper_takes_it() -> None:
+    (step,) = [rest for rest in arguments_of("RUN") if "worker bundle" in rest]
+    assert f"actions_gateway worker bundle {INTERPRETER} " in step
+    # With the modules in place, before all is made readable, and inside of what the last stage copies.
+    assert step.index("cp -r /source") < step.index("worker bundle") < step.index(f"chmod -R u=rwX,go=rX {COPIED}")
+    assert INTERPRETER.is_relative_to(COPIED)
+    assert f"--from=build {COPIED} {COPIED}" in arguments_of("COPY")
+    (installer,) = [container for container in IMAGE_CONTAINERS if container["name"] == "install-wrapper"]
+    assert installer["args"][:2] == ["worker", "install"]
+    assert len(installer["args"]) == 3
+    assert installer["terminationMessagePolicy"] == "FallbackToLogsOnError", "what it cannot do is seen on the pod"
 
 
 def test_the_program_ignores_the_folder_and_the_variables_that_it_is_started_with() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from actions_gateway import agent
-from actions_gateway.api.names import AGENT_CLUSTER_ROLE, job_slot_name
+from actions_gateway.api.names import AGENT_CLUSTER_ROLE, RERUN_LEDGER, job_slot_name
 from actions_gateway.installation.rights import build_agent_role, build_manager_role, rbac_manifests
 from actions_gateway.kube import events, resources
 from actions_gateway.kube.resources import Resource
@@ -27,6 +27,8 @@ _VERBS = {
 """What a method of the client, or `list_watch`, asks of the API server."""
 
 SLOT = job_slot_name(1)
+NAMED = {resources.SECRETS: SLOT, resources.CONFIGMAPS: RERUN_LEDGER}
+"""Resources of which the role gives single objects only, with one that the agent asks for."""
 AGENT_SOURCES = [*sorted(Path(str(agent.__file__)).parent.rglob("*.py")), Path(str(events.__file__))]
 
 
@@ -37,7 +39,7 @@ def rights_in(path: Path) -> Iterator[Right]:
             called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             sub = next((_text(word.value) for word in node.keywords if word.arg == "subresource"), "")
             for verb in _VERBS.get(called, ()):
-                named = SLOT if resource is resources.SECRETS and verb != "create" else ""
+                named = NAMED.get(resource, "") if verb != "create" else ""
                 plural = f"{resource.plural}/{sub}" if sub else resource.plural
                 yield Right(verb, resource.group, plural, named)
 
@@ -84,6 +86,22 @@ def test_an_agent_reaches_the_job_slots_by_name_and_no_other_secret(verb: str) -
 @pytest.mark.parametrize("verb", ["list", "watch", "update", "deletecollection"])
 def test_an_agent_never_lists_watches_or_replaces_secrets(verb: str) -> None:
     assert not is_allowed(Right(verb, "", "secrets", SLOT), build_agent_role()["rules"])
+
+
+def test_an_agent_reaches_its_ledger_and_no_other_configmap() -> None:
+    rules = build_agent_role()["rules"]
+    for verb in ("get", "patch"):
+        assert is_allowed(Right(verb, "", "configmaps", RERUN_LEDGER), rules)
+        assert not is_allowed(Right(verb, "", "configmaps", "kube-root-ca.crt"), rules)
+    assert not any(is_allowed(Right(verb, "", "configmaps"), rules) for verb in ("list", "watch", "deletecollection"))
+
+
+def test_an_agent_watches_quotas_and_never_writes_one() -> None:
+    rules = build_agent_role()["rules"]
+    assert all(is_allowed(Right(verb, "", "resourcequotas"), rules) for verb in ("list", "watch"))
+    for verb in ("create", "update", "patch", "delete"):
+        assert not is_allowed(Right(verb, "", "resourcequotas", "team"), rules)
+        assert not is_allowed(Right(verb, "", "limitranges", "team"), rules)
 
 
 def test_the_manager_has_no_right_on_secrets_and_may_bind_one_role_only() -> None:

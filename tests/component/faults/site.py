@@ -1,6 +1,5 @@
 """One API server behind a misbehaving proxy, and clients on both sides of it."""
 
-import asyncio
 import contextlib
 import secrets
 import tempfile
@@ -16,10 +15,11 @@ from actions_gateway.installation.manifests import crd_manifests
 from actions_gateway.installation.rights import rbac_manifests
 from actions_gateway.kube.client import KubeClient, connect
 from actions_gateway.kube.configuration import load_configuration
-from actions_gateway.kube.errors import NotFound, TooManyRequests
-from actions_gateway.kube.resources import ACTIONSGATEWAYS, CRDS, NAMESPACES, resource_of
+from actions_gateway.kube.errors import NotFound
+from actions_gateway.kube.resources import ACTIONSGATEWAYS, NAMESPACES, resource_of
 from gateway_sandbox.controlplane.server import ControlPlane
 from gateway_sandbox.kubeconfigs import write_kubeconfig
+from support.definitions import install_definitions
 from support.faulty_proxy import FaultyProxy, faulty_proxy
 
 Manifest = dict[str, Any]
@@ -97,24 +97,8 @@ async def site(plane: ControlPlane) -> AsyncIterator[Site]:
 async def furnish(plane: ControlPlane) -> None:
     """Installs what every component needs."""
     async with connect(plane.kubeconfig) as admin:
-        await install_crds(admin, crd_manifests())
+        await install_definitions(admin, crd_manifests())
         for manifest in [build_namespace(), *rbac_manifests()]:
             resource = resource_of(manifest["apiVersion"], manifest["kind"])
             assert resource is not None
             await admin.apply(resource, manifest, field_manager="test")
-
-
-async def install_crds(admin: KubeClient, manifests: list[Manifest]) -> None:
-    """Applies definitions and returns when their types are served."""
-    for manifest in manifests:
-        await admin.apply(CRDS, manifest, field_manager="test")
-    for manifest in manifests:
-        spec = manifest["spec"]
-        path = f"/apis/{spec['group']}/{spec['versions'][0]['name']}/{spec['names']['plural']}"
-        while True:
-            try:
-                await admin.request("GET", path)
-            except (NotFound, TooManyRequests):  # not served yet; its storage is being made
-                await asyncio.sleep(LOOK_SECONDS)
-            else:
-                break

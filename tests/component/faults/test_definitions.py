@@ -14,11 +14,11 @@ from actions_gateway.kube.errors import NotFound
 from actions_gateway.kube.resources import CRDS, LEASES
 from gateway_sandbox.controlplane.server import ControlPlane
 from support.aio import run
-from support.definitions import without
+from support.definitions import install_definitions, without
 from support.faulty_proxy import answer
 
 from .manager import managing, order, until, until_provisioned
-from .site import Site, install_crds, site
+from .site import Site, site
 
 GATEWAYS = str(gateway_crd()["metadata"]["name"])
 GROUPS = str(runner_group_crd()["metadata"]["name"])
@@ -29,11 +29,11 @@ async def definitions(here: Site, manifests: list[dict[str, Any]]) -> AsyncItera
     """Exactly these definitions; the current ones afterwards."""
     try:
         await remove(here)
-        await install_crds(here.admin, manifests)
+        await install_definitions(here.admin, manifests)
         yield
     finally:
         await remove(here)
-        await install_crds(here.admin, crd_manifests())
+        await install_definitions(here.admin, crd_manifests())
 
 
 async def remove(here: Site) -> None:
@@ -98,7 +98,7 @@ def test_a_manager_waits_for_definitions_that_know_all_it_needs_and_says_what_th
                     assert await holder(here) == ""
                     assert {seen.method for seen in here.proxy.seen} == {"GET"}
                     # `gw install` brings the definitions up to date; nobody restarts the manager.
-                    await install_crds(here.admin, crd_manifests())
+                    await install_definitions(here.admin, crd_manifests())
                     await process.until_probe("/readyz", 200)
                     ordered = await order(here, await here.namespace())
                     await until_provisioned(here, ordered)

@@ -8,9 +8,10 @@ from actions_gateway.api import labels, names
 from actions_gateway.installation.manifests import crd_manifests
 from actions_gateway.kube import resources as r
 from gw.ops.installation.snapshot import Identity
+from support.definitions import until_served
 
 from .conftest import Gw
-from .world import GATEWAY_CRD, IMAGE, INSTALL, OTHER_IMAGE, World, crd, gateway, until_served, without
+from .world import GATEWAY_CRD, IMAGE, INSTALL, OTHER_IMAGE, World, crd, gateway, without
 
 DEPLOYMENT = Identity("Deployment", names.MANAGER, names.MANAGER_NAMESPACE)
 MONITORING = (r.SERVICEMONITORS, r.PODMONITORS, r.PROMETHEUSRULES, r.GRAFANADASHBOARDS)
@@ -188,7 +189,7 @@ def test_monitoring_comes_with_its_types_and_goes_when_it_is_unwanted(world: Wor
         world.put(crd(group, plural, kind))
     world.put(crd("grafana.integreatly.org", "grafanadashboards", "GrafanaDashboard", "v1beta1"))
     kinds = {"Service", "ServiceMonitor", "PodMonitor", "PrometheusRule", "GrafanaDashboard"}
-    world.call(lambda client: until_served(client, *MONITORING))
+    world.call(lambda client: until_served(client, *(kind.path() for kind in MONITORING)))
     with_them = gw(*INSTALL)
     assert with_them.code == 0, with_them
     assert {identity.kind for identity in world.ours()} >= kinds

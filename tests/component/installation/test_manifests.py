@@ -10,11 +10,13 @@ import pytest
 import yaml
 
 from actions_gateway.installation.generate import FOLDER
+from actions_gateway.installation.manifests import crd_manifests
+from actions_gateway.kube.client import KubeClient
 from gateway_sandbox.controlplane.assets import require_programs
 from gateway_sandbox.controlplane.programs import KUBECONFORM
 from support.commands import Answer, environment
 from support.components import require_control_plane, require_kubectl
-from support.kube_schemas import write_schemas
+from support.kube_schemas import described_kinds, write_schemas
 
 from .conftest import Gw
 from .world import INSTALL, World, gateway
@@ -30,14 +32,24 @@ def run(*arguments: str, given: str) -> Answer:
     return Answer(result.returncode, result.stdout, result.stderr)
 
 
+async def _published(client: KubeClient) -> Manifest:
+    """The server's description of its types, once ours are among them.
+
+    A server describes a type up to a second after it serves it (kube-aggregator, successfulUpdateDelayLocal).
+    """
+    while True:
+        openapi: Manifest = await client.request("GET", "/openapi/v2")
+        if {each["spec"]["names"]["kind"] for each in crd_manifests()} <= described_kinds(openapi):
+            return openapi
+
+
 class Conformance:
     """kubeconform on the schemas of one API server."""
 
     def __init__(self, world: World, folder: Path) -> None:
         require_control_plane(KUBECONFORM)
         self._program = str(require_programs(KUBECONFORM)[KUBECONFORM])
-        openapi = world.call(lambda client: client.request("GET", "/openapi/v2"))
-        self._location = write_schemas(openapi, folder)
+        self._location = write_schemas(world.call(_published), folder)
 
     def check(self, *manifests: Manifest) -> list[dict[str, str]]:
         """What is wrong; raises AssertionError when an object was not looked at."""

@@ -25,6 +25,7 @@ from actions_gateway.kube import resources as r
 from actions_gateway.kube.client import KubeClient, connect
 from gateway_sandbox.controlplane.server import ControlPlane
 from gw.ops.installation.snapshot import REMOVABLE, Identity, identity_of
+from support.definitions import install_definitions
 
 T = TypeVar("T")
 Manifest = dict[str, Any]
@@ -131,27 +132,7 @@ class World:
     def put_definitions(self) -> None:
         """This release's definitions, in force."""
 
-        async def scenario(client: KubeClient) -> None:
-            for manifest in crd_manifests():
-                await client.apply(r.CRDS, manifest, field_manager=_BY_TEST)
-            await until_served(client, r.ACTIONSGATEWAYS, r.RUNNERGROUPS)
-
-        self.call(scenario)
-
-
-async def until_served(client: KubeClient, *resources: r.Resource) -> None:
-    """Waits for the API server to serve all types."""
-    for resource in resources:
-        while not await _is_served(client, resource):
-            continue
-
-
-async def _is_served(client: KubeClient, resource: r.Resource) -> bool:
-    try:
-        await client.list(resource)
-    except errors.NotFound:
-        return False
-    return True
+        self.call(lambda client: install_definitions(client, crd_manifests()))
 
 
 def manager_starts(world: World) -> None:

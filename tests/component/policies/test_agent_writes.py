@@ -8,10 +8,16 @@ import pytest
 from actions_gateway.agent.jobs.pod import WorkerOrder, WorkerSite, build_worker_pod
 from actions_gateway.api import labels
 from actions_gateway.api.gateway import SecurityProfile
-from actions_gateway.api.names import AGENT_POD_POLICY, AGENT_SECRET_POLICY, WORKER
+from actions_gateway.api.names import (
+    AGENT_CONFIGMAP_POLICY,
+    AGENT_POD_POLICY,
+    AGENT_SECRET_POLICY,
+    RERUN_LEDGER,
+    WORKER,
+)
 from actions_gateway.api.runnergroup import RunnerGroupSpec
 from actions_gateway.kube.client import KubeClient, Manifest
-from actions_gateway.kube.resources import PODS, SECRETS, SERVICEACCOUNTS
+from actions_gateway.kube.resources import CONFIGMAPS, PODS, SECRETS, SERVICEACCOUNTS
 from gateway_sandbox.controlplane.server import ControlPlane
 from support.aio import run
 from support.installed import Callers, callers, refusal
@@ -97,6 +103,52 @@ def test_an_agent_cannot_take_its_label_from_a_secret(installed: ControlPlane) -
         await agent.create(SECRETS, secret(namespace))
         relabel = {"metadata": {"labels": {labels.MANAGED_BY: "somebody"}}}
         assert "Secrets carry" in await refusal(agent.patch(SECRETS, "job-0001", relabel, namespace=namespace))
+
+    as_agent(installed, act)
+
+
+# -- ConfigMaps ------------------------------------------------------------------------------------------------------
+
+
+def configmap(namespace: str, name: str = RERUN_LEDGER, **marks: str) -> Manifest:
+    return {"metadata": {"name": name, "namespace": namespace, "labels": marks}, "data": {"1": "{}"}}
+
+
+@pytest.mark.parametrize(
+    ("name", "marks", "message"),
+    [
+        ("kube-root-ca.crt", BY_AGENT, f"an agent's only ConfigMap is {RERUN_LEDGER}"),
+        (f"{RERUN_LEDGER}-2", BY_AGENT, f"an agent's only ConfigMap is {RERUN_LEDGER}"),
+        (RERUN_LEDGER, {}, f"an agent's ConfigMaps carry {labels.MANAGED_BY}={labels.BY_AGENT}"),
+    ],
+    ids=["one that others read", "a longer name", "no label"],
+)
+def test_an_agent_makes_no_configmap_with(
+    name: str, marks: dict[str, str], message: str, installed: ControlPlane
+) -> None:
+    async def act(agent: KubeClient, namespace: str, _: Callers) -> None:
+        said = await refusal(agent.create(CONFIGMAPS, configmap(namespace, name, **marks)))
+        assert f"'{AGENT_CONFIGMAP_POLICY}'" in said
+        assert message in said
+
+    as_agent(installed, act)
+
+
+def test_an_agent_makes_and_changes_its_ledger(installed: ControlPlane) -> None:
+    async def act(agent: KubeClient, namespace: str, _: Callers) -> None:
+        await agent.create(CONFIGMAPS, configmap(namespace, **BY_AGENT))
+        await agent.get(CONFIGMAPS, RERUN_LEDGER, namespace)
+        await agent.patch(CONFIGMAPS, RERUN_LEDGER, {"data": {"1": None, "2": "{}"}}, namespace=namespace)
+
+    as_agent(installed, act)
+
+
+def test_an_agent_takes_over_no_configmap_of_a_tenant_that_is_named_like_its_ledger(installed: ControlPlane) -> None:
+    async def act(agent: KubeClient, namespace: str, as_: Callers) -> None:
+        await as_.admin.create(CONFIGMAPS, configmap(namespace))
+        patch = {"metadata": {"labels": BY_AGENT}}
+        said = await refusal(agent.patch(CONFIGMAPS, RERUN_LEDGER, patch, namespace=namespace))
+        assert "changes and deletes only ConfigMaps with the label" in said
 
     as_agent(installed, act)
 
@@ -213,6 +265,8 @@ def test_an_agent_makes_informs_and_deletes_a_worker(installed: ControlPlane) ->
         pod = await agent.create(PODS, worker(namespace))
         notice = {"metadata": {"annotations": {labels.CANCELLATION: "2026-01-05T08:00:00Z"}}}
         await agent.patch(PODS, pod["metadata"]["name"], notice, namespace=namespace)
+        reason = {"metadata": {"annotations": {labels.DELETION_REASON: "cancelled"}}}
+        await agent.patch(PODS, pod["metadata"]["name"], reason, namespace=namespace)
         await agent.delete(PODS, pod["metadata"]["name"], namespace=namespace)
 
     as_agent(installed, act)
@@ -263,7 +317,9 @@ def test_of_a_worker_an_agent_does_not_change(case: str, installed: ControlPlane
         patch = agent.patch(PODS, pod["metadata"]["name"], POD_CHANGES[case], namespace=namespace)
         said = await refusal(patch)
         assert f"'{AGENT_POD_POLICY}'" in said
-        assert f"an agent changes nothing of a pod but its annotation {labels.CANCELLATION}" in said
+        assert (
+            f"changes nothing of a pod but its annotations {labels.CANCELLATION} and {labels.DELETION_REASON}" in said
+        )
 
     as_agent(installed, act)
 

@@ -18,6 +18,7 @@ from actions_gateway.api.names import (
     OVERRIDE_VERB,
     OWNED_OBJECT_POLICY,
     PROXY,
+    TENANT_ROLE,
 )
 from actions_gateway.installation.metadata import RBAC_GROUP, cluster_role, rule
 from actions_gateway.kube.client import KubeClient, Manifest
@@ -81,7 +82,8 @@ def as_namespace_admin(installed: ControlPlane, act: Act) -> None:
             await as_.admin.create(CLUSTERROLES, cluster_role(f"everything-{namespace}", [groups, binds]))
             try:
                 await as_.bind(f"everything-{namespace}", namespace, user_subject("ada"))
-                await as_.until_allowed(ada, "patch", RUNNERGROUPS, namespace)
+                # Kubernetes' own `admin` may patch groups already, and delete none.
+                await as_.until_allowed(ada, "delete", RUNNERGROUPS, namespace)
                 await act(ada, namespace, as_)
             finally:
                 await as_.admin.delete(CLUSTERROLES, f"everything-{namespace}")
@@ -211,15 +213,49 @@ def test_oncall_people_restart_agent_proxies_and_manager_with_kubectl(installed:
 def test_oncall_people_ask_for_a_rerun_pause_a_gateway_and_touch_no_group(installed: ControlPlane) -> None:
     async def act(kubeconfig: str, namespace: str) -> None:
         place = ("-n", namespace)
-        assert (await kubectl(kubeconfig, "annotate", "runnergroup", "ci-cpu", "example=1", *place)).code == 0
+        await _asks_for_a_rerun_alone(kubeconfig, namespace)
         pause = '{"spec":{"paused":true}}'
         assert (await kubectl(kubeconfig, "patch", "ag", "ci", "--type=merge", "-p", pause, *place)).code == 0
-        listeners = '{"spec":{"maxListeners":9}}'
-        refused = await kubectl(kubeconfig, "patch", "rg", "ci-cpu", "--type=merge", "-p", listeners, *place)
-        assert refused.code == 1
-        assert "RunnerGroup ci-cpu belongs to the ActionsGateway ci; change the gateway's spec instead" in refused.err
 
     as_oncall(installed, act)
+
+
+async def _asks_for_a_rerun_alone(kubeconfig: str, namespace: str) -> None:
+    """Whoever may patch groups annotates them, and changes neither their spec, their labels nor what agents say."""
+    place = ("-n", namespace)
+    annotated = await kubectl(
+        kubeconfig, "annotate", "runnergroup", "ci-cpu", f"{labels.RERUN}=token-1 ci-cpu-1", *place
+    )
+    assert annotated.code == 0, annotated
+    spec, label = '{"spec":{"maxListeners":9}}', '{"metadata":{"labels":{"team":"a"}}}'
+    for change, said in ((spec, "change the gateway's spec instead"), (label, "its labels, ownerReferences")):
+        refused = await kubectl(kubeconfig, "patch", "rg", "ci-cpu", "--type=merge", "-p", change, *place)
+        assert refused.code == 1
+        assert f"RunnerGroup ci-cpu belongs to the ActionsGateway ci; {said}" in refused.err
+    status = ("--subresource=status", "--type=merge", "-p", '{"status":{"activeJobs":9}}')
+    assert "forbidden" in (await kubectl(kubeconfig, "patch", "rg", "ci-cpu", *status, *place)).err
+    applied = await kubectl(kubeconfig, "delete", "rg", "ci-cpu", *place)
+    assert (applied.code, "forbidden" in applied.err) == (1, True)
+
+
+@pytest.mark.parametrize("role", [TENANT_ROLE, "edit"])
+def test_a_tenants_people_ask_for_reruns_in_their_namespace_and_change_no_group(
+    role: str, installed: ControlPlane
+) -> None:
+    require_kubectl()
+
+    async def main() -> None:
+        async with callers(installed) as as_, tenant(as_) as namespace, as_.user("tom") as tom:
+            await as_.bind(role, namespace, user_subject("tom"))
+            await as_.until_allowed(tom, "patch", RUNNERGROUPS, namespace)
+            kubeconfig = str(installed.kubeconfig_for("tom"))
+            await _asks_for_a_rerun_alone(kubeconfig, namespace)
+            elsewhere = await kubectl(kubeconfig, "annotate", "rg", "ci-cpu", f"{labels.RERUN}=t r", "-n", "default")
+            assert "forbidden" in elsewhere.err
+            created = {"metadata": {"name": "mine", "namespace": namespace}, "spec": {"runnerLabels": ["mine"]}}
+            assert "forbidden" in await refusal(tom.apply(RUNNERGROUPS, created, field_manager="tom"))
+
+    run(main(), timeout_seconds=60)
 
 
 def test_oncall_people_run_nothing_of_their_own_as_the_manager(installed: ControlPlane) -> None:
@@ -326,6 +362,36 @@ def test_what_is_on_its_way_out_may_lose_its_finalizers(installed: ControlPlane)
         await as_.admin.patch(RUNNERGROUPS, "ci-cpu", held, namespace=namespace)
         await as_.admin.delete(RUNNERGROUPS, "ci-cpu", namespace=namespace)
         await ada.patch(RUNNERGROUPS, "ci-cpu", {"metadata": {"finalizers": None}}, namespace=namespace)
+        await as_.until_gone(RUNNERGROUPS, "ci-cpu", namespace)
+
+    as_namespace_admin(installed, act)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"spec": {"maxListeners": 9}},
+        {"metadata": {"labels": {"team": "a"}}},
+        {"metadata": {"labels": {labels.MANAGED_BY: None}}},
+        {"metadata": {"ownerReferences": None}},
+        {"metadata": {"finalizers": None}, "spec": {"maxListeners": 9}},
+    ],
+    ids=str,
+)
+def test_a_group_on_its_way_out_changes_in_nothing_but_its_finalizers(
+    change: Manifest, installed: ControlPlane
+) -> None:
+    """Its agent still runs jobs by its spec."""
+
+    async def act(ada: KubeClient, namespace: str, as_: Callers) -> None:
+        held: dict[str, Any] = {"metadata": {"finalizers": ["example.com/hold", "example.com/wait"]}}
+        await as_.admin.patch(RUNNERGROUPS, "ci-cpu", held, namespace=namespace)
+        await as_.admin.delete(RUNNERGROUPS, "ci-cpu", namespace=namespace)
+        said = await refusal(ada.patch(RUNNERGROUPS, "ci-cpu", change, namespace=namespace))
+        assert "RunnerGroup ci-cpu belongs to the ActionsGateway ci; " in said
+        await ada.delete(RUNNERGROUPS, "ci-cpu", namespace=namespace)
+        for left in (["example.com/wait"], None):
+            await ada.patch(RUNNERGROUPS, "ci-cpu", {"metadata": {"finalizers": left}}, namespace=namespace)
         await as_.until_gone(RUNNERGROUPS, "ci-cpu", namespace)
 
     as_namespace_admin(installed, act)

@@ -88,8 +88,8 @@ class Site:
             metrics_port=0,
             tenant_namespaces=mode,
             egress=self._egress(),
-            lease_seconds=3.0,
-            renew_seconds=2.0,
+            lease_seconds=15.0,
+            renew_seconds=10.0,
             retry_seconds=0.2,
         )
         async with self.as_.manager() as client, asyncio.TaskGroup() as tasks:

@@ -109,6 +109,8 @@ AGENT_ATTEMPTS: dict[str, Attempt] = {
     "an ephemeral container": lambda agent, ours: agent.patch(
         PODS, "x", {}, namespace=ours, subresource="ephemeralcontainers"
     ),
+    "a quota": lambda agent, ours: agent.patch(RESOURCEQUOTAS, "team", {"spec": {}}, namespace=ours),
+    "another ConfigMap": lambda agent, ours: agent.get(CONFIGMAPS, "kube-root-ca.crt", ours),
     "its namespace": lambda agent, ours: agent.patch(NAMESPACES, ours, {"metadata": {"labels": {"a": "b"}}}),
 }
 

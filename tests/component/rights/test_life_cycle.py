@@ -102,6 +102,8 @@ class Life:
             gate = player.ending = Gate()
             await self._cancel_a_job(gate)
             await self._run_jobs(1, CPU)
+            gate = player.ending = Gate()
+            await self._restart_the_agent(gate)
             await self._refuse_a_pod()
             await self._scale()
             for kind in KINDS:
@@ -146,6 +148,25 @@ class Life:
         gate.open()
         await self._site.until_done([job])
         await self._until_no(PODS, labels.RUNNER_GROUP)
+
+    async def _restart_the_agent(self, gate: Gate) -> None:
+        """An agent whose pod goes while a job runs: the next one takes the job over."""
+        job = self._site.simulator.core.enqueue(CPU, name="to be taken over")
+        (pod,) = await self._until_some(PODS, labels.RUNNER_GROUP)
+        await self._as.until(PODS, pod["metadata"]["name"], self._namespace, lambda found: _phase(found) == "Running")
+        (agent,) = await self._until_some(PODS, f"{labels.APP}={AGENT}")
+        name = agent["metadata"]["name"]
+        await self._as.admin.delete(PODS, name, namespace=self._namespace, grace_period_seconds=0)
+        await self._as.until_gone(PODS, name, self._namespace)
+        (successor,) = await self._until_some(PODS, f"{labels.APP}={AGENT}")
+        sessions = self._site.simulator.core
+        await sessions.state.wait_for(
+            lambda: any(one.owner_name == successor["metadata"]["name"] for one in sessions.sessions())
+        )
+        gate.open()
+        await self._site.until_done([job])
+        await self._until_no(PODS, labels.RUNNER_GROUP)
+        await self._until_no(SECRETS, labels.RUNNER_GROUP)
 
     async def _refuse_a_pod(self) -> None:
         """A template that the API server refuses: the job waits until its deadline, and is withdrawn."""

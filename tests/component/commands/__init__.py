@@ -1,0 +1,1 @@
+"""gw against real API servers."""

@@ -1,0 +1,50 @@
+"""Every fault of the sandbox's library: health names it with its severity, says nothing false, and is clean afterwards.
+
+On the real control plane where its programs are there, since there a tenant's own rights can be tried as well; else on
+the embedded cluster.
+"""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from gateway_sandbox.faults import FAULTS, Fault
+from gw.checks.catalog import HEALTH
+from gw.sources.facts import Need
+from support.components import require_monitoring
+from support.fault_drill import FAULT_ROW, Drill, Report, best_cluster, drill
+
+pytestmark = pytest.mark.e2e
+
+OF_MONITORING = {Need.SERIES, Need.MONITORING, Need.ALERTING}
+NEEDS = {check.id: check.needs for check in HEALTH}
+
+
+@pytest.fixture(scope="module")
+def drilled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drill]:
+    require_monitoring()
+    with drill(tmp_path_factory.mktemp("drill") / "cluster", cluster=best_cluster()) as running:
+        yield running
+
+
+@pytest.fixture
+def well(drilled: Drill) -> Report:
+    """What is said before a fault: no problem, and nothing unknown."""
+    return drilled.settle()
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_health_names_the_fault_and_nothing_false_and_is_clean_again(
+    fault: Fault, drilled: Drill, well: Report, record_property: Callable[[str, object], None]
+) -> None:
+    row = drilled.play(fault, well)
+    record_property(FAULT_ROW, str(row))
+    assert row.found_seconds is not None, f"health does not name it: {row}"
+    assert not row.false, "\n".join(map(str, row.false))
+    assert row.clean_seconds is not None, f"health is not clean again: {[*map(str, row.left)]}"
+    from_the_cluster = {check for check, _ in fault.expects if not NEEDS[check] & OF_MONITORING}
+    for whose, view in {"without Prometheus": row.without_prometheus, "with a tenant's rights": row.to_tenant}.items():
+        if view is not None:
+            assert from_the_cluster <= {check for check, _ in view.named}, f"{whose} it is not named: {row}"
+            assert view.named <= row.named, f"{whose} it is named as if it were better or worse: {row.named}"
+            assert not view.false, f"{whose}: " + "\n".join(map(str, view.false))

@@ -1,0 +1,97 @@
+"""A sandbox that runs, as its user has it: `gw`, `kubectl`, the simulated GitHub."""
+
+import json
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+from support.commands import Answer, run_command
+from support.components import require_kubectl
+
+T = TypeVar("T")
+
+_UP_SECONDS = 240.0
+
+GROUPS = (
+    "gpu-runners labels=self-hosted,gpu maxListeners=10 tiers=runner-critical:5,runner-standard:20",
+    "cpu-runners labels=self-hosted,linux maxWorkers=30",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """A running sandbox and the two commands that tests run against it."""
+
+    folder: Path
+    info: dict[str, Any]
+
+    def gw(self, *arguments: str, timeout_seconds: float = 120.0, is_watched: bool = True, **variables: str) -> Answer:
+        """`gw` with this sandbox as its cluster, and its Prometheus and Alertmanager where they are installed."""
+        known = {"KUBECONFIG": str(self.folder / "kubeconfig"), "GW_SANDBOX_DIR": str(self.folder)}
+        known |= self.monitoring if is_watched else {}
+        return run_command("gw", *arguments, timeout_seconds=timeout_seconds, **known | variables)
+
+    @property
+    def monitoring(self) -> dict[str, str]:
+        """The variables that name its Prometheus and Alertmanager, as far as they run."""
+        named = {"GW_PROMETHEUS_URL": "prometheus_url", "GW_ALERTMANAGER_URL": "alertmanager_url"}
+        return {variable: self.info[key] for variable, key in named.items() if self.info[key]}
+
+    def kubectl(self, *arguments: str, timeout_seconds: float = 60.0, **variables: str) -> Answer:
+        """Plain `kubectl`; skips the test where the machine has none."""
+        known = {"KUBECONFIG": str(self.folder / "kubeconfig")} | variables
+        return run_command(require_kubectl(), *arguments, timeout_seconds=timeout_seconds, **known)
+
+    def github(self, method: str, path: str, body: Any = None) -> Any:
+        """The answer of the simulated GitHub's control API, asked directly."""
+        tls = ssl.create_default_context(cafile=self.info["ca_path"])
+        token = Path(self.info["control_token_path"]).read_text().strip()
+        with httpx.Client(verify=tls, headers={"Authorization": f"Bearer {token}"}, trust_env=False) as client:
+            answer = client.request(method, self.info["control_url"] + path, json=body)
+        assert answer.is_success, answer.text
+        return answer.json() if answer.content else None
+
+    def objects(self, kinds: str, namespace: str) -> list[dict[str, Any]]:
+        """What `kubectl get` finds, as JSON."""
+        answer = self.kubectl("get", kinds, "-n", namespace, "-o", "json", "--show-managed-fields")
+        assert answer.code == 0, answer
+        found: list[dict[str, Any]] = json.loads(answer.out)["items"]
+        return found
+
+    def tenant_arguments(self, *groups: str) -> list[str]:
+        """The options of `gw tenant add` that belong to this sandbox."""
+        options = [
+            *("--github-url", f"{self.info['github_url']}/octo/demo"),
+            *("--app-id", str(self.info["app_id"]), "--installation-id", str(self.info["installation_id"])),
+            *("--private-key-file", str(self.info["app_key_path"]), "--ca-bundle-file", str(self.info["ca_path"])),
+        ]
+        for group in groups or GROUPS:
+            options += ["--runner-group", group]
+        return options
+
+
+def until(holds: Callable[[], T], *, within_seconds: float = 60.0) -> T:
+    """What `holds` returns once it is true; fails after the time, which is only there to end a test that hangs."""
+    deadline = time.monotonic() + within_seconds
+    while not (found := holds()):
+        assert time.monotonic() < deadline, f"{holds} does not hold within {within_seconds:g} s"
+        time.sleep(0.1)
+    return found
+
+
+def start_sandbox(folder: Path, *options: str) -> Sandbox:
+    """A sandbox through `gw sandbox up`."""
+    command = ("gw", "sandbox", "up", "--dir", str(folder), "--output", "json")
+    answer = run_command(*command, *options, timeout_seconds=_UP_SECONDS)
+    assert answer.code == 0, answer
+    return Sandbox(folder, json.loads(answer.out))
+
+
+def stop_sandbox(folder: Path) -> None:
+    """`gw sandbox down`; a sandbox that is gone already is fine."""
+    run_command("gw", "sandbox", "down", "--dir", str(folder))
