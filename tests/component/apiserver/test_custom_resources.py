@@ -1,5 +1,6 @@
 """Custom resource definitions and the resources that they serve."""
 
+import re
 from typing import Any
 
 import pytest
@@ -156,7 +157,10 @@ def test_printer_columns_make_the_table(play: Play) -> None:
         await api.patch(f"{WIDGETS}/w/status", {"status": {"conditions": conditions}})
         table = (await api.get(WIDGETS, TABLE)).body
         assert [column["name"] for column in table["columnDefinitions"]] == ["Name", "Size", "Ready", "Age"]
-        assert table["rows"][0]["cells"] == ["w", 3, "True", "0s"]
+        *cells, age = table["rows"][0]["cells"]
+        assert cells == ["w", 3, "True"]
+        # Seconds pass on a machine that has much to do.
+        assert re.fullmatch(r"\d+s", age)
         assert table["rows"][0]["object"]["kind"] == "PartialObjectMetadata"
 
     play(scenario)
