@@ -74,6 +74,12 @@ AllNamespaces = Annotated[bool, typer.Option("--all-namespaces", "-A", help="Eve
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan, let the server check it, write nothing.")]
 
+Export = Annotated[bool, typer.Option("--export", help="Print what belongs into git, and write nothing.")]
+Confirm = Annotated[
+    str | None,
+    typer.Option("--confirm", metavar="NAME", help="The name that is asked for, so that --yes means that one."),
+]
+
 
 def parse_seconds(text: str, option: str) -> float:
     """The seconds of a duration such as 30s, 5m or 1h30m; a bare number means seconds. Raises Refused."""

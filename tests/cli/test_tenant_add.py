@@ -37,7 +37,7 @@ def test_everything_is_proven_and_rehearsed_before_anything_is_written(add: Onbo
     proven = max(index for index, line in enumerate(told) if line.startswith("proven"))
     written = min(index for index, line in enumerate(told) if line.startswith("created"))
     assert proven < written
-    assert add.cluster.rehearsed == ["Namespace team-a", *NAMES]
+    assert add.cluster.rehearsed == NAMES
     (query,) = add.gw.github.queries
     assert query.github_url == "https://github.com/octo/demo"
 

@@ -2,21 +2,22 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from actions_gateway.engine.clock import Clock
 from gw.errors import Refused
-from gw.ops.onboarding.conversation import Conversation
-from gw.ops.onboarding.plan import Plan, decide_plan
+from gw.ops.changes.carrying import Carried, Manner, carry_out
+from gw.ops.changes.conversation import Conversation
+from gw.ops.onboarding.plan import decide_plan
 from gw.ops.onboarding.request import TenantRequest
 from gw.ops.onboarding.snapshot import gather_snapshot
 from gw.ops.onboarding.waiting import wait_until_working
-from gw.ops.onboarding.writing import rehearse, write
 from gw.ops.tenants import TenantSummary
 from gw.ops.verification import verify
 from gw.sources.cluster import Cluster
 from gw.sources.installation import Installation, InstallationQuery
 
+FIELD_MANAGER = "gw-tenant-add"
 VERIFIED_BY = ("gateway.ready", "agent.available", "credential.available", "session.open", "gateway.proxy")
 """The checks that a new tenant passes."""
 
@@ -27,8 +28,7 @@ class AddTenant:
 
     request: TenantRequest
     timeout_seconds: float
-    dry_run: bool = False
-    yes: bool = False
+    manner: Manner = field(default_factory=Manner)
     skip_github_check: bool = False
 
 
@@ -36,10 +36,9 @@ class AddTenant:
 class AddedTenant:
     """What came of it. `tenant` is None after a dry run."""
 
-    plan: Plan
+    carried: Carried
     installation: Installation | None
     tenant: TenantSummary | None
-    unproven: tuple[str, ...]
 
 
 async def add_tenant(
@@ -55,14 +54,17 @@ async def add_tenant(
     installation = await _prove(order, look_up, conversation)
     async with open_cluster() as cluster:
         plan = decide_plan(request, await gather_snapshot(cluster, request))
-        unproven = (*_skipped(order), *plan.unproven)
-        unchecked = await rehearse(cluster, plan)
-        conversation.show_plan(plan)
-        if order.dry_run:
-            return AddedTenant(plan, installation, None, (*unproven, *unchecked))
-        if plan.to_write and not order.yes and not conversation.confirm(f"Write these {len(plan.to_write)} objects?"):
-            raise Refused("the plan was not confirmed, and nothing was written", "Run it again once the plan is right.")
-        await write(cluster, plan, conversation)
+        plan = replace(plan, unproven=(*_skipped(order), *plan.unproven))
+        carried = await carry_out(
+            cluster,
+            plan,
+            order.manner,
+            conversation=conversation,
+            field_manager=FIELD_MANAGER,
+            question=f"Write these {len(plan.to_write)} objects?",
+        )
+        if order.manner.dry_run:
+            return AddedTenant(carried, installation, None)
         tenant = await wait_until_working(
             cluster,
             request.namespace,
@@ -79,7 +81,7 @@ async def add_tenant(
             clock=clock,
             listener=conversation,
         )
-    return AddedTenant(plan, installation, tenant, (*unproven, *verified.unproven))
+    return AddedTenant(carried.with_unproven(verified.unproven), installation, tenant)
 
 
 async def _prove(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from actions_gateway.api.conditions import ConditionType, Reason
 from actions_gateway.engine.clock import Clock
 from gw.errors import CredentialsRejected, GwError, Refused, TimedOut
-from gw.ops.onboarding.conversation import Conversation
+from gw.ops.changes.conversation import Conversation
 from gw.ops.tenants import TenantSummary, groups_of
 from gw.sources.cluster import Cluster, asking
 from gw.sources.gateways import ConditionFact, GatewayFact, GroupFact
