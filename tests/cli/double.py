@@ -23,11 +23,12 @@ from support.monitoring import AlertmanagerDouble, PrometheusDouble
 Manifest = dict[str, Any]
 Key = tuple[str, str, str]
 HOST = "https://cluster.example:6443"
+ACCESS_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 DISCOVERY: dict[str, Manifest] = {
     "/version": {"major": "1", "minor": "36", "gitVersion": "v1.36.3"},
     "/apis": {"groups": [{"name": "apps"}]},
     "/apis/authentication.k8s.io/v1/selfsubjectreviews": {"metadata": {"creationTimestamp": START.isoformat()}},
-    "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews": {"status": {"allowed": True}},
+    ACCESS_REVIEWS: {"status": {"allowed": True}},
 }
 
 
@@ -41,6 +42,8 @@ class ClusterDouble:
         self.served = served
         self.refusals: dict[tuple[str, str], errors.KubeError] = {}
         """By verb (get, list, create, delete) and plural."""
+        self.denied: set[tuple[str, str]] = set()
+        """Verb and plural that an access review denies; a write that is tried all the same is no business of it."""
         self.rehearsed: list[str] = []
         """Kind and name of what was created in a dry run."""
         self.created: list[str] = []
@@ -178,6 +181,9 @@ class ClusterDouble:
     ) -> Manifest:
         if refusal := self.refusals.get(("request", path)) or self.refusals.get(("*", "*")):
             raise refusal
+        if path == ACCESS_REVIEWS and path in self.answers and self.denied:
+            asked = body["spec"]["resourceAttributes"]
+            return {"status": {"allowed": (asked["verb"], asked["resource"]) not in self.denied}}
         if path in self.answers:
             return copy.deepcopy(self.answers[path])
         if not self.served:
