@@ -153,7 +153,7 @@ def test_a_tenant_with_another_key_is_refused_with_the_way_to_rotate(add: Onboar
     answer = add()
     assert answer.code == 2
     assert "exists with another App credential (Secret github-app-v1)" in answer.err
-    assert "spec.gitHubAppRef.name" in answer.err
+    assert "`gw key rotate team-a --private-key-file FILE`" in answer.err
     assert add.cluster.created == []
 
 

@@ -8,6 +8,7 @@ from actions_gateway.engine.clock import Clock
 from gw.errors import Refused
 from gw.ops.changes.carrying import Carried, Manner, carry_out
 from gw.ops.changes.conversation import Conversation
+from gw.ops.keys.credentials import prove_key
 from gw.ops.onboarding.plan import decide_plan
 from gw.ops.onboarding.request import TenantRequest
 from gw.ops.onboarding.snapshot import gather_snapshot
@@ -92,14 +93,8 @@ async def _prove(
         raise Refused("no private key file was named", "Add --private-key-file FILE with the App's private key.")
     if order.skip_github_check:
         return None
-    installation = await look_up(InstallationQuery(request.github_url, request.credentials, request.ca_bundle_file))
-    conversation.checked(
-        f"GitHub accepts the key {request.credentials.key_fingerprint} of App {request.app_id}"
-        + (f" ({installation.app_slug})" if installation.app_slug else "")
-    )
-    granted = ", ".join(f"{name}:{level}" for name, level in sorted(installation.permissions.items()))
-    conversation.checked(f"installation {request.installation_id} covers {installation.scope} ({granted})")
-    return installation
+    query = InstallationQuery(request.github_url, request.credentials, request.ca_bundle_file)
+    return await prove_key(query, look_up, conversation)
 
 
 def _skipped(order: AddTenant) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from actions_gateway.github.app import APP_ID_FILE, INSTALLATION_ID_FILE, PRIVATE_KEY_FILE
+from gw.ops.keys.manifests import secret_name
 from gw.ops.manifests import render_manifest
 from gw.ops.onboarding.manifests import (
     Manifest,
@@ -10,7 +11,6 @@ from gw.ops.onboarding.manifests import (
     build_gateway,
     build_namespace,
     build_quota,
-    secret_name,
 )
 from gw.ops.onboarding.request import TenantRequest
 

@@ -13,8 +13,8 @@ from actions_gateway.api.gateway import ActionsGatewaySpec, parse_gateway_spec
 from actions_gateway.api.quantities import parse_quantity
 from gw.errors import Refused
 from gw.ops.changes.plan import Plan, Step, create_step, unchanged_step
+from gw.ops.keys.manifests import BY_GW, secret_name
 from gw.ops.onboarding.manifests import (
-    BY_GW,
     CA_CONFIGMAP,
     CA_KEY,
     QUOTA,
@@ -24,10 +24,10 @@ from gw.ops.onboarding.manifests import (
     build_namespace,
     build_quota,
     build_secret,
-    secret_name,
 )
 from gw.ops.onboarding.request import TenantRequest
-from gw.ops.onboarding.snapshot import AppIdentity, Snapshot
+from gw.ops.onboarding.snapshot import Snapshot
+from gw.sources.secrets import AppIdentity, identity_from
 
 
 def decide_plan(request: TenantRequest, snapshot: Snapshot) -> Plan:
@@ -91,8 +91,7 @@ def _decide_secret(request: TenantRequest, snapshot: Snapshot) -> str:
         if name in snapshot.secrets and snapshot.secrets[name] != wanted:
             raise Refused(
                 f"the tenant {request.namespace} exists with another App credential (Secret {name})",
-                "To rotate its key, make a new Secret and put its name into spec.gitHubAppRef.name of the gateway; "
-                "runbooks/checks/credential.available.md has the commands.",
+                f"To rotate its key: `gw key rotate {request.namespace} --private-key-file FILE`.",
             )
         return name
     for name, identity in snapshot.secrets.items():
@@ -167,9 +166,7 @@ def _live_gateway(request: TenantRequest, snapshot: Snapshot) -> Mapping[str, An
 def _wanted_identity(request: TenantRequest) -> AppIdentity:
     if request.credentials is None:
         raise Refused("no private key file was named", "Add --private-key-file FILE with the App's private key.")
-    return AppIdentity(
-        request.credentials.app_id, str(request.credentials.installation_id), request.credentials.key_fingerprint
-    )
+    return identity_from(request.credentials)
 
 
 def _secret_detail(request: TenantRequest) -> str:

@@ -10,16 +10,11 @@ from pydantic import ValidationError
 
 from actions_gateway.api.gateway import parse_gateway_spec
 from actions_gateway.api.quantities import parse_quantity
-from actions_gateway.github.app import (
-    APP_ID_FILE,
-    INSTALLATION_ID_FILE,
-    AppCredentials,
-    CredentialInvalid,
-    parse_credentials,
-)
+from actions_gateway.github.app import AppCredentials
 from actions_gateway.github.secrets import Secret
 from actions_gateway.github.urls import scope_of
-from gw.errors import CredentialsRejected, Refused
+from gw.errors import Refused
+from gw.ops.keys.credentials import check_credentials
 from gw.ops.namespaces import check_tenant_name
 from gw.ops.onboarding.gatewayfile import read_gateway_file
 from gw.ops.onboarding.groups import EXAMPLE, check_group, first_error, parse_group
@@ -152,17 +147,12 @@ def _check_spec(name: str, spec: Mapping[str, Any]) -> None:
 def _credentials(wishes: TenantWishes, key: Secret) -> AppCredentials | None:
     if wishes.private_key_file is None:
         return None
-    try:
-        return parse_credentials(app_id=wishes.app_id, installation_id=wishes.installation_id, private_key=key.reveal())
-    except CredentialInvalid as problem:
-        what = problem.message.removeprefix(f"the key {problem.field} of the App's Secret ")
-        option = {APP_ID_FILE: "--app-id", INSTALLATION_ID_FILE: "--installation-id"}.get(problem.field)
-        if option:
-            raise Refused(f"{option} {what}", "Both numbers stand in the App's settings at GitHub.") from problem
-        raise CredentialsRejected(
-            f"the private key file {wishes.private_key_file} {what}",
-            "Download a private key from the App's settings at GitHub and name that file.",
-        ) from problem
+    return check_credentials(
+        app_id=wishes.app_id,
+        installation_id=wishes.installation_id,
+        private_key=key,
+        source=f"the private key file {wishes.private_key_file}",
+    )
 
 
 def _read_ca(path: Path | None) -> str | None:

@@ -1,37 +1,21 @@
 """What is there already where a new tenant shall be."""
 
-import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from actions_gateway.github.app import (
-    APP_ID_FILE,
-    INSTALLATION_ID_FILE,
-    PRIVATE_KEY_FILE,
-    CredentialInvalid,
-    parse_credentials,
-)
 from actions_gateway.kube import errors
 from actions_gateway.kube import resources as r
-from gw.ops.onboarding.manifests import CA_CONFIGMAP, QUOTA, SECRET_BASE, secret_name
+from gw.ops.keys.manifests import SECRET_BASE, secret_name
+from gw.ops.onboarding.manifests import CA_CONFIGMAP, QUOTA
 from gw.ops.onboarding.request import TenantRequest
 from gw.ops.tenants import reading_types
 from gw.sources.cluster import Cluster, asking
+from gw.sources.secrets import AppIdentity, identity_of
 
 Manifest = Mapping[str, Any]
 
 _MOST_VERSIONS = 99
-
-
-@dataclass(frozen=True, slots=True)
-class AppIdentity:
-    """Which credential a Secret holds, without the credential."""
-
-    app_id: str
-    installation_id: str
-    key_fingerprint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,22 +48,6 @@ async def gather_snapshot(cluster: Cluster, request: TenantRequest) -> Snapshot:
             quota=await _get(cluster, r.RESOURCEQUOTAS, QUOTA, request.namespace) if request.quota else None,
             priority_classes=await _priority_classes(cluster, request),
         )
-
-
-def identity_of(secret: Manifest) -> AppIdentity | None:
-    """Which credential a stored Secret holds; the key itself is forgotten here."""
-    data = secret.get("data") or {}
-    try:
-        texts = {
-            name: base64.b64decode(data[name]).decode()
-            for name in (APP_ID_FILE, INSTALLATION_ID_FILE, PRIVATE_KEY_FILE)
-        }
-        credentials = parse_credentials(
-            app_id=texts[APP_ID_FILE], installation_id=texts[INSTALLATION_ID_FILE], private_key=texts[PRIVATE_KEY_FILE]
-        )
-    except (KeyError, UnicodeDecodeError, binascii.Error, CredentialInvalid):
-        return None
-    return AppIdentity(credentials.app_id, str(credentials.installation_id), credentials.key_fingerprint)
 
 
 async def _secrets(cluster: Cluster, namespace: str, referenced: list[str]) -> dict[str, AppIdentity | None]:
