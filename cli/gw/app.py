@@ -10,6 +10,8 @@ from gw.commands import (
     health,
     install,
     job,
+    logs,
+    quota,
     runner_group,
     sandbox,
     sandbox_fault,
@@ -76,6 +78,8 @@ tenants = _group("tenant", "Tenants: add one, list them, look at one.")
 tenant_add.register(tenants)
 tenant.register(tenants)
 runner_group.register(_group("runner-group", "Runner groups: what listens for jobs, with which labels."))
+quota.register(_group("quota", "Quotas: what is used, what binds, and how to adjust it."))
+logs.register(app)
 job.register(_group("job", "Jobs: what runs, waits and was lost; have lost ones rerun."))
 sandboxes = _group("sandbox", "A cluster and a GitHub on this machine, to try and to test.")
 sandbox.register(sandboxes)

@@ -9,12 +9,13 @@ tests' business.
 
 import copy
 import itertools
-from collections.abc import Callable
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any
 
 from actions_gateway.kube import errors
 from actions_gateway.kube import resources as r
-from actions_gateway.kube.client import ObjectList
+from actions_gateway.kube.client import ObjectList, WatchEvent
 from actions_gateway.kube.resources import Resource, resource_of
 from gateway_sandbox.apiserver.patches import merge_patch
 from support.clock import START
@@ -57,6 +58,13 @@ class ClusterDouble:
             "alertmanager:9093": self.alertmanager.answer,
         }
         """By [SCHEME:]NAME:PORT of a Service: what answers behind the API server's proxy, with status and body."""
+        self.logs: dict[tuple[str, str, str], list[bytes | errors.KubeError]] = {}
+        """By namespace, pod and container: lines with their times and ends, and where the connection breaks."""
+        self.logs_before: dict[tuple[str, str, str], list[bytes | errors.KubeError]] = {}
+        """Of the containers' runs before this one."""
+        self.log_queries: list[dict[str, str]] = []
+        self.to_come: list[WatchEvent | errors.KubeError] = []
+        """What watches tell."""
         self.deleted: list[str] = []
         self.patched: list[str] = []
         self.deleted_at = "2026-01-05T08:00:00Z"
@@ -200,6 +208,51 @@ class ClusterDouble:
         if status >= 300:
             raise errors.error_from_response(status, body.decode())
         return body
+
+    async def pages(
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        label_selector: str | None = None,
+        size: int | None,
+    ) -> AsyncIterator[ObjectList]:
+        items = (await self.list(resource, namespace, label_selector=label_selector)).items
+        size = size or max(1, len(items))
+        for first in range(0, max(1, len(items)), size):
+            yield ObjectList(items[first : first + size], "1")
+
+    async def watch(
+        self, resource: Resource, namespace: str | None = None, *, resource_version: str
+    ) -> AsyncIterator[WatchEvent]:
+        """Whatever stands in `to_come`, an error included; then the watch ends, as a server's does after a while."""
+        self._refuse("watch", resource)
+        while self.to_come:
+            event = self.to_come.pop(0)
+            if isinstance(event, errors.KubeError):
+                raise event
+            yield event
+
+    async def stream(self, path: str, *, query: dict[str, str] | None = None) -> AsyncGenerator[bytes, None]:
+        """Logs as the kubelet tells them (pkg/kubelet/kubelet_pods.go); anything else as `read` does."""
+        query = query or {}
+        found = re.fullmatch(r"/api/v1/namespaces/([^/]+)/pods/([^/]+)/log", path)
+        if found is None:
+            yield await self.read(path, query=query)
+            return
+        if refusal := self.refusals.get(("get", "pods/log")) or self.refusals.get(("*", "*")):
+            raise refusal
+        name = query["container"]
+        self.log_queries.append({"pod": found[2], **query})
+        log = (self.logs_before if query.get("previous") else self.logs).get((found[1], found[2], name))
+        if log is None:
+            text = f'container "{name}" in pod "{found[2]}" is waiting to start: ContainerCreating'
+            raise errors.error_from_response(400, {"kind": "Status", "reason": "BadRequest", "message": text})
+        tail = int(query.get("tailLines", len(log) or 1))
+        for line in log[-tail:]:
+            if isinstance(line, errors.KubeError):
+                raise line
+            yield line
 
     def _refuse(self, verb: str, resource: Resource) -> None:
         if refusal := self.refusals.get((verb, resource.plural)) or self.refusals.get(("*", "*")):
