@@ -6,6 +6,7 @@ import typer
 
 from gw.commands import (
     check,
+    events,
     handoff,
     health,
     install,
@@ -80,6 +81,7 @@ tenant.register(tenants)
 runner_group.register(_group("runner-group", "Runner groups: what listens for jobs, with which labels."))
 quota.register(_group("quota", "Quotas: what is used, what binds, and how to adjust it."))
 logs.register(app)
+events.register(app)
 job.register(_group("job", "Jobs: what runs, waits and was lost; have lost ones rerun."))
 sandboxes = _group("sandbox", "A cluster and a GitHub on this machine, to try and to test.")
 sandbox.register(sandboxes)

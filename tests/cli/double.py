@@ -18,6 +18,7 @@ from actions_gateway.kube import resources as r
 from actions_gateway.kube.client import ObjectList, WatchEvent
 from actions_gateway.kube.resources import Resource, resource_of
 from gateway_sandbox.apiserver.patches import merge_patch
+from gw.sources.events import EVENTS
 from support.clock import START
 from support.monitoring import AlertmanagerDouble, PrometheusDouble
 
@@ -76,7 +77,8 @@ class ClusterDouble:
 
     def put(self, manifest: Manifest) -> None:
         """Stores an object as it is."""
-        resource = resource_of(manifest["apiVersion"], manifest["kind"])
+        is_event = manifest["kind"] == EVENTS.kind
+        resource = EVENTS if is_event else resource_of(manifest["apiVersion"], manifest["kind"])
         assert resource is not None, manifest["kind"]
         self.objects[self._key(resource, manifest)] = manifest
 

@@ -147,10 +147,8 @@ class LineRedactor:
             self._left_of_key = 0 if _PEM_END.search(line) else self._left_of_key - 1
             self.removed(Rule.PRIVATE_KEY)
             return mark(Rule.PRIVATE_KEY)
-        begin = None
-        for begin in _PEM_BEGIN.finditer(line):
-            pass
-        if begin is not None and not _PEM_END.search(line, begin.end()):
+        beginnings = list(_PEM_BEGIN.finditer(line))
+        if beginnings and not _PEM_END.search(line, beginnings[-1].end()):
             self._left_of_key = _PEM_LINES
         if _PEM_PART.fullmatch(line):
             # The beginning of the log may lie in the middle of a key.

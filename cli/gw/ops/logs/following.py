@@ -39,7 +39,7 @@ class Following:
     _told: set[str] = field(default_factory=set)
     _known: set[LogSource] = field(default_factory=set)
     """Those that were there at first, or are followed."""
-    _began_at: datetime = datetime.min
+    _began_at: datetime | None = None
 
     async def follow(self) -> NoReturn:
         """Follows until cancelled; raises GwError when there is nothing to follow, or no right to."""
@@ -74,7 +74,9 @@ class Following:
         """From where a container is followed: its last line, its whole log when it is new."""
         if last := self._last.get(source):
             return datetime.fromtimestamp(last // 10**9, UTC)
-        return None if is_new else self._began_at - timedelta(seconds=self.request.since_seconds or _CLOCKS_DIFFER)
+        if is_new or self._began_at is None:
+            return None
+        return self._began_at - timedelta(seconds=self.request.since_seconds or _CLOCKS_DIFFER)
 
     def _is_free(self, source: LogSource) -> bool:
         task = self._tasks.get(source)
