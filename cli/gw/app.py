@@ -11,6 +11,7 @@ from gw.commands import (
     health,
     install,
     job,
+    key,
     logs,
     quota,
     runner_group,
@@ -83,6 +84,7 @@ quota.register(_group("quota", "Quotas: what is used, what binds, and how to adj
 logs.register(app)
 events.register(app)
 job.register(_group("job", "Jobs: what runs, waits and was lost; have lost ones rerun."))
+key.register(_group("key", "Keys of GitHub Apps: which are in use, prove one, change to a new one."))
 sandboxes = _group("sandbox", "A cluster and a GitHub on this machine, to try and to test.")
 sandbox.register(sandboxes)
 sandbox_run.register(sandboxes)

@@ -1,6 +1,6 @@
 """What can be known before anything is written: the caller's rights, the server's checks, the fields that change."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +19,12 @@ _VERBS = {Action.CREATE: "create", Action.CHANGE: "patch", Action.DELETE: "delet
 
 async def refuse_missing_rights(cluster: Cluster, plan: Plan) -> None:
     """Raises Refused that names every right which the plan takes and the caller lacks."""
-    rights = list(dict.fromkeys(_right(step) for step in plan.to_write))
+    await refuse_lacking_rights(cluster, [_right(step) for step in plan.to_write])
+
+
+async def refuse_lacking_rights(cluster: Cluster, needed: Iterable[Right]) -> None:
+    """The same for rights that an operation takes as a whole, before it has a plan."""
+    rights = list(dict.fromkeys(needed))
     try:
         facts = await ask_rights(cluster, rights)
     except errors.KubeError:
