@@ -32,11 +32,18 @@ def gw() -> Gw:
     edited = tenant("team-b")
     edited["metadata"]["managedFields"] = [
         {
+            # What whoever made it keeps of a field that another one has taken over.
+            "manager": "kubectl-create",
+            "operation": "Update",
+            "time": moment(86400),
+            "fieldsV1": {"f:spec": {"f:gitHubAppRef": {}, "f:gitHubURL": {}}},
+        },
+        {
             "manager": "kubectl-edit",
             "operation": "Update",
             "time": moment(7200),
             "fieldsV1": {"f:spec": {"f:gitHubAppRef": {"f:name": {}}}},
-        }
+        },
     ]
     others = [tenant(TENANT), edited, tenant("team-c", key="SHA256:two="), silent, tenant("team-e", "99", "SHA256:x=")]
     return Gw(ClusterDouble(namespace(TENANT), secret(OLD, KEY), *others))

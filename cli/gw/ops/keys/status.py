@@ -18,7 +18,7 @@ from gw.sources.rights import Right, ask_rights
 
 Manifest = Mapping[str, Any]
 
-_REFERENCE = "spec.gitHubAppRef"
+_REFERENCE = "spec.gitHubAppRef.name"
 
 
 class AgeSource(StrEnum):
