@@ -14,6 +14,7 @@ from gw.commands import (
     key,
     logs,
     quota,
+    runbook,
     runner_group,
     sandbox,
     sandbox_fault,
@@ -85,6 +86,7 @@ logs.register(app)
 events.register(app)
 job.register(_group("job", "Jobs: what runs, waits and was lost; have lost ones rerun."))
 key.register(_group("key", "Keys of GitHub Apps: which are in use, prove one, change to a new one."))
+runbook.register(_group("runbook", "Runbook pages: find one, read it, run its steps."))
 sandboxes = _group("sandbox", "A cluster and a GitHub on this machine, to try and to test.")
 sandbox.register(sandboxes)
 sandbox_run.register(sandboxes)
