@@ -14,6 +14,7 @@ from gw.commands import (
     key,
     logs,
     quota,
+    restart,
     runbook,
     runner_group,
     sandbox,
@@ -81,6 +82,7 @@ tenants = _group("tenant", "Tenants: add one, list them, look at one.")
 tenant_add.register(tenants)
 tenant.register(tenants)
 runner_group.register(_group("runner-group", "Runner groups: what listens for jobs, with which labels."))
+restart.register(_group("restart", "Restarts of agents and the manager, proven to work."))
 quota.register(_group("quota", "Quotas: what is used, what binds, and how to adjust it."))
 logs.register(app)
 events.register(app)
