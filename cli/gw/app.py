@@ -9,6 +9,7 @@ from gw.commands import (
     events,
     handoff,
     health,
+    incident,
     install,
     job,
     key,
@@ -89,6 +90,7 @@ events.register(app)
 job.register(_group("job", "Jobs: what runs, waits and was lost; have lost ones rerun."))
 key.register(_group("key", "Keys of GitHub Apps: which are in use, prove one, change to a new one."))
 runbook.register(_group("runbook", "Runbook pages: find one, read it, run its steps."))
+incident.register(_group("incident", "Incidents: procedures step by step, with a record that anybody can go on with."))
 sandboxes = _group("sandbox", "A cluster and a GitHub on this machine, to try and to test.")
 sandbox.register(sandboxes)
 sandbox_run.register(sandboxes)

@@ -44,6 +44,11 @@ class Printer:
         """Whether progress may be redrawn in place."""
         return self._talk.is_terminal and not self._talk.is_dumb_terminal
 
+    @property
+    def can_ask(self) -> bool:
+        """Whether there is a terminal to ask on."""
+        return self._stdin.isatty()
+
     def show(self, view: View) -> None:
         """The result, in the format that was asked for."""
         match self._output:
@@ -100,7 +105,7 @@ class Printer:
         return self._ask(question, "this writes to the cluster", next_step) == name
 
     def _ask(self, question: str, what: str, without_terminal: str) -> str:
-        if not self._stdin.isatty():
+        if not self.can_ask:
             raise Refused(f"{what} and there is no terminal to ask on", without_terminal)
         with _plain_interrupts():
             self._talk.print(Text(f"{cleaned(question)} "), end="")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from actions_gateway.kube.resources import SECRETS
 from gw.errors import Refused
@@ -13,6 +13,14 @@ from gw.ops.changes.rehearsal import refuse_missing_rights, rehearse
 from gw.ops.changes.writing import write
 from gw.sources.cluster import Cluster
 from gw.sources.ownership import gitops_owner
+
+
+class Writing(Protocol):
+    """Writes what a person has agreed to."""
+
+    async def __call__(
+        self, cluster: Cluster, plan: Plan, conversation: Conversation, *, field_manager: str
+    ) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +70,18 @@ async def carry_out(
     field_manager: str,
     question: str,
     destroys: str = "",
+    heeds_gitops: bool = True,
+    writing: Writing = write,
 ) -> Carried:
     """The written plan; raises GwError. Nothing is written before rights, server and person agree.
 
-    `destroys` is the name that the person has to type in place of a plain yes.
+    `destroys` is the name that the person has to type in place of a plain yes. `heeds_gitops` is false for what no
+    repository holds, such as an annotation of gw's own, which GitOps controllers leave where it is. `writing` is for
+    plans whose steps wait for more than one another.
     """
     plan = _without_the_settled(plan)
     kept_by = tuple(dict.fromkeys(filter(None, (gitops_owner(step.live) for step in plan.to_write if step.live))))
-    if kept_by or manner.export:
+    if (kept_by and heeds_gitops) or manner.export:
         return Carried(plan, is_written=False, kept_by=kept_by)
     await refuse_missing_rights(cluster, plan)
     plan = await rehearse(cluster, plan, field_manager=field_manager)
@@ -78,7 +90,7 @@ async def carry_out(
         return Carried(plan, is_written=False, is_dry_run=manner.dry_run)
     if not _agrees(manner, conversation, question, destroys):
         raise Refused("the plan was not confirmed, and nothing was written", "Run it again once the plan is right.")
-    await write(cluster, plan, conversation, field_manager=field_manager)
+    await writing(cluster, plan, conversation, field_manager=field_manager)
     return Carried(plan, is_written=True)
 
 

@@ -1,0 +1,193 @@
+"""Puts a new key into every gateway of an App while they are contained, and takes the old one's Secret away.
+
+Nothing goes back to the old key here, whatever fails: `gw key rotate` follows a rollout and returns, which has no
+meaning while no agent may run.
+"""
+
+from dataclasses import replace
+
+from gw.checks.catalog import CATALOG
+from gw.checks.engine import judge, needs_of, select
+from gw.checks.model import Outcome as Found
+from gw.checks.wording import counted
+from gw.errors import TimedOut
+from gw.ops.changes.carrying import Carried, carry_out
+from gw.ops.changes.plan import Plan, Step, delete_step
+from gw.ops.incidents.containment import FIELD_MANAGER
+from gw.ops.incidents.engine import Outcome, Proof, Task, Truth
+from gw.ops.incidents.site import Site
+from gw.ops.keys.decide import choose_credentials, decide_rotation
+from gw.ops.keys.order import RotateKey
+from gw.ops.keys.rotate import VERIFIED_BY
+from gw.ops.keys.snapshot import gather_snapshot
+from gw.ops.verification import verify
+from gw.sources.cluster import asking
+from gw.sources.gathering import gather_facts, gather_gateways
+from gw.sources.secrets import read_secret
+
+_LOOK_SECONDS = 0.5
+_SHOWN = 5
+_REFRESH = "credential.refresh"
+
+
+async def switch(site: Site) -> Outcome | Task:
+    """Every gateway refers to a Secret with the new key; raises GwError."""
+    switched, for_git = list[str](), list[str]()
+    for namespace in _namespaces(site):
+        snapshot = await gather_snapshot(site.cluster, namespace)
+        order = _order(site, namespace)
+        rotation = decide_rotation(order, snapshot, choose_credentials(order, snapshot))
+        plan = Plan(namespace, (rotation.secret_step, rotation.reference_step), rotation.consequences)
+        carried = await _write(site, plan)
+        if carried.kept_by:
+            # Whoever keeps the gateway needs the Secret there first, and no repository holds it.
+            await _write(site, replace(plan, steps=plan.steps[:1]))
+            for_git.append(
+                f"{namespace}: set spec.gitHubAppRef.name to {rotation.secret}, in the repository of "
+                f"{carried.kept_by[0]}."
+            )
+        switched.append(f"{namespace}: {rotation.secret} in place of {rotation.replaced}")
+    if for_git:
+        return Task((*for_git, "Wait until that is applied."), lambda: _proof_of_references(site))
+    return Outcome(f"the new key is in {counted(len(switched), 'tenant')}", tuple(switched[:_SHOWN]))
+
+
+def _order(site: Site, namespace: str) -> RotateKey:
+    """Never back to the old key; proven at GitHub by an earlier step, since a suspended installation mints no token."""
+    target = next(each for each in site.incident.targets if each.namespace == namespace)
+    site.needed_query(target)
+    assert site.new_key is not None
+    return RotateKey(
+        namespace,
+        site.new_key,
+        site.timeout_seconds,
+        site.manner,
+        app_id=target.app_id,
+        installation_id=target.installation_id,
+        compromised=True,
+        source="the file of --private-key-file",
+    )
+
+
+async def _write(site: Site, plan: Plan) -> Carried:
+    return await carry_out(
+        site.cluster,
+        plan,
+        site.manner,
+        conversation=site.conversation,
+        field_manager=FIELD_MANAGER,
+        question="Write this?",
+    )
+
+
+async def _proof_of_references(site: Site) -> Proof:
+    old = await _on_old_secret(site)
+    words = f"{', '.join(old)} still refers to the old Secret" if old else "every gateway refers to the new key"
+    return Proof(Truth.DISPROVEN if old else Truth.PROVEN, words)
+
+
+async def _on_old_secret(site: Site) -> list[str]:
+    with asking("read the gateways"):
+        now = await gather_gateways(site.cluster, _where(site))
+    old = {(target.namespace, target.gateway, target.secret) for target in site.incident.targets}
+    return [f"{each.namespace}/{each.name}" for each in now if (each.namespace, each.name, each.secret_name) in old]
+
+
+async def await_sessions(site: Site) -> Outcome:
+    """Every gateway has sessions again, with the new key; raises TimedOut that names the first that has not."""
+    query = next((found for target in site.incident.targets if (found := site.query(target))), None)
+    wanted = query.credentials.key_fingerprint if query else site.incident.facts.get("keyFingerprint", "")
+    deadline = site.clock.monotonic() + site.timeout_seconds
+    while late := await _without_key(site, wanted):
+        if site.clock.monotonic() >= deadline:
+            raise TimedOut(
+                f"after {site.timeout_seconds:.0f} s the agent of {late[0]} does not say that it uses the new key",
+                f"See `gw health {late[0].partition('/')[0]}`.",
+                details=tuple(late[:_SHOWN]),
+            )
+        site.conversation.waiting(f"the agent of {late[0]} takes up the new key")
+        await site.clock.sleep(_LOOK_SECONDS)
+    unproven = [*await _refresh_errors(site)]
+    for namespace in _namespaces(site):
+        verified = await verify(
+            site.cluster,
+            VERIFIED_BY,
+            namespace=namespace,
+            timeout_seconds=site.timeout_seconds,
+            clock=site.clock,
+            listener=site.conversation,
+        )
+        unproven += [f"not seen: {line}" for line in verified.unproven]
+    count = counted(len(site.incident.targets), "gateway")
+    return Outcome(f"sessions are open again at {count}, with the key {wanted}", tuple(unproven[:_SHOWN]))
+
+
+async def _refresh_errors(site: Site) -> list[str]:
+    """What the checks say of token refreshes; errors of before are in the series for an hour, so they stop nothing."""
+    checks = select(CATALOG, [_REFRESH])
+    facts = await gather_facts(site.cluster, _where(site), needs_of(checks), site.clock, site.sources)
+    mine = set(_namespaces(site))
+    return [
+        f"{_REFRESH}: {finding.subject or 'nothing'}: {finding.summary}"
+        for result in judge(checks, facts, named=[_REFRESH])
+        for finding in result.findings
+        if finding.outcome in (Found.PROBLEM, Found.UNKNOWN) and finding.subject.partition("/")[0] in mine | {""}
+    ]
+
+
+async def _without_key(site: Site, fingerprint: str) -> list[str]:
+    wanted = {(target.namespace, target.gateway) for target in site.incident.targets}
+    with asking("read the gateways"):
+        now = await gather_gateways(site.cluster, _where(site))
+    return [
+        f"{each.namespace}/{each.name}"
+        for each in now
+        if (each.namespace, each.name) in wanted
+        and not (each.credential and each.credential.key_fingerprint == fingerprint and not each.contained)
+    ]
+
+
+async def delete_old(site: Site) -> Outcome:
+    """The Secrets with the old key are gone, unless a gateway refers to one; raises GwError."""
+    steps = list[Step]()
+    now = await _referred(site)
+    kept = list[str]()
+    for target in site.incident.targets:
+        with asking(f"read the Secret {target.secret} of {target.namespace}"):
+            stored = await read_secret(site.cluster, target.namespace, target.secret)
+        if stored is None:
+            continue
+        place = f"{target.namespace}/{target.secret}"
+        if (target.namespace, target.secret) in now:
+            kept.append(f"{place} stays: the gateway refers to it")
+            continue
+        if stored.identity is not None and stored.identity.key_fingerprint != target.key_fingerprint:
+            kept.append(f"{place} stays: it holds another key by now, {stored.identity.key_fingerprint}")
+            continue
+        steps.append(delete_step(stored.manifest, f"the old key {target.key_fingerprint}"))
+    app_id = site.incident.facts.get("appId", "")
+    await carry_out(
+        site.cluster,
+        Plan(site.incident.subject, tuple(steps), ("nobody can return to the old key",)),
+        site.manner,
+        conversation=site.conversation,
+        field_manager=FIELD_MANAGER,
+        question=f"Delete {counted(len(steps), 'Secret')} of the App {app_id}?",
+        destroys=app_id,
+    )
+    gone = tuple(f"Secret {step.namespace}/{step.name} deleted" for step in steps)
+    return Outcome(f"{counted(len(steps), 'Secret')} with the old key deleted", (*gone, *kept)[:_SHOWN])
+
+
+async def _referred(site: Site) -> set[tuple[str, str]]:
+    with asking("read the gateways"):
+        return {(each.namespace, each.secret_name) for each in await gather_gateways(site.cluster, _where(site))}
+
+
+def _namespaces(site: Site) -> list[str]:
+    return sorted({target.namespace for target in site.incident.targets})
+
+
+def _where(site: Site) -> str | None:
+    namespaces = _namespaces(site)
+    return namespaces[0] if len(namespaces) == 1 else None
