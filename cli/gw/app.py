@@ -21,8 +21,11 @@ from gw.commands import (
     sandbox,
     sandbox_fault,
     sandbox_run,
+    support_bundle,
     tenant,
     tenant_add,
+    tenant_remove,
+    tenant_update,
     uninstall,
     version,
 )
@@ -79,14 +82,17 @@ uninstall.register(app)
 check.register(app)
 health.register(app)
 handoff.register(app)
-tenants = _group("tenant", "Tenants: add one, list them, look at one.")
+tenants = _group("tenant", "Tenants: add, list, look at, update, pause and remove them.")
 tenant_add.register(tenants)
 tenant.register(tenants)
+tenant_update.register(tenants)
+tenant_remove.register(tenants)
 runner_group.register(_group("runner-group", "Runner groups: what listens for jobs, with which labels."))
 restart.register(_group("restart", "Restarts of agents and the manager, proven to work."))
 quota.register(_group("quota", "Quotas: what is used, what binds, and how to adjust it."))
 logs.register(app)
 events.register(app)
+support_bundle.register(app)
 job.register(_group("job", "Jobs: what runs, waits and was lost; have lost ones rerun."))
 key.register(_group("key", "Keys of GitHub Apps: which are in use, prove one, change to a new one."))
 runbook.register(_group("runbook", "Runbook pages: find one, read it, run its steps."))
