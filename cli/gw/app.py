@@ -6,6 +6,7 @@ import typer
 
 from gw.commands import (
     check,
+    completion,
     events,
     handoff,
     health,
@@ -101,4 +102,5 @@ sandboxes = _group("sandbox", "A cluster and a GitHub on this machine, to try an
 sandbox.register(sandboxes)
 sandbox_run.register(sandboxes)
 sandbox_fault.register(sandboxes)
+completion.register(app)
 version.register(app)
