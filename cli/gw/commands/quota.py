@@ -51,7 +51,7 @@ def adjust(
     amounts: Annotated[
         list[str],
         typer.Argument(
-            metavar="KEY=AMOUNT…",
+            metavar="KEY=AMOUNT",
             help="The new amount of a key, such as pods=50, or a change of it: requests.memory=+64Gi, limits.cpu=+25%.",
         ),
     ],
