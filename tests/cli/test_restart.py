@@ -142,7 +142,8 @@ def test_the_document_tells_pods_sessions_and_jobs() -> None:
     assert [pod["uid"] for pod in found["replaced"]] == ["uid-old-agent"]
     assert [pod["uid"] for pod in found["pods"]] == ["uid-new-agent"]
     assert found["sessions"] == {"team-a-cpu": 1, "team-a-gpu": 1}
-    assert found["jobs"] == {"before": 1, "adopted": [WORKER], "missing": [], "ended": 0, "failed_renewals": 0}
+    jobs = {"before": 1, "running": 1, "adopted": [WORKER], "missing": [], "ended": 0, "failed_renewals": 0}
+    assert found["jobs"] == jobs
 
 
 def test_a_running_job_that_is_not_adopted_is_a_problem_by_name() -> None:

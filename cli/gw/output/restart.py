@@ -32,9 +32,9 @@ def restarted_agent_view(restarted: RestartedAgent) -> View:
         if adoption is None
         else {
             "before": adoption.before,
+            "running": len(adoption.running),
             "adopted": list(adoption.adopted),
-            # What nobody could look at is not missing.
-            "missing": [] if adoption.unproven else list(adoption.missing),
+            "missing": list(adoption.missing),
             "ended": adoption.ended,
             "failed_renewals": None if adoption.unproven else adoption.failed_renewals,
         },
@@ -68,7 +68,7 @@ def _agent_lines(restarted: RestartedAgent) -> Iterator[Text]:
     state = f"{counted(sessions, 'session')} open for {counted(len(restarted.groups), 'runner group')}"
     names = ", ".join(pod.name for pod in restarted.pods)
     yield Text(f"The agent of {restarted.namespace} is restarted: {names} is new, {state}, {adoption.words}.")
-    if adoption.missing and not adoption.unproven:
+    if adoption.missing:
         more = len(adoption.missing) - _SHOWN
         listed = ", ".join(adoption.missing[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
         yield Text.assemble(styled("Not adopted:", "bad"), f" {listed}; GitHub gives their jobs up after 10 min.")

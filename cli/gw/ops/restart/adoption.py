@@ -41,10 +41,10 @@ class Adoption:
     """The workers that ran before, by what they are now."""
 
     before: int
+    running: tuple[str, ...]
+    """Pods that still run."""
     adopted: tuple[str, ...]
-    """Pods that still run and that the new agent has taken over."""
-    missing: tuple[str, ...]
-    """Pods that still run and of which it says nothing."""
+    """Those of them that the new agent has taken over."""
     ended: int
     """Workers that have ended meanwhile."""
     failed_renewals: int = 0
@@ -52,11 +52,16 @@ class Adoption:
     """Why nothing is known of it, as a sentence without a full stop."""
 
     @property
+    def missing(self) -> tuple[str, ...]:
+        """Pods that still run and of which the new agent says nothing; empty while nothing is known."""
+        return () if self.unproven else tuple(name for name in self.running if name not in self.adopted)
+
+    @property
     def words(self) -> str:
         """For people, without a full stop."""
         if not self.before:
             return "no job was running"
-        running = len(self.adopted) + len(self.missing)
+        running = len(self.running)
         ended = f", {self.ended} ended meanwhile" if self.ended else ""
         if self.unproven:
             return f"{counted(running, 'job')} still running{ended}"
@@ -125,8 +130,8 @@ def _decide(
     adopted = words.adopted if words is not None else frozenset[str]()
     return Adoption(
         before=len(before),
+        running=tuple(running),
         adopted=tuple(name for name in running if name in adopted),
-        missing=tuple(name for name in running if name not in adopted),
         ended=len(before) - len(running),
         failed_renewals=words.failed_renewals if words is not None else 0,
         unproven=unproven,

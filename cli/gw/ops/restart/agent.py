@@ -52,7 +52,7 @@ class RestartedAgent:
     @property
     def exit_code(self) -> ExitCode:
         """A problem when jobs run that nobody keeps."""
-        is_lost = self.adoption is not None and bool(self.adoption.missing) and not self.adoption.unproven
+        is_lost = self.adoption is not None and self.adoption.missing
         return ExitCode.PROBLEM if is_lost else self.carried.exit_code
 
 
