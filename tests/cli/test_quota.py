@@ -166,6 +166,22 @@ def test_a_wrong_wish_is_refused_by_name_and_nothing_is_written(words: list[str]
     assert gw.cluster.patched == []
 
 
+def test_a_key_that_counts_no_worker_is_adjusted_and_said_to_be_one() -> None:
+    gw = gw_with(quota("storage", used={"services": "1"}, hard={"services": "5"}))
+    answer = gw(*ADJUST, "services=6", "--yes")
+    assert answer.code == 0, answer
+    assert "No runner group's worker is counted in it." in answer.out
+
+
+def test_a_server_in_trouble_while_the_worker_is_tried_leaves_gw_blind() -> None:
+    gw = gw_with(quota())
+    gw.cluster.refusals["create", "pods"] = errors.ServerError("etcd is away", status=500)
+    answer = gw(*ADJUST, "pods=20", "--yes")
+    assert answer.code == 3
+    assert "could not try the next worker of team-a-cpu: etcd is away" in answer.err
+    assert hard_of(gw)["pods"] == "20"
+
+
 # -- which object
 
 

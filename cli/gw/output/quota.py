@@ -123,6 +123,8 @@ def _adjusted_lines(adjusted: AdjustedQuota) -> Iterator[Text]:
     for name, amounts in adjusted.hard.items():
         words = ", ".join(f"{key}={amount}" for key, amount in amounts.items())
         yield Text(f"Quota {name} of {carried.plan.subject} {state} {words}.")
+    if not adjusted.proofs:
+        yield Text("No runner group's worker is counted in it.")
     for proof in adjusted.proofs:
         if proof.is_admitted:
             yield Text(f"The next worker of {proof.group} is admitted.")

@@ -22,7 +22,7 @@ from gw.checks.model import Finding, Outcome
 from gw.errors import TimedOut
 from gw.ops.quota.usage import GroupRoom
 from gw.ops.verification import Listener
-from gw.sources.cluster import Cluster, asking, one_line
+from gw.sources.cluster import Cluster, asking, explain, one_line
 from gw.sources.gateways import GroupFact
 from gw.sources.gathering import gather_facts
 from gw.sources.quotas import parse_quota
@@ -189,8 +189,7 @@ async def _prove(
             what = f"that the next worker of {group.name} counts with it: {one_line(problem.message)}"
             return GroupProof(group.name, unproven=what)
         except errors.KubeError as problem:
-            with asking(f"try the next worker of {group.name}"):
-                raise problem
+            raise explain(problem, f"try the next worker of {group.name}", writes=True) from problem
         else:
             listener.reached(f"the next worker of {group.name} is admitted (server-side dry run)")
             return GroupProof(group.name, is_admitted=True)
