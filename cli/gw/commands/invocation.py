@@ -121,6 +121,13 @@ class Invocation:
             return None
         return named.pop() if named else self.config.namespace
 
+    def one_tenant(self, usage: str, *given: str | None) -> str:
+        """The one tenant that is meant; raises Refused, with how to name one, when none or two were named."""
+        wanted = self.namespace(*given)
+        if wanted is None:
+            raise Refused("no tenant was named", f"Name one: `{usage}`; `gw tenant list` shows them.")
+        return wanted
+
 
 def command(
     app: typer.Typer, name: str, *, uses_cluster: bool = True

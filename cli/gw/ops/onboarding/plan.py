@@ -27,13 +27,14 @@ from gw.ops.onboarding.manifests import (
 )
 from gw.ops.onboarding.request import TenantRequest
 from gw.ops.onboarding.snapshot import Snapshot
+from gw.ops.priorityclasses import refuse_missing_classes
 from gw.sources.secrets import AppIdentity, identity_from
 
 
 def decide_plan(request: TenantRequest, snapshot: Snapshot) -> Plan:
     """The plan; raises Refused."""
     _refuse_taken_namespace(request, snapshot)
-    missing = _refuse_missing_classes(request, snapshot)
+    missing = refuse_missing_classes(request.priority_classes, snapshot.priority_classes)
     secret = _decide_secret(request, snapshot)
     steps = [
         _unless(snapshot.namespace, build_namespace(request)),
@@ -66,20 +67,6 @@ def _refuse_taken_namespace(request: TenantRequest, snapshot: Snapshot) -> None:
             f"the namespace {name} exists and nothing says that it is meant for a tenant",
             "Choose another name, or add --use-existing-namespace if it is yours to use.",
         )
-
-
-def _refuse_missing_classes(request: TenantRequest, snapshot: Snapshot) -> tuple[str, ...]:
-    """Sentences about what could not be checked; raises Refused for a class that does not exist."""
-    if snapshot.priority_classes is None:
-        return (f"whether the priority classes {', '.join(request.priority_classes)} exist: you may not read them",)
-    for name in request.priority_classes:
-        if name not in snapshot.priority_classes:
-            there = ", ".join(sorted(snapshot.priority_classes)) or "none"
-            raise Refused(
-                f"the cluster has no priority class {name}, which a tier names (it has: {there})",
-                "Name one that exists, or have the platform's owners create it.",
-            )
-    return ()
 
 
 def _decide_secret(request: TenantRequest, snapshot: Snapshot) -> str:

@@ -18,6 +18,7 @@ from gw.ops.keys.credentials import check_credentials
 from gw.ops.namespaces import check_tenant_name
 from gw.ops.onboarding.gatewayfile import read_gateway_file
 from gw.ops.onboarding.groups import EXAMPLE, check_group, first_error, parse_group
+from gw.ops.priorityclasses import classes_of
 from gw.sources.github import read_key
 
 _PLACEHOLDER = "to-be-decided"
@@ -63,8 +64,7 @@ class TenantRequest:
     @property
     def priority_classes(self) -> tuple[str, ...]:
         """The classes that the groups' tiers name, each once."""
-        tiers = (tier for group in self.spec.get("runnerGroups") or [] for tier in group.get("priorityTiers") or [])
-        return tuple(dict.fromkeys(str(tier["priorityClassName"]) for tier in tiers))
+        return classes_of(self.spec.get("runnerGroups") or [])
 
 
 def check_wishes(wishes: TenantWishes) -> TenantRequest:
@@ -79,11 +79,11 @@ def check_wishes(wishes: TenantWishes) -> TenantRequest:
     name = wishes.gateway_name or (file.name if file else None) or wishes.namespace
     spec = dict(file.spec) if file else {}
     url = wishes.github_url or str(spec.get("gitHubURL") or "")
-    spec |= {"gitHubURL": _checked_url(url)}
+    spec |= {"gitHubURL": checked_url(url)}
     if wishes.runner_groups:
         spec["runnerGroups"] = [parse_group(text) for text in wishes.runner_groups]
     spec = {key: value for key, value in spec.items() if key not in ("gitHubAppRef", "caBundleRef")}
-    _check_spec(name, spec)
+    check_spec(name, spec)
     key = read_key(wishes.private_key_file) if wishes.private_key_file is not None else Secret("")
     return TenantRequest(
         namespace=wishes.namespace,
@@ -95,7 +95,7 @@ def check_wishes(wishes: TenantWishes) -> TenantRequest:
         credentials=_credentials(wishes, key),
         private_key=key,
         private_key_file=wishes.private_key_file,
-        ca_pem=_read_ca(wishes.ca_bundle_file),
+        ca_pem=read_ca_bundle(wishes.ca_bundle_file),
         ca_bundle_file=wishes.ca_bundle_file,
         quota=parse_quota(wishes.quota),
         use_existing_namespace=wishes.use_existing_namespace,
@@ -118,7 +118,8 @@ def parse_quota(texts: Sequence[str]) -> dict[str, str]:
     return limits
 
 
-def _checked_url(url: str) -> str:
+def checked_url(url: str) -> str:
+    """The URL as it stands; raises Refused that names the option."""
     if not url:
         raise Refused(
             "nobody said whose jobs to run", "Add --github-url https://github.com/ORGANIZATION, or a repository's URL."
@@ -130,7 +131,7 @@ def _checked_url(url: str) -> str:
     return url
 
 
-def _check_spec(name: str, spec: Mapping[str, Any]) -> None:
+def check_spec(name: str, spec: Mapping[str, Any]) -> None:
     """The rules of the CRD and that a job could run here, before anything is asked or written."""
     if not spec.get("runnerGroups"):
         raise Refused("no runner group was named, so no job could run here", f"Add one. {EXAMPLE}")
@@ -155,7 +156,8 @@ def _credentials(wishes: TenantWishes, key: Secret) -> AppCredentials | None:
     )
 
 
-def _read_ca(path: Path | None) -> str | None:
+def read_ca_bundle(path: Path | None) -> str | None:
+    """The file's text, None without a file; raises Refused for one that holds no certificate."""
     if path is None:
         return None
     try:
