@@ -137,6 +137,20 @@ def test_the_file_is_shredded_last_and_gw_says_what_that_cannot_promise(rotate: 
     assert "SSDs, snapshots and backups may keep older blocks" in answer.err
 
 
+def test_a_file_that_cannot_be_shredded_in_the_end_is_left_to_the_person_and_the_key_is_rotated(
+    rotate: Rotation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    answer = rotate("--shred")
+    assert answer.code == 2, answer
+    assert f"Rotated in 0s: {TENANT} works with " in answer.out
+    assert "could not be removed (Operation not permitted)" in answer.err
+    assert f"shred -u {rotate.key_file}" in answer.err
+
+
 def test_a_link_is_not_shredded_and_nothing_is_tried(rotate: Rotation) -> None:
     real = rotate.folder / "real.pem"
     rotate.key_file.rename(real)
@@ -410,8 +424,9 @@ def test_of_a_contained_gateway_the_reference_is_changed_and_gw_says_that_nothin
     objects = working_tenant()
     objects[1]["metadata"]["annotations"] = {labels.CONTAINED: "incident"}
     rotate = Rotation(tmp_path, InterruptedCluster(*objects))
-    answer = rotate("--compromised", "--delete-old")
+    answer = rotate("--compromised", "--delete-old", "--shred")
     assert answer.code == 0, answer
+    assert rotate.key_file.exists()
     assert rotate.reference == NEW
     assert "nothing has tried that key yet" in answer.out
     assert "the gateway is contained, and no agent runs" in answer.err

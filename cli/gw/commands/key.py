@@ -9,12 +9,11 @@ import typer
 from gw.commands.invocation import Invocation, command
 from gw.errors import Refused
 from gw.exits import ExitCode
-from gw.options import AllNamespaces, Confirm, DryRun, Namespace, TenantOrAll, Yes, parse_seconds
+from gw.options import AllNamespaces, Confirm, DryRun, Namespace, PrometheusUrl, Tenant, TenantOrAll, Yes, parse_seconds
 
 if TYPE_CHECKING:
     from gw.ops.keys.order import RotatedKey
 
-_Tenant = Annotated[str | None, typer.Argument(metavar="TENANT", help="The tenant.")]
 _KeyFile = Annotated[
     Path, typer.Option("--private-key-file", metavar="FILE", help="The App's private key, as downloaded.")
 ]
@@ -65,7 +64,7 @@ def status(
 def verify(
     invocation: Invocation,
     private_key_file: _KeyFile,
-    tenant: _Tenant = None,
+    tenant: Tenant = None,
     namespace: Namespace = None,
     app_id: _AppId = None,
     installation_id: _InstallationId = None,
@@ -104,7 +103,7 @@ def verify(
 def rotate(
     invocation: Invocation,
     private_key_file: _KeyFile,
-    tenant: _Tenant = None,
+    tenant: Tenant = None,
     namespace: Namespace = None,
     compromised: Annotated[
         bool, typer.Option("--compromised", help="The old key is in wrong hands: never return to it.")
@@ -121,6 +120,7 @@ def rotate(
     timeout: Annotated[
         str, typer.Option("--timeout", metavar="DURATION", help="How long the new key may take to come to work.")
     ] = "3m",
+    prometheus_url: PrometheusUrl = None,
     yes: Yes = False,
     confirm: Confirm = None,
     dry_run: DryRun = False,
@@ -156,12 +156,14 @@ def rotate(
         source=f"the private key file {private_key_file}",
     )
     _warn(invocation, private_key_file)
-    conversation = PrintedChanges(invocation.printer)
+    conversation, sources = PrintedChanges(invocation.printer), invocation.sources(prometheus_url)
 
     async def operation() -> RotatedKey:
         async with invocation.cluster() as cluster:
             look_up = invocation.surroundings.look_up_installation
-            return await rotate_key(cluster, order, look_up=look_up, clock=invocation.clock, conversation=conversation)
+            return await rotate_key(
+                cluster, order, look_up=look_up, clock=invocation.clock, conversation=conversation, sources=sources
+            )
 
     return _show(invocation, invocation.run(operation, conversation), private_key_file if shred else None)
 
@@ -173,9 +175,14 @@ def _show(invocation: Invocation, rotated: "RotatedKey", to_shred: Path | None) 
     from gw.ops.manifests import render_manifests
     from gw.output.keys import advice, rotated_key_view
 
-    is_shredded = to_shred is not None and rotated.outcome is Outcome.ROTATED
-    if is_shredded and to_shred is not None:
-        shred(to_shred)
+    is_done = rotated.outcome is Outcome.ROTATED and rotated.is_tried
+    left: Refused | None = None
+    if to_shred is not None and is_done:
+        try:
+            shred(to_shred)
+        except Refused as problem:
+            left = problem
+    is_shredded = to_shred is not None and is_done and left is None
     if rotated.outcome is Outcome.LEFT_TO_GIT and invocation.printer.is_for_people:
         invocation.printer.text(render_manifests(rotated.carried.for_git))
     else:
@@ -183,8 +190,10 @@ def _show(invocation: Invocation, rotated: "RotatedKey", to_shred: Path | None) 
     invocation.printer.notes(advice(rotated))
     if is_shredded:
         invocation.printer.note(f"Shredded: {LIMITS}.")
-    elif to_shred is not None:
-        invocation.printer.note(f"The file {to_shred} stays: the key is not rotated.")
+    elif to_shred is not None and not is_done:
+        invocation.printer.note(f"The file {to_shred} stays: nothing works with its key yet.")
+    if left is not None:
+        raise left
     return rotated.exit_code
 
 

@@ -20,7 +20,8 @@ from gw.ops.keys.snapshot import read_both
 from gw.ops.onboarding.waiting import FINAL_CREDENTIAL_REASONS
 from gw.sources.cluster import Cluster, asking, one_line
 from gw.sources.gateways import ConditionFact, GatewayFact, GroupFact
-from gw.sources.pods import AGENT_SELECTOR, PodFact, PodRole, parse_pod
+from gw.sources.pods import AGENT_SELECTOR, PodRole
+from gw.sources.rollouts import PodInstance, gather_instances
 
 Manifest = Mapping[str, Any]
 
@@ -70,7 +71,7 @@ class Look:
     gateway: GatewayFact | None
     groups: tuple[GroupFact, ...]
     deployment: Manifest | None
-    pods: tuple[PodFact, ...]
+    pods: tuple[PodInstance, ...]
 
     @property
     def is_taken(self) -> bool:
@@ -130,7 +131,7 @@ class Look:
         if self.gateway is None or self.gateway.wants_no_agent:
             return
         if not self.is_rolled:
-            blockers = "; ".join(dict.fromkeys(self._blockers()))
+            blockers = "; ".join(dict.fromkeys(blocker for pod in self.pods for blocker in pod.blockers))
             yield f"the agent's new pod is not ready{f' ({blockers})' if blockers else ''}"
         if len(self.groups) < len(self.gateway.group_names):
             yield "the runner groups are being made"
@@ -154,14 +155,6 @@ class Look:
     def _is_folded(self) -> bool:
         told = self.gateway.credential if self.gateway else None
         return told is not None and told.key_fingerprint == self.target.fingerprint
-
-    def _blockers(self) -> Iterator[str]:
-        for pod in self.pods:
-            if pod.unscheduled_message:
-                yield one_line(pod.unscheduled_message)
-            for container in pod.containers:
-                if container.waiting_reason and container.waiting_reason != "ContainerCreating":
-                    yield f"{container.waiting_reason}: {one_line(container.waiting_message)}".rstrip(": ")
 
 
 async def follow(
@@ -208,8 +201,8 @@ async def _look(cluster: Cluster, target: Target) -> Look:
             deployment = await cluster.get(r.DEPLOYMENTS, names.AGENT, target.namespace)
         except errors.NotFound:
             deployment = None
-        pods = await cluster.list(r.PODS, target.namespace, label_selector=AGENT_SELECTOR)
-    return Look(target, gateway, groups, deployment, tuple(parse_pod(item, PodRole.AGENT) for item in pods.items))
+        pods = await gather_instances(cluster, target.namespace, AGENT_SELECTOR, PodRole.AGENT)
+    return Look(target, gateway, groups, deployment, pods)
 
 
 def _refuse_another(look: Look) -> None:

@@ -10,7 +10,8 @@ from gw.checks.belonging import own_series
 from gw.ops.keys.following import Listener
 from gw.sources.cluster import Cluster
 from gw.sources.facts import Need, NotKnown
-from gw.sources.gathering import gather_facts
+from gw.sources.gathering import DISCOVERED, gather_facts
+from gw.sources.places import Sources
 from gw.sources.series import POLL_AGE
 
 _LOOK_SECONDS = 5.0
@@ -19,7 +20,14 @@ _NEEDS = frozenset({Need.SERIES, Need.GATEWAYS})
 
 
 async def until_polls_answered(
-    cluster: Cluster, namespace: str, groups: Sequence[str], *, timeout_seconds: float, clock: Clock, listener: Listener
+    cluster: Cluster,
+    namespace: str,
+    groups: Sequence[str],
+    *,
+    timeout_seconds: float,
+    clock: Clock,
+    listener: Listener,
+    sources: Sources = DISCOVERED,
 ) -> tuple[str, ...]:
     """What could not be seen of it, a sentence without a full stop for each group; raises CredentialsRejected."""
     begun = clock.monotonic()
@@ -27,7 +35,7 @@ async def until_polls_answered(
     while groups:
         elapsed = clock.monotonic() - begun
         try:
-            ages = own_series(await gather_facts(cluster, namespace, _NEEDS, clock)).of(POLL_AGE)
+            ages = own_series(await gather_facts(cluster, namespace, _NEEDS, clock, sources)).of(POLL_AGE)
         except NotKnown as blind:
             return (f"that GitHub answers polls: {blind.missing.reason}",)
         late = [name for name in groups if ages.get((namespace, name), float("inf")) > elapsed]

@@ -22,8 +22,10 @@ from gw.ops.keys.returning import look_at_old_key, return_to_old, why_not_to_ret
 from gw.ops.keys.snapshot import Snapshot, gather_snapshot, read_served
 from gw.ops.verification import verify
 from gw.sources.cluster import Cluster, asking
+from gw.sources.gathering import DISCOVERED
 from gw.sources.installation import InstallationQuery
 from gw.sources.ownership import gitops_owner
+from gw.sources.places import Sources
 from gw.sources.rights import Right
 from gw.sources.secrets import read_secret
 
@@ -40,16 +42,23 @@ class _Run:
     look_up: LookUp
     clock: Clock
     conversation: Conversation
+    sources: Sources
 
 
 async def rotate_key(
-    cluster: Cluster, order: RotateKey, *, look_up: LookUp, clock: Clock, conversation: Conversation
+    cluster: Cluster,
+    order: RotateKey,
+    *,
+    look_up: LookUp,
+    clock: Clock,
+    conversation: Conversation,
+    sources: Sources = DISCOVERED,
 ) -> RotatedKey:
-    """The rotated key, or how the gateway got back to the old one; raises GwError.
+    """The rotated key, or how the gateway got back to the old one; raises GwError. `sources` tell of polls.
 
     Nothing is written before the caller's rights, GitHub, the server and the person agree.
     """
-    run = _Run(cluster, order, look_up, clock, conversation)
+    run = _Run(cluster, order, look_up, clock, conversation, sources)
     await read_served(cluster, order.namespace)  # A tenant that does not exist is told before rights in it.
     await refuse_lacking_rights(cluster, _rights(order))
     snapshot = await gather_snapshot(cluster, order.namespace)
@@ -151,6 +160,7 @@ async def _verify(run: _Run, rotation: Rotation, result: RotatedKey, followed: F
         timeout_seconds=order.timeout_seconds,
         clock=run.clock,
         listener=run.conversation,
+        sources=run.sources,
     )
     try:
         verified = await verify(
