@@ -1,10 +1,15 @@
 """Runs commands as a user would, with a clean environment and an answer that a test can read."""
 
+import io
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from gw.commandline import run
+from gw.surroundings import Surroundings
 
 BIN = Path(sys.executable).parent
 ROOT = Path(__file__).parents[2]
@@ -45,6 +50,27 @@ def run_command(*arguments: str, timeout_seconds: float = 120.0, **variables: st
         cwd=ROOT,
     )
     return Answer(result.returncode, result.stdout, result.stderr)
+
+
+def run_gw_here(*arguments: str, timeout_seconds: float = 120.0, **variables: str) -> Answer:
+    """Runs gw to its end in this process, with everything as `run_command` has it."""
+    streams = [io.StringIO() for _ in range(3)]
+    before = dict(os.environ)
+    signal.signal(signal.SIGALRM, _too_late)
+    signal.setitimer(signal.ITIMER_REAL, timeout_seconds)
+    try:
+        os.environ.clear()
+        os.environ.update(environment(**variables))
+        code = run(arguments, surroundings=Surroundings(stdin=streams[0], stdout=streams[1], stderr=streams[2]))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        os.environ.clear()
+        os.environ.update(before)
+    return Answer(code, streams[1].getvalue(), streams[2].getvalue())
+
+
+def _too_late(*_: object) -> None:
+    raise TimeoutError("gw did not end in time")
 
 
 def processes_with(text: str) -> list[str]:

@@ -141,7 +141,7 @@ class Drill:
     def health(self, *arguments: str, **options: Any) -> Report:
         """One look; by default at everything, with Prometheus and Alertmanager."""
         arguments = arguments or self.looks_at
-        answer = self.gw("health", *arguments, "-o", "json", **options)
+        answer = self.sandbox.look("health", *arguments, "-o", "json", timeout_seconds=_COMMAND_SECONDS, **options)
         assert answer.code in (0, 1, 3), answer
         assert answer.out, answer
         document = json.loads(answer.out)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from support.commands import Answer, run_command
+from support.commands import Answer, run_command, run_gw_here
 from support.components import require_kubectl
 
 T = TypeVar("T")
@@ -32,9 +32,19 @@ class Sandbox:
 
     def gw(self, *arguments: str, timeout_seconds: float = 120.0, is_watched: bool = True, **variables: str) -> Answer:
         """`gw` with this sandbox as its cluster, and its Prometheus and Alertmanager where they are installed."""
-        known = {"KUBECONFIG": str(self.folder / "kubeconfig"), "GW_SANDBOX_DIR": str(self.folder)}
-        known |= self.monitoring if is_watched else {}
+        known = self._variables(is_watched=is_watched)
         return run_command("gw", *arguments, timeout_seconds=timeout_seconds, **known | variables)
+
+    def look(
+        self, *arguments: str, timeout_seconds: float = 120.0, is_watched: bool = True, **variables: str
+    ) -> Answer:
+        """The same in this process, for what is asked again and again: most of a process's time is its start."""
+        known = self._variables(is_watched=is_watched)
+        return run_gw_here(*arguments, timeout_seconds=timeout_seconds, **known | variables)
+
+    def _variables(self, *, is_watched: bool) -> dict[str, str]:
+        known = {"KUBECONFIG": str(self.folder / "kubeconfig"), "GW_SANDBOX_DIR": str(self.folder)}
+        return known | (self.monitoring if is_watched else {})
 
     @property
     def monitoring(self) -> dict[str, str]:

@@ -35,7 +35,7 @@ def test_one_agent_holds_a_hundred_and_one_polls_open_at_once() -> None:
             async with rig.agent() as agent:
                 jobs = rig.enqueue(100, *CPU)
                 await agent.until(lambda: rig.github.open_poll_count >= 101)
-                assert agent.value(LISTENER_SLOTS, "ci-cpu", state="busy") == 100
+                await agent.until(lambda: agent.value(LISTENER_SLOTS, "ci-cpu", state="busy") == 100)
                 last = rig.enqueue(1, *CPU)
                 await agent.until(lambda: agent.value(JOBS_ACQUIRED, "ci-cpu") == 101)
                 gate.open()

@@ -46,6 +46,9 @@ from .site import APP_SECRET, ForgetfulClient, Site, Upgrade, site
 
 CPU, GPU = ("self-hosted", "cpu"), ("self-hosted", "gpu")
 _NEXT_IMAGE = "controller:next"
+_LONGEST_STATION_SECONDS = 150.0
+_LONGEST_LIFE_SECONDS = 420.0
+"""Against a hang: an idle machine takes a tenth of it, and tests of other files run beside."""
 KINDS: tuple[tuple[Resource, str, Manifest, Callable[[Manifest], bool]], ...] = (
     (
         SERVICEACCOUNTS,
@@ -250,12 +253,21 @@ class Life:
         core = self._site.simulator.core
         await self._patch_gateway({"paused": True})
         await self._until_condition("Paused", "True")
-        await core.state.wait_for(lambda: not core.runners())
+        await self._until_no_runner()
         job = core.enqueue(CPU, name="waits for the end of the pause")
         await self._site.until_ready(self._namespace)
         await self._patch_gateway({"paused": False})
         await self._until_condition("Paused", "False")
         await self._site.until_done([job])
+
+    async def _until_no_runner(self) -> None:
+        core = self._site.simulator.core
+        try:
+            async with asyncio.timeout(_LONGEST_STATION_SECONDS):
+                await core.state.wait_for(lambda: not core.runners())
+        except TimeoutError:
+            left = [(runner.name, runner.state) for runner in core.runners()]
+            raise AssertionError(f"runners are left at GitHub: {left}") from None
 
     async def _contain(self) -> None:
         """Nothing runs and nothing talks, until the annotation is gone."""
@@ -370,7 +382,7 @@ def asked(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> dict
                 await Life(place, namespace, upgrade).live()
             return await _once_watches_have_ended(plane, users)
 
-    return run(main(), timeout_seconds=180)
+    return run(main(), timeout_seconds=_LONGEST_LIFE_SECONDS)
 
 
 async def _once_watches_have_ended(plane: ControlPlane, users: dict[str, str]) -> dict[str, list[Request]]:
