@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gw.ops.incidents.handling import IncidentOrder, MakeSite
     from gw.output.incidents import PrintedIncident
     from gw.sources.incidents import Incident, IncidentKind, IncidentsFact
+    from gw.sources.places import Sources
 
 _MOST_NOTE = 900
 _ASSUMED_EXPOSURE = timedelta(days=7)
@@ -288,6 +289,7 @@ def _handle(
         confirm=confirm,
         ca_bundle_file=ca_bundle_file,
         rerun=rerun,
+        sources=invocation.sources(),
     )
 
     async def operation() -> "Incident":
@@ -308,6 +310,7 @@ def _sites(
     confirm: str | None,
     ca_bundle_file: Path | None,
     rerun: bool,
+    sources: "Sources",
 ) -> "Callable[[IncidentOrder], MakeSite]":
     from gw.ops.changes.carrying import Manner
     from gw.ops.incidents.restarting import restart
@@ -322,7 +325,7 @@ def _sites(
             conversation=conversation,
             manner=Manner(dry_run=order.dry_run, yes=yes, confirm=confirm),
             github=invocation.surroundings.app_control(),
-            sources=invocation.sources(),
+            sources=sources,
             restart=restart,
             reruns=PrintedReruns(invocation.printer),
             timeout_seconds=timeout_seconds,
@@ -359,6 +362,7 @@ def _drill(invocation: Invocation, kind: "IncidentKind", timeout: str) -> ExitCo
             confirm=str(sandbox.app_id),
             ca_bundle_file=sandbox.ca_path,
             rerun=True,
+            sources=invocation.sources(sandbox.prometheus_url, sandbox.alertmanager_url),
         )
 
         async def operation() -> "Incident":

@@ -18,7 +18,7 @@ from gw.ops.incidents.switching import await_sessions, delete_old, switch
 from gw.ops.incidents.targets import CompromisedApp
 from gw.sources.facts import Known, Missing
 from gw.sources.gathering import read_fact
-from gw.sources.incidents import Incident, IncidentKind, StepRecord, incident_name
+from gw.sources.incidents import Incident, IncidentKind, StepRecord, StepState, incident_name
 from gw.sources.installation import InstallationQuery
 from gw.sources.secrets import StoredSecret, read_secret
 
@@ -120,8 +120,17 @@ async def _new_key(site: Site) -> Outcome | Task:
         slug, fingerprint = found.app_slug, query.credentials.key_fingerprint
     return Outcome(
         f"GitHub accepts the new key {fingerprint}" + (f" of {slug}" if slug else ""),
+        await _suspension(site),
         facts={"keyFingerprint": fingerprint, "appSlug": slug},
     )
+
+
+async def _suspension(site: Site) -> tuple[str, ...]:
+    """What a person said of the suspension is proven by the new key; an installation that is open is suspended now."""
+    if site.incident.step("suspend").state is not StepState.DONE:
+        return ()
+    suspended = await suspend(site)
+    return (suspended.words,) if isinstance(suspended, Outcome) else suspended.instructions
 
 
 async def _revoke(site: Site) -> Outcome | Task:

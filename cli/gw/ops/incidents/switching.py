@@ -6,6 +6,7 @@ meaning while no agent may run.
 
 from dataclasses import replace
 
+from actions_gateway.kube import resources as r
 from gw.checks.catalog import CATALOG
 from gw.checks.engine import judge, needs_of, select
 from gw.checks.model import Outcome as Found
@@ -13,6 +14,7 @@ from gw.checks.wording import counted
 from gw.errors import TimedOut
 from gw.ops.changes.carrying import Carried, carry_out
 from gw.ops.changes.plan import Plan, Step, delete_step
+from gw.ops.changes.rehearsal import refuse_lacking_rights
 from gw.ops.incidents.containment import FIELD_MANAGER
 from gw.ops.incidents.engine import Outcome, Proof, Task, Truth
 from gw.ops.incidents.site import Site
@@ -23,6 +25,7 @@ from gw.ops.keys.snapshot import gather_snapshot
 from gw.ops.verification import verify
 from gw.sources.cluster import asking
 from gw.sources.gathering import gather_facts, gather_gateways
+from gw.sources.rights import Right
 from gw.sources.secrets import read_secret
 
 _LOOK_SECONDS = 0.5
@@ -32,6 +35,7 @@ _REFRESH = "credential.refresh"
 
 async def switch(site: Site) -> Outcome | Task:
     """Every gateway refers to a Secret with the new key; raises GwError."""
+    await refuse_lacking_rights(site.cluster, _rights(site))
     switched, for_git = list[str](), list[str]()
     for namespace in _namespaces(site):
         snapshot = await gather_snapshot(site.cluster, namespace)
@@ -50,6 +54,19 @@ async def switch(site: Site) -> Outcome | Task:
     if for_git:
         return Task((*for_git, "Wait until that is applied."), lambda: _proof_of_references(site))
     return Outcome(f"the new key is in {counted(len(switched), 'tenant')}", tuple(switched[:_SHOWN]))
+
+
+def _rights(site: Site) -> list[Right]:
+    """Of every tenant, so that whoever lacks one hears it before any key is changed."""
+    return [
+        right
+        for namespace in _namespaces(site)
+        for right in (
+            Right("get", r.SECRETS, namespace),
+            Right("create", r.SECRETS, namespace),
+            Right("patch", r.ACTIONSGATEWAYS, namespace),
+        )
+    ]
 
 
 def _order(site: Site, namespace: str) -> RotateKey:
@@ -128,7 +145,7 @@ async def _refresh_errors(site: Site) -> list[str]:
     facts = await gather_facts(site.cluster, _where(site), needs_of(checks), site.clock, site.sources)
     mine = set(_namespaces(site))
     return [
-        f"{_REFRESH}: {finding.subject or 'nothing'}: {finding.summary}"
+        f"{_REFRESH}: {finding.subject}{': ' if finding.subject else ''}{finding.summary}"
         for result in judge(checks, facts, named=[_REFRESH])
         for finding in result.findings
         if finding.outcome in (Found.PROBLEM, Found.UNKNOWN) and finding.subject.partition("/")[0] in mine | {""}
