@@ -7,7 +7,6 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from actions_gateway.api import labels
@@ -22,7 +21,6 @@ from actions_gateway.github.app import (
 from actions_gateway.kube import errors
 from actions_gateway.kube.resources import SECRETS
 from gw.sources.cluster import Cluster
-from gw.sources.gateways import parse_time
 from gw.sources.ownership import annotations_of
 
 Manifest = Mapping[str, Any]
@@ -44,7 +42,6 @@ class StoredSecret:
     name: str
     credentials: AppCredentials | None
     """None for one that holds no usable credential."""
-    created_at: datetime | None
     replaces: str
     """The Secret in whose place `gw key rotate` made it; empty for every other one."""
     manifest: Manifest = field(default_factory=dict, repr=False)
@@ -89,7 +86,6 @@ async def read_secret(cluster: Cluster, namespace: str, name: str) -> StoredSecr
     return StoredSecret(
         name=name,
         credentials=credentials_in(manifest),
-        created_at=parse_time(manifest["metadata"].get("creationTimestamp")),
         replaces=annotations_of(manifest).get(labels.REPLACES, ""),
         manifest=manifest,
     )
