@@ -11,6 +11,7 @@ from gw.commands import (
     handoff,
     health,
     incident,
+    incident_record,
     install,
     job,
     key,
@@ -97,7 +98,9 @@ support_bundle.register(app)
 job.register(_group("job", "Jobs: what runs, waits and was lost; have lost ones rerun."))
 key.register(_group("key", "Keys of GitHub Apps: see those in use, prove one, rotate one."))
 runbook.register(_group("runbook", "Runbook pages: find one, read it, run its steps."))
-incident.register(_group("incident", "Incidents: procedures step by step, with a record that anybody can go on with."))
+incidents = _group("incident", "Incidents: procedures step by step, with a lasting record.")
+incident.register(incidents)
+incident_record.register(incidents)
 sandboxes = _group("sandbox", "A cluster and a GitHub on this machine, to try and to test.")
 sandbox.register(sandboxes)
 sandbox_run.register(sandboxes)

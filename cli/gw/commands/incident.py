@@ -1,6 +1,5 @@
-"""`gw incident key-compromise`, `agent-failure`, `manager-failure`, `list`, `show`, `note` and `close`."""
+"""`gw incident key-compromise`, `agent-failure` and `manager-failure`."""
 
-import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,22 +7,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gw.commands.incident_record import kept_text
 from gw.commands.invocation import Invocation, command
 from gw.errors import Refused
 from gw.exits import ExitCode
-from gw.options import Confirm, DryRun, Yes, parse_seconds
+from gw.options import Confirm, DryRun, Tenant, Yes, parse_seconds
 
 if TYPE_CHECKING:
     from gw.ops.incidents.engine import Marks
     from gw.ops.incidents.handling import IncidentOrder, MakeSite
     from gw.output.incidents import PrintedIncident
-    from gw.sources.incidents import Incident, IncidentKind, IncidentsFact
+    from gw.sources.incidents import Incident, IncidentKind
     from gw.sources.places import Sources
 
-_MOST_NOTE = 900
 _ASSUMED_EXPOSURE = timedelta(days=7)
 
-Tenant = Annotated[str | None, typer.Argument(metavar="TENANT", help="The tenant.")]
 Resume = Annotated[
     str | None,
     typer.Option("--resume", metavar="ID", help="Go on with this incident. Else the open one, or a new one."),
@@ -43,7 +41,6 @@ Timeout = Annotated[str, typer.Option("--timeout", metavar="DURATION", help="How
 Drill = Annotated[
     bool, typer.Option("--drill", help="Practise: a sandbox of its own, in which gw plays the person, too.")
 ]
-Name = Annotated[str, typer.Argument(metavar="ID", help="The incident, as `gw incident list` names it.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -51,10 +48,6 @@ def register(app: typer.Typer) -> None:
     command(app, "key-compromise")(key_compromise)
     command(app, "agent-failure")(agent_failure)
     command(app, "manager-failure")(manager_failure)
-    command(app, "list")(list_)
-    command(app, "show")(show)
-    command(app, "note")(note_)
-    command(app, "close")(close)
 
 
 def key_compromise(
@@ -85,7 +78,7 @@ def key_compromise(
     dry_run: DryRun = False,
     drill: Drill = False,
 ) -> ExitCode:
-    """Answer the compromise of a GitHub App's private key, step by step.
+    """Answer the compromise of a GitHub App's key, step by step.
 
     Finds every gateway of the App, contains them, suspends the installations, changes the key and proves that all of
     them work with the new one. Keeps a timeline; whoever runs it again goes on where it stands. Exits with 2 when a
@@ -105,7 +98,7 @@ def key_compromise(
         app_id=app_id,
         resume=resume,
         exposed_since=_exposure(exposed_since, invocation.clock.now()),
-        note=_text(note, "--note"),
+        note=kept_text(note, "--note"),
         marks=_marks(done, skip),
         take_over=take_over,
         new_key=read_key(private_key_file) if private_key_file is not None else None,
@@ -144,7 +137,7 @@ def agent_failure(
         kind=IncidentKind.AGENT_FAILURE,
         namespace=tenant,
         resume=resume,
-        note=_text(note, "--note"),
+        note=kept_text(note, "--note"),
         marks=_marks(done, skip),
         take_over=take_over,
         dry_run=dry_run,
@@ -176,95 +169,12 @@ def manager_failure(
     order = IncidentOrder(
         kind=IncidentKind.MANAGER_FAILURE,
         resume=resume,
-        note=_text(note, "--note"),
+        note=kept_text(note, "--note"),
         marks=_marks(done, skip),
         take_over=take_over,
         dry_run=dry_run,
     )
     return _handle(invocation, order, timeout, yes=yes)
-
-
-def list_(invocation: Invocation) -> ExitCode:
-    """List the incidents that are kept, open ones first.
-
-    Exits with 3 when a record cannot be read.
-    """
-    from gw.output.incidents import incident_list_view
-    from gw.sources.cluster import asking
-    from gw.sources.incidents import gather_incidents
-
-    async def operation() -> "IncidentsFact":
-        async with invocation.cluster() as cluster:
-            with asking("read the incidents"):
-                return await gather_incidents(cluster)
-
-    found = asyncio.run(operation())
-    invocation.printer.show(incident_list_view(found, invocation.clock.now()))
-    return ExitCode.UNKNOWN if found.unreadable else ExitCode.OK
-
-
-def show(invocation: Invocation, name: Name) -> ExitCode:
-    """Show one incident: steps and timeline, as Markdown."""
-    from gw.ops.incidents.handling import read_incident
-    from gw.output.incidents import incident_view, markdown
-
-    async def operation() -> "Incident":
-        async with invocation.cluster() as cluster:
-            return await read_incident(cluster, name)
-
-    incident = asyncio.run(operation())
-    if invocation.printer.is_for_people:
-        invocation.printer.text(markdown(incident))
-    else:
-        invocation.printer.show(incident_view(incident))
-    return ExitCode.OK
-
-
-def note_(
-    invocation: Invocation,
-    name: Name,
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="What the timeline shall say.")],
-) -> ExitCode:
-    """Add to an incident's timeline, in your name."""
-    from gw.ops.incidents.handling import note_incident
-    from gw.output.incidents import incident_view
-
-    words = _text(text, "TEXT")
-    if not words:
-        raise Refused("the note is empty", "Say what happened.")
-
-    async def operation() -> "Incident":
-        async with invocation.cluster() as cluster:
-            return await note_incident(cluster, name, clock=invocation.clock, note=words)
-
-    invocation.printer.show(incident_view(asyncio.run(operation())))
-    return ExitCode.OK
-
-
-def close(
-    invocation: Invocation,
-    name: Name,
-    note: Note = "",
-    abandon: Annotated[
-        str, typer.Option("--abandon", metavar="REASON", help="Close it although steps are left, for this reason.")
-    ] = "",
-) -> ExitCode:
-    """Close an incident whose steps are all settled."""
-    from gw.ops.incidents.handling import close_incident
-    from gw.output.incidents import incident_view
-
-    async def operation() -> "Incident":
-        async with invocation.cluster() as cluster:
-            return await close_incident(
-                cluster,
-                name,
-                clock=invocation.clock,
-                note=_text(note, "--note"),
-                abandon=_text(abandon, "--abandon"),
-            )
-
-    invocation.printer.show(incident_view(asyncio.run(operation())))
-    return ExitCode.OK
 
 
 def _handle(
@@ -398,12 +308,3 @@ def _exposure(text: str | None, now: datetime) -> datetime:
     if moment > now:
         raise Refused(f"--exposed-since {text} is in the future", example)
     return moment.astimezone(UTC)
-
-
-def _text(text: str, option: str) -> str:
-    """The text without spaces around it; raises Refused for one that no record keeps."""
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise Refused(f"{option} is no UTF-8", "Write it again, in a terminal whose encoding is UTF-8.")
-    if len(text.encode()) > _MOST_NOTE:
-        raise Refused(f"{option} is too long for the record, which keeps {_MOST_NOTE} bytes of it", "Write it shorter.")
-    return text.strip()
