@@ -78,7 +78,11 @@ _HEADER = re.compile(
 _URL_USER = re.compile(r"(?<=://)[^\s/@\"'<>\\]+@")
 _GITHUB_TOKEN = re.compile(r"(?:gh[opsur]_|github_pat_)[A-Za-z0-9_.\-]{8,}|\bv1\.[0-9a-f]{40}")
 _JWT = re.compile(r"eyJ[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*){0,4}")
-_RUN = re.compile(r"(?<!SHA256:)(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{40,}={0,2}")
+_RUNS = (
+    re.compile(r"(?<!SHA256:)(?<![A-Za-z0-9+/=])[A-Za-z0-9+/]{40,}={0,2}"),
+    re.compile(r"(?<!SHA256:)(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{40,}"),
+)
+"""Base64, and its form for URLs (RFC 4648); a key's fingerprint is public."""
 _PATH_LIKE = 12
 """One slash in so many characters is a path's; base64 has one in 64."""
 
@@ -119,7 +123,9 @@ def redact_text(text: str, removed: Removed) -> str:
     text = _JSON_VALUE.sub(by(Rule.NAMED_VALUE, _json_value), text)
     text = _ASSIGNED.sub(by(Rule.NAMED_VALUE, lambda found: f"{found['name']}={mark(Rule.NAMED_VALUE)}"), text)
     text = _TOLD.sub(by(Rule.NAMED_VALUE, lambda found: f"{found['name']}: {mark(Rule.NAMED_VALUE)}"), text)
-    return _RUN.sub(lambda found: by(Rule.OPAQUE)(found) if _is_opaque(found[0]) else found[0], text)
+    for run in _RUNS:
+        text = run.sub(lambda found: by(Rule.OPAQUE)(found) if _is_opaque(found[0]) else found[0], text)
+    return text
 
 
 def _json_value(found: re.Match[str]) -> str:

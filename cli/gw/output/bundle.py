@@ -42,10 +42,8 @@ def _lines(bundle: Bundle, written: Written) -> Iterator[Text]:
     if cut:
         yield Text.assemble(styled("Not whole:", "warn"), f" {_some(cut)}.")
     for missing in bundle.not_read[:_SHOWN]:
-        word = "Left to the platform's owners:" if missing.is_platforms else "Not read:"
-        yield Text.assemble(
-            styled(word, "dim" if missing.is_platforms else "warn"), f" {missing.what}: {missing.reason}."
-        )
+        word = styled("Left out:", "dim") if missing.is_expected else styled("Not read:", "warn")
+        yield Text.assemble(word, f" {missing.what}: {missing.reason}.")
     if len(bundle.not_read) > _SHOWN:
         yield Text(f"And {len(bundle.not_read) - _SHOWN} more that were not read; MANIFEST.json lists them.")
 

@@ -266,7 +266,7 @@ def test_a_series_is_one_line_with_its_count_and_watching_it_tells_it_once(world
 def test_a_tenants_bundle_has_no_secret_and_asks_for_none(world: World, tmp_path: Path) -> None:
     path = tmp_path / "b.tar.gz"
     answer = world.gw(TENANTS_OWN, "support-bundle", TENANT, "--output-file", str(path))
-    assert "Left to the platform's owners: objects of the cluster: nodes" in answer.out
+    assert "Left out: objects of the cluster: nodes" in answer.out
     files = _bundled(path)
     assert {f"objects/{TENANT}/actionsgateways.json", f"objects/{TENANT}/pods.json", f"events/{TENANT}.json"} <= set(
         files

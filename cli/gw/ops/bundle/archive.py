@@ -120,7 +120,7 @@ def manifest_of(bundle: Bundle) -> dict[str, Any]:
         "never": _NEVER,
         "files": [_entry(file) for file in bundle.files],
         "not_read": [
-            {"what": each.what, "reason": each.reason, "is_platforms": each.is_platforms} for each in bundle.not_read
+            {"what": each.what, "reason": each.reason, "is_expected": each.is_expected} for each in bundle.not_read
         ],
     }
 

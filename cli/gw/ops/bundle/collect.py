@@ -20,7 +20,7 @@ from gw.ops.bundle.objects import CLUSTERS, MANAGERS, PAGE, TENANTS, Listing, ad
 from gw.ops.health import look
 from gw.ops.tenants import not_a_tenant, reading_types
 from gw.ops.versions import read_versions
-from gw.sources.cluster import Cluster, explain
+from gw.sources.cluster import Cluster
 from gw.sources.endpoints import NoAnswer
 from gw.sources.gathering import gather_gateways
 from gw.sources.pods import (
@@ -107,7 +107,7 @@ class Collecting:
         except NoAnswer as silence:
             self._collector.leave_out(what, silence.reason, is_platforms=silence.is_forbidden)
         except errors.KubeError as problem:
-            self._collector.leave_out(what, explain(problem, f"read the {what}").what)
+            self._collector.leave_out(what, problem.message)
         except GwError as problem:
             self._collector.leave_out(what, problem.what)
 
@@ -115,9 +115,11 @@ class Collecting:
         """One read of several in a part, whose time they share; `is_platforms` says that no tenant needs the right."""
         try:
             await work()
+        except errors.NotFound:
+            self._collector.leave_out(what, "this cluster does not serve that type", is_unserved=True)
         except errors.KubeError as problem:
             is_owners = is_platforms and isinstance(problem, errors.Forbidden)
-            self._collector.leave_out(what, explain(problem, f"read {what}").what, is_platforms=is_owners)
+            self._collector.leave_out(what, problem.message, is_platforms=is_owners)
 
     # -- parts
 

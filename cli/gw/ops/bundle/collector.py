@@ -100,13 +100,13 @@ class Collector:
         elif cut:
             self.leave_out(path, cut)
 
-    def leave_out(self, what: str, reason: str, *, is_platforms: bool = False) -> None:
-        """Notes what is missing."""
+    def leave_out(self, what: str, reason: str, *, is_platforms: bool = False, is_unserved: bool = False) -> None:
+        """Notes what is missing: `is_platforms` of what one tenant's people may lack the right to."""
         if len(self.not_read) >= _MOST_NOT_READ:
             return
         short = redact_text(" ".join(reason.split())[:_LONGEST_REASON].rstrip("."), lambda _: None)
         self._room -= _ENTRY_BYTES + len(what) + len(short)
-        self.not_read.append(NotRead(what, short, is_platforms and self._is_of_one))
+        self.not_read.append(NotRead(what, short, is_unserved or (is_platforms and self._is_of_one)))
 
 
 def rendered(document: Any) -> bytes:

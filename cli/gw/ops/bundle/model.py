@@ -57,8 +57,8 @@ class NotRead:
 
     what: str
     reason: str
-    is_platforms: bool = False
-    """It is the platform's owners' to see, and one tenant was asked for."""
+    is_expected: bool = False
+    """The cluster has no such thing; or it is the platform's owners' to see, and one tenant was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Bundle:
     @property
     def exit_code(self) -> ExitCode:
         """What the caller could not find out is unknown, never fine; bounds that were asked for are no failure."""
-        return ExitCode.UNKNOWN if any(not each.is_platforms for each in self.not_read) else ExitCode.OK
+        return ExitCode.UNKNOWN if any(not each.is_expected for each in self.not_read) else ExitCode.OK
 
 
 Render = Callable[[Any], Json]
