@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 
 from gw.commands.invocation import Invocation, command
+from gw.completion import complete_tenant
 from gw.errors import Refused
 from gw.exits import ExitCode
-from gw.options import DryRun, Export, Namespace, Yes, parse_seconds
+from gw.options import DryRun, Export, Namespace, Tenant, Yes, parse_seconds
 
 _NAME_ONE = "Name one: `gw quota {verb} NAME`; `gw tenant list` shows them."
 
@@ -21,7 +22,7 @@ def register(app: typer.Typer) -> None:
 
 def show(
     invocation: Invocation,
-    tenant: Annotated[str | None, typer.Argument(metavar="TENANT", help="The tenant.")] = None,
+    tenant: Tenant = None,
     namespace: Namespace = None,
 ) -> ExitCode:
     """Show a tenant's quotas.
@@ -47,7 +48,7 @@ def show(
 
 def adjust(
     invocation: Invocation,
-    tenant: Annotated[str, typer.Argument(metavar="TENANT", help="The tenant.")],
+    tenant: Annotated[str, typer.Argument(metavar="TENANT", help="The tenant.", autocompletion=complete_tenant)],
     amounts: Annotated[
         list[str],
         typer.Argument(

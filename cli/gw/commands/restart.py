@@ -7,7 +7,7 @@ import typer
 from gw.commands.invocation import Invocation, command
 from gw.errors import Refused
 from gw.exits import ExitCode
-from gw.options import DryRun, Namespace, Yes, parse_seconds
+from gw.options import DryRun, Namespace, Tenant, Yes, parse_seconds
 
 Timeout = Annotated[
     str, typer.Option("--timeout", metavar="DURATION", help="How long to wait until it is proven to work.")
@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 
 def agent(
     invocation: Invocation,
-    tenant: Annotated[str | None, typer.Argument(metavar="TENANT", help="The tenant.")] = None,
+    tenant: Tenant = None,
     namespace: Namespace = None,
     timeout: Timeout = "3m",
     yes: Yes = False,
