@@ -116,6 +116,27 @@ def test_a_connection_that_breaks_at_any_step_is_gone_on_with_to_the_same_end(te
     assert remains(tenancy) == {}
 
 
+@pytest.mark.parametrize("at", range(1, 7))
+def test_an_interrupt_at_any_moment_says_what_stands_and_is_gone_on_with(tenancy: Tenancy, at: int) -> None:
+    step = tenancy.step
+
+    def interrupt() -> None:
+        step()
+        if tenancy.steps == at:
+            raise KeyboardInterrupt
+
+    tenancy.gw.clock.on_sleep = interrupt
+    answer = tenancy(*REMOVE, *SURE)
+    tenancy.gw.clock.on_sleep = step
+    if tenancy.steps >= at:
+        assert answer.code == 130, answer
+        assert f"Interrupted; written so far: ActionsGateway {TENANT}" in answer.err
+        assert "Run the same command again: it goes on there." in answer.err
+        answer = tenancy(*REMOVE, *SURE)
+    assert answer.code == 0, answer
+    assert remains(tenancy) == {}
+
+
 def test_a_namespace_that_gw_did_not_make_stays_and_a_second_run_is_fine(tenancy: Tenancy) -> None:
     tenancy.cluster.objects[PLACE]["metadata"]["labels"] = {labels.TENANT: labels.TENANT_MARK}
     answer = tenancy(*REMOVE, *SURE)

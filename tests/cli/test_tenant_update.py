@@ -136,6 +136,16 @@ def test_a_file_that_is_about_something_else_is_refused(
     assert tenancy.cluster.patched == []
 
 
+def test_an_export_holds_the_fields_that_change_and_writes_nothing(tenancy: Tenancy) -> None:
+    answer = tenancy("tenant", "update", TENANT, "--runner-group", "cpu maxListeners=9", "--export")
+    assert answer.code == 0, answer
+    exported = yaml.safe_load(answer.out)
+    assert exported["metadata"] == {"name": TENANT, "namespace": TENANT}
+    assert list(exported["spec"]) == ["runnerGroups"]
+    assert [entry.get("maxListeners") for entry in exported["spec"]["runnerGroups"]] == [9, None]
+    assert tenancy.cluster.rehearsed == []
+
+
 def test_certificate_authorities_come_with_their_reference(tenancy: Tenancy, ca_file: Path) -> None:
     answer = tenancy("tenant", "update", TENANT, "--ca-bundle-file", str(ca_file), "--yes")
     assert answer.code == 0, answer

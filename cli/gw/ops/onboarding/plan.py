@@ -98,7 +98,7 @@ def _gateway_step(request: TenantRequest, snapshot: Snapshot, secret: str) -> St
             raise Refused(
                 f"the gateway {request.gateway_name} exists with other settings ({', '.join(differing)})",
                 f"Compare it with `kubectl get actionsgateway -n {request.namespace} -o yaml`; "
-                f"change it with `kubectl edit actionsgateway -n {request.namespace} {request.gateway_name}`.",
+                f"change it with `gw tenant update {request.namespace} …`.",
             )
     return _unless(live, manifest, request.github_url)
 
@@ -124,7 +124,7 @@ def _quota_step(request: TenantRequest, snapshot: Snapshot) -> Iterator[Step]:
     ):
         raise Refused(
             f"the quota {QUOTA} exists with other limits",
-            f"Change it with `kubectl edit resourcequota -n {request.namespace} {QUOTA}`, or leave --quota out.",
+            f"Change it with `gw quota adjust {request.namespace} KEY=AMOUNT`, or leave --quota out.",
         )
     yield _unless(snapshot.quota, build_quota(request), detail)
 
