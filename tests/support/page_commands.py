@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from gw.app import app
+from gw.ops.runbook.places import FORMS, fill
 from gw.surroundings import Surroundings
 
 _HEREDOC = re.compile(r"<<-?\s*['\"]?(\w+)['\"]?.*?\n(.*?\n)\s*\1$", re.DOTALL | re.MULTILINE)
@@ -35,8 +36,9 @@ def commands_in(script: str) -> Iterator[list[str]]:
 
 
 def gw_commands_in(script: str) -> list[list[str]]:
-    """Only those of gw, without the name of the program."""
-    return [words[1:] for words in commands_in(script) if words[0] == "gw"]
+    """Only those of gw, without the name of the program, and with examples in its places."""
+    filled = fill(script, {place: form.example for place, form in FORMS.items()})
+    return [words[1:] for words in commands_in(filled) if words[0] == "gw"]
 
 
 def inline_commands_in(text: str) -> list[str]:

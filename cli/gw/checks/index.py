@@ -8,11 +8,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from gw.checks.catalog import CATALOG
+from gw.checks.frontmatter import front_matter
 from gw.checks.model import Check
 
 COMMAND = "python -m gw.checks.index"
@@ -72,16 +70,6 @@ def render_index(
             "",
         ]
     )
-
-
-def front_matter(text: str) -> dict[str, Any]:
-    """The front matter of a page; raises ValueError when there is none."""
-    _, marker, rest = text.partition("---\n")
-    block, end, _ = rest.partition("\n---\n")
-    data = yaml.safe_load(block) if marker and end else None
-    if not isinstance(data, dict):
-        raise ValueError("the page has no front matter")
-    return data
 
 
 def write_index(folder: Path) -> None:

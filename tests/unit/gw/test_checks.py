@@ -13,7 +13,7 @@ import pytest
 from actions_gateway.api.conditions import ConditionType, Reason
 from gw.checks.catalog import CATALOG, HEALTH, INSTALLATION, PREREQUISITES
 from gw.checks.engine import judge, select
-from gw.checks.index import front_matter
+from gw.checks.frontmatter import front_matter
 from gw.checks.model import Check, Finding, Outcome
 from gw.exits import ExitCode
 from gw.ops.health import HealthReport

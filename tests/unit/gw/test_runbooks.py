@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gw.checks.catalog import CATALOG
-from gw.checks.index import COMMAND, INDEX, PAGE_KINDS, front_matter, read_pages, render_index
+from gw.checks.frontmatter import front_matter
+from gw.checks.index import COMMAND, INDEX, PAGE_KINDS, read_pages, render_index
 from gw.errors import Refused
 from gw.ops.runbook.finding import search
 from gw.ops.runbook.library import find_page, find_section, pages_folder, read_library

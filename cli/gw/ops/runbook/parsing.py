@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gw.checks.index import front_matter
+from gw.checks.frontmatter import front_matter
 from gw.ops.runbook.model import ANYTHING, Block, Changes, Deed, Kind, Need, Page, Section, Step
 from gw.ops.runbook.places import FORMS, places_in
 
