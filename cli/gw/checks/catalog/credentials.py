@@ -144,7 +144,7 @@ def _token(facts: Facts) -> Iterator[Finding]:
             yield unknown(subject, "its status says nothing of a token yet")
         else:
             left_seconds = (max(ends) - facts.now).total_seconds()
-            logs = f"kubectl logs -n {gateway.namespace} deploy/{names.AGENT} --tail=100"
+            logs = f"gw logs agent -n {gateway.namespace}"
             if left_seconds <= TOKEN_EXPIRED_SECONDS.value:
                 yield problem(subject, "its installation token has run out", since=max(ends), next_step=logs)
             elif left_seconds < TOKEN_LEFT_SECONDS.value:
@@ -188,7 +188,7 @@ def _github(facts: Facts) -> Iterator[Finding]:
 
 
 def _no_answer(gateway: GatewayFact, told_by: ConditionFact, words: str) -> Finding:
-    logs = f"kubectl logs -n {gateway.namespace} deploy/{names.PROXY} --tail=100"
+    logs = f"gw logs proxy -n {gateway.namespace}"
     return problem(
         subject_of(gateway),
         words,

@@ -60,7 +60,7 @@ def _failed(by_namespace: Mapping[str, ErrorsFact], what: str, word: str) -> Ite
             yield problem(
                 namespace,
                 f"{_count(errors.last_hour)} of {what} in the last hour",
-                next_step=f"kubectl logs -n {namespace} deploy/{AGENT} --tail=200 | grep {word}",
+                next_step=f"gw logs agent -n {namespace} --grep {word}",
                 severity=Severity.INFO,
             )
 
