@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from actions_gateway.api import names
 from actions_gateway.api.conditions import ConditionStatus, ConditionType, Reason
 from actions_gateway.github.urls import needed_permissions, scope_of
 from gw.checks.catalog.causes import Reports, look, unanswered

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from actions_gateway.api.ledger import Cause, RerunState
-from actions_gateway.api.names import AGENT, RERUN_LEDGER
+from actions_gateway.api.names import RERUN_LEDGER
 from actions_gateway.metrics.catalog import Component
 from gw.checks.model import Finding, problem, unknown
 from gw.checks.wording import counted
