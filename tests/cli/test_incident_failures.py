@@ -10,8 +10,8 @@ from actions_gateway.kube import resources as r
 
 from .incidents import WHO, after_writes
 from .objects import namespace
+from .restarting import World
 from .rig import AppDouble, check_golden
-from .test_restart import World
 
 Manifest = dict[str, Any]
 

@@ -10,7 +10,8 @@ from gw.ops.changes.plan import Step, change_step, create_step, unchanged_step
 from gw.ops.keys.credentials import check_credentials
 from gw.ops.keys.manifests import build_app_secret
 from gw.ops.keys.order import RotateKey
-from gw.ops.keys.snapshot import Snapshot, refuse_deleted
+from gw.ops.keys.snapshot import Snapshot
+from gw.ops.tenants import refuse_deleted
 from gw.sources.secrets import AppIdentity, StoredSecret, identity_from
 
 

@@ -12,9 +12,9 @@ from gw.ops.keys.credentials import LookUp
 from gw.ops.keys.decide import Rotation
 from gw.ops.keys.following import Target, follow
 from gw.ops.keys.order import FIELD_MANAGER, RotateKey
-from gw.ops.keys.snapshot import Snapshot, read_served
+from gw.ops.keys.snapshot import Snapshot
+from gw.ops.tenants import read_served
 from gw.sources.cluster import Cluster, asking
-from gw.sources.gateways import parse_gateway
 from gw.sources.installation import InstallationQuery
 from gw.sources.ownership import gitops_owner
 from gw.sources.secrets import read_secret
@@ -79,9 +79,10 @@ async def return_to_old(
     conversation: Conversation,
 ) -> None:
     """Refers to the old Secret again and waits until the agent works with it; raises GwError."""
-    live, _ = await read_served(cluster, order.namespace)
-    gateway = parse_gateway(live)
-    step = change_step(live, {"spec": {"gitHubAppRef": {"name": rotation.replaced}}}, f"back to {rotation.replaced}")
+    served = await read_served(cluster, order.namespace)
+    step = change_step(
+        served.live, {"spec": {"gitHubAppRef": {"name": rotation.replaced}}}, f"back to {rotation.replaced}"
+    )
     await carry_out(
         cluster,
         Plan(order.namespace, (step,), (f"the new key did not come to work; the old one does ({old.why})",)),
@@ -92,7 +93,7 @@ async def return_to_old(
     )
     await follow(
         cluster,
-        Target(order.namespace, gateway.name, rotation.replaced, old.fingerprint, snapshot.silent_groups),
+        Target(order.namespace, served.fact.name, rotation.replaced, old.fingerprint, snapshot.silent_groups),
         timeout_seconds=order.timeout_seconds,
         clock=clock,
         listener=conversation,
@@ -105,9 +106,9 @@ async def why_not_to_return(cluster: Cluster, order: RotateKey, rotation: Rotati
         return "it does not return to a compromised key"
     if old is not None and not old.is_worth_returning_to:
         return f"it does not return, since the old key is not known to work: {old.why}"
-    live, _ = await read_served(cluster, order.namespace)
-    if parse_gateway(live).secret_name != rotation.secret:
+    served = await read_served(cluster, order.namespace)
+    if served.fact.secret_name != rotation.secret:
         return "somebody else has changed the reference meanwhile"
-    if owner := gitops_owner(live):
+    if owner := gitops_owner(served.live):
         return f"{owner} keeps the gateway: to return, put {rotation.replaced} back into spec.gitHubAppRef.name in git"
     return ""

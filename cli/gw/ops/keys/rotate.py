@@ -19,7 +19,8 @@ from gw.ops.keys.following import Followed, Target, follow
 from gw.ops.keys.order import FIELD_MANAGER, Outcome, RotatedKey, RotateKey
 from gw.ops.keys.polling import until_polls_answered
 from gw.ops.keys.returning import look_at_old_key, return_to_old, why_not_to_return
-from gw.ops.keys.snapshot import Snapshot, gather_snapshot, read_served
+from gw.ops.keys.snapshot import Snapshot, gather_snapshot
+from gw.ops.tenants import read_served
 from gw.ops.verification import verify
 from gw.sources.cluster import Cluster, asking
 from gw.sources.gathering import DISCOVERED

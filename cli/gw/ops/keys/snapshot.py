@@ -7,12 +7,10 @@ from typing import Any
 
 from actions_gateway.api.conditions import ConditionStatus, ConditionType
 from actions_gateway.kube import errors
-from actions_gateway.kube import resources as r
-from gw.errors import Refused
 from gw.ops.keys.manifests import secret_name, secret_version
-from gw.ops.tenants import groups_of, not_a_tenant, reading_types
+from gw.ops.tenants import groups_of, read_served
 from gw.sources.cluster import Cluster, asking
-from gw.sources.gateways import GatewayFact, GroupFact, parse_gateway
+from gw.sources.gateways import GatewayFact, GroupFact
 from gw.sources.gathering import gather_gateways, gather_groups
 from gw.sources.secrets import AppIdentity, StoredSecret, read_secret
 
@@ -71,37 +69,14 @@ class Snapshot:
 
 async def gather_snapshot(cluster: Cluster, namespace: str) -> Snapshot:
     """Reads everything once; raises GwError, Refused when the namespace is no tenant."""
-    live, siblings = await read_served(cluster, namespace)
-    gateway = parse_gateway(live)
+    served = await read_served(cluster, namespace)
+    gateway = served.fact
     with asking(f"read the App Secrets of {namespace}"):
         in_use = await read_secret(cluster, namespace, gateway.secret_name)
         later = await _later(cluster, namespace, gateway.secret_name)
         groups = await gather_groups(cluster, namespace)
     neighbours = await _neighbours(cluster, namespace)
-    return Snapshot(gateway, groups_of(gateway, groups), in_use, later, neighbours, siblings, live)
-
-
-async def read_served(cluster: Cluster, namespace: str) -> tuple[Manifest, tuple[GatewayFact, ...]]:
-    """The gateway's object that the manager serves, and the others; raises Refused when the namespace is no tenant."""
-    with reading_types(f"read the tenant {namespace}"):
-        items = (await cluster.list(r.ACTIONSGATEWAYS, namespace)).items
-        if not items:
-            raise await not_a_tenant(cluster, namespace)
-    served, *others = sorted(items, key=lambda item: (_age(parse_gateway(item)), item["metadata"]["name"]))
-    return served, tuple(map(parse_gateway, others))
-
-
-def refuse_deleted(gateway: GatewayFact) -> None:
-    """Raises Refused for a gateway on its way out."""
-    if gateway.deleted_at is not None:
-        raise Refused(
-            f"the gateway {gateway.name} of {gateway.namespace} is being deleted",
-            f"See what holds it with `gw tenant show {gateway.namespace}`.",
-        )
-
-
-def _age(gateway: GatewayFact) -> tuple[bool, float]:
-    return gateway.created_at is None, gateway.created_at.timestamp() if gateway.created_at else 0.0
+    return Snapshot(gateway, groups_of(gateway, groups), in_use, later, neighbours, served.others, served.live)
 
 
 async def _later(cluster: Cluster, namespace: str, after: str) -> tuple[StoredSecret, ...]:

@@ -9,8 +9,7 @@ from typing import Any
 
 from actions_gateway.kube import errors
 from actions_gateway.kube import resources as r
-from gw.ops.keys.snapshot import read_served
-from gw.ops.tenants import reading_types
+from gw.ops.tenants import read_served, reading_types
 from gw.sources.changes import parse_object
 from gw.sources.cluster import Cluster, explain
 from gw.sources.gateways import GatewayFact, parse_gateway, parse_time
@@ -67,7 +66,7 @@ async def report_keys(cluster: Cluster, namespace: str | None, now: datetime) ->
             everything = (await cluster.list(r.ACTIONSGATEWAYS)).items
         keys = tuple(sorted(map(_by_reference, everything), key=_place))
         return KeyReport(now, None, keys, _uses(keys, [key.gateway for key in keys]), tuple(_untold(keys)))
-    live, _ = await read_served(cluster, namespace)
+    live = (await read_served(cluster, namespace)).live
     key, (neighbours, problem) = await asyncio.gather(_by_secret(cluster, live), _neighbours(cluster))
     unknown = [*_untold((key,)), *([problem] if problem else [])]
     return KeyReport(now, namespace, (key,), _uses((key,), neighbours or [key.gateway]), tuple(unknown))

@@ -6,9 +6,9 @@ from pathlib import Path
 from actions_gateway.github.secrets import Secret
 from gw.errors import Refused
 from gw.ops.keys.credentials import LookUp, Witness, check_credentials, prove_key
-from gw.ops.keys.snapshot import read_served
+from gw.ops.tenants import read_served
 from gw.sources.cluster import Cluster
-from gw.sources.gateways import GatewayFact, parse_gateway
+from gw.sources.gateways import GatewayFact
 from gw.sources.installation import Installation, InstallationQuery
 from gw.sources.secrets import AppIdentity, identity_from
 
@@ -42,8 +42,7 @@ class VerifiedKey:
 
 async def verify_key(cluster: Cluster, order: VerifyKey, *, look_up: LookUp, witness: Witness) -> VerifiedKey:
     """The proven key; raises CredentialsRejected when GitHub says no, Blind when it says nothing."""
-    live, _ = await read_served(cluster, order.namespace)
-    gateway = parse_gateway(live)
+    gateway = (await read_served(cluster, order.namespace)).fact
     app_id = order.app_id or (gateway.credential.app_id if gateway.credential else "")
     installation_id = order.installation_id or (gateway.credential.installation_id if gateway.credential else "")
     if not app_id or not installation_id:
