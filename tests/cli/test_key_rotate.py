@@ -70,7 +70,7 @@ def test_a_dry_run_writes_nothing(rotate: Rotation) -> None:
     assert rotate.cluster.writes == 0
     assert rotate.cluster.rehearsed == list(WRITES[:2])
     assert "~ spec.gitHubAppRef.name: github-app-v1 -> github-app-v2" in answer.err
-    assert f"the Secret {OLD} is deleted once the new key works" in answer.err
+    assert f"The Secret {OLD} is deleted once the new key works" in answer.err
     assert rotate.key_file.exists()
 
 

@@ -108,16 +108,16 @@ def _told(key: AppIdentity) -> str:
 def _consequences(order: RotateKey, snapshot: Snapshot, replaced: str) -> Iterator[str]:
     gateway = snapshot.gateway
     if gateway.wants_no_agent:
-        yield f"the gateway is {gateway.intention}: no agent runs, so the new key is tried when that ends"
+        yield f"The gateway is {gateway.intention}: no agent runs, so the new key is tried when that ends"
     else:
-        yield "the agent starts anew once: running jobs go on, and jobs that wait are taken some seconds later"
+        yield "The agent starts anew once: running jobs go on, and jobs that wait are taken some seconds later"
     if order.delete_old:
-        yield f"the Secret {replaced} is deleted once the new key works"
+        yield f"The Secret {replaced} is deleted once the new key works"
     else:
-        yield f"the Secret {replaced} stays"
+        yield f"The Secret {replaced} stays"
     if order.compromised:
-        yield "whatever happens, the gateway does not return to the old key"
+        yield "Whatever happens, the gateway does not return to the old key"
     elif not gateway.wants_no_agent:
-        yield "when the new key does not come to work and the old one does, the gateway returns to the old one"
+        yield "When the new key does not come to work and the old one does, the gateway returns to the old one"
     if order.delete_old and any(sibling.secret_name == replaced for sibling in snapshot.siblings):
-        yield f"another gateway of the namespace, which is not served, refers to {replaced}, too"
+        yield f"Another gateway of the namespace, which is not served, refers to {replaced}, too"

@@ -85,7 +85,7 @@ async def return_to_old(
     )
     await carry_out(
         cluster,
-        Plan(order.namespace, (step,), (f"the new key did not come to work; the old one does ({old.why})",)),
+        Plan(order.namespace, (step,), (f"The new key did not come to work; the old one does ({old.why})",)),
         Manner(yes=True),
         conversation=conversation,
         field_manager=FIELD_MANAGER,
