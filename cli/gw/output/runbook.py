@@ -13,6 +13,7 @@ from gw.ops.runbook.model import Block, Changes, Kind, Page, Section, Step
 from gw.ops.runbook.plan import Condition, PlannedStep, RunOrder, RunPlan
 from gw.ops.runbook.running import RunResult, State, StepResult
 from gw.output.layout import Cell, columns, styled
+from gw.output.printer import Printer
 from gw.output.progress import PrintedProgress
 from gw.output.view import View
 
@@ -119,7 +120,7 @@ def stop_lines(result: RunResult, order: RunOrder, options: Sequence[str]) -> li
 class PrintedRun(PrintedProgress):
     """A run's conversation, on standard error."""
 
-    def __init__(self, printer: Any, order: RunOrder, options: Sequence[str]) -> None:
+    def __init__(self, printer: Printer, order: RunOrder, options: Sequence[str]) -> None:
         super().__init__(printer)
         self._order = order
         self._options = options
@@ -159,7 +160,7 @@ def _next_line(order: RunOrder, number: int, done: Sequence[int], options: Seque
     command += ["--from", str(number)]
     command += [word for each in done for word in ("--done", str(each)) if each >= number]
     command += options
-    return Text.assemble(styled("Next:  ", "head"), f"{shlex.join(command)} goes on there, once that is mended.")
+    return Text.assemble(styled("Next:  ", "head"), f"{shlex.join(command)} goes on there.")
 
 
 def _planned_lines(planned: PlannedStep) -> Iterator[Text | str]:
