@@ -22,6 +22,7 @@ Manifest = dict[str, Any]
 
 WHO = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 APP = "1234"
+POLICIES = (names.AGENT, names.PROXY, names.WORKLOAD_POLICY)
 _OLD, _NEW = (rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(2))
 OLD_KEY, NEW_KEY = pem(_OLD), pem(_NEW)
 OLD, NEW = key_fingerprint(_OLD), key_fingerprint(_NEW)
@@ -56,12 +57,15 @@ def tenant(name: str, *, app: str = APP, fingerprint: str = OLD) -> list[Manifes
             "metadata": {"name": names.AGENT, "namespace": name, "labels": marks},
             "spec": {"replicas": 1},
         },
-        {
-            "apiVersion": "networking.k8s.io/v1",
-            "kind": "NetworkPolicy",
-            "metadata": {"name": names.WORKLOAD_POLICY, "namespace": name, "labels": marks},
-            "spec": {"egress": [{}]},
-        },
+        *(
+            {
+                "apiVersion": "networking.k8s.io/v1",
+                "kind": "NetworkPolicy",
+                "metadata": {"name": policy, "namespace": name, "labels": marks},
+                "spec": {"egress": [{}]},
+            }
+            for policy in POLICIES
+        ),
     ]
 
 
@@ -73,8 +77,9 @@ def carry_out(cluster: ClusterDouble) -> None:
         contained = labels.CONTAINED in (owner["metadata"].get("annotations") or {})
         if deployment := cluster.objects.get((r.DEPLOYMENTS.plural, where, names.AGENT)):
             deployment["spec"]["replicas"] = 0 if contained else 1
-        if policy := cluster.objects.get((r.NETWORKPOLICIES.plural, where, names.WORKLOAD_POLICY)):
-            policy["spec"]["egress"] = [] if contained else [{}]
+        for name in POLICIES:
+            if policy := cluster.objects.get((r.NETWORKPOLICIES.plural, where, name)):
+                policy["spec"]["egress"] = [] if contained else [{}]
         pod = agent_pod(where)
         if contained:
             cluster.objects.pop((r.PODS.plural, where, pod["metadata"]["name"]), None)

@@ -560,6 +560,6 @@ def test_an_open_incident_opens_the_seventh_and_names_how_to_go_on(quiet: Gw) ->
     answer = quiet("handoff")
     assert answer.code == 1
     assert "agent-failure of team-a is open, by alice, at the step restart (failed)" in answer.out
-    assert "next: gw incident agent-failure --resume incident-20260105-090000-agent-failure" in answer.out.replace(
+    assert "next: gw incident agent-failure --resume incident-20260105-090000-agent-failure-" in answer.out.replace(
         "`", ""
     )

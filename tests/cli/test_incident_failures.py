@@ -57,3 +57,13 @@ def test_interrupted_after_any_write_and_run_again_it_comes_to_the_same_end(worl
     answer = world(*command(kind))
     assert answer.code == 0, answer
     assert set(states(world).values()) == {"done"}
+
+
+def test_sessions_that_a_dead_agent_left_in_a_status_are_no_sessions(world: World) -> None:
+    for pod in world.pods(names.AGENT):
+        pod["status"]["conditions"] = [{"type": "Ready", "status": "False"}]
+    world("incident", "manager-failure", "--yes")
+    (incident,) = json.loads(world("incident", "list", "-o", "json").out)["incidents"]
+    told = {each["id"]: each["result"] for each in incident["steps"]}
+    assert told["tenants"].startswith("0 sessions of ")
+    assert "without a ready agent or a session: team-a/team-a" in told["tenants"]

@@ -11,13 +11,13 @@ from actions_gateway.api.ledger import RerunState
 from actions_gateway.kube import errors
 from actions_gateway.kube import resources as r
 
-from .incidents import APP, NEW, OLD, OLD_KEY, Compromise
+from .incidents import APP, NEW, NEW_KEY, OLD, OLD_KEY, Compromise, secret
 from .objects import agent_pod, entry, healthy_cluster, ledger, lost, manager, namespace
 from .rig import Gw, check_golden
 
 pytestmark = pytest.mark.usefixtures("keys_are_read_once")
 
-ID = "incident-20260105-090000-key-compromise"
+ID = "incident-20260105-090000-key-compromise-3b77"
 
 
 @pytest.fixture
@@ -181,10 +181,95 @@ def test_what_another_incident_contains_stays_contained(compromise: Compromise) 
     compromise.gateway("team-b")["metadata"]["annotations"] = {labels.CONTAINED: "incident-earlier"}
     compromise.answer_it()
     compromise.revoke()
-    answer = compromise.answer_it("--timeout", "2s")
+    answer = compromise.answer_it()
     assert compromise.contained() == ["team-b"]
-    assert (answer.code, compromise.states["verify"]) == (5, "failed")
-    assert "the agent of team-b/team-b does not say that it uses the new key" in answer.err
+    assert (answer.code, compromise.states["release"]) == (2, "waiting-for-person")
+    assert "team-b/team-b is contained by 'incident-earlier' as well: kubectl annotate" in answer.err
+    assert "team-b/team-b is still contained" in compromise.answer_it("--done", "release").err
+    compromise.gateway("team-b")["metadata"]["annotations"] = {}
+    assert compromise.answer_it("--done", "release", "--done", "scope").code == 0
+    assert compromise.states["verify"] == "done"
+
+
+def test_a_secret_that_gitops_keeps_is_deleted_in_git_and_not_called_deleted(compromise: Compromise) -> None:
+    compromise.answer_it()
+    compromise.revoke()
+    kept = compromise.cluster.objects[r.SECRETS.plural, "team-a", "github-app-v1"]
+    kept["metadata"]["labels"] = {"kustomize.toolkit.fluxcd.io/name": "tenants"}
+    answer = compromise.answer_it()
+    assert (answer.code, compromise.states["delete-old"]) == (2, "waiting-for-person")
+    assert "team-a/github-app-v1: delete it in the repository of Flux (Kustomization tenants)" in answer.err
+    assert (r.SECRETS.plural, "team-b", "github-app-v1") not in compromise.cluster.objects
+    assert "team-a/github-app-v1 is still there" in compromise.answer_it("--done", "delete-old").err
+    del compromise.cluster.objects[r.SECRETS.plural, "team-a", "github-app-v1"]
+    assert compromise.answer_it("--done", "delete-old", "--done", "scope").code == 0
+
+
+def test_one_gateway_that_cannot_be_contained_keeps_no_other_one_open(compromise: Compromise) -> None:
+    cluster, patch = compromise.cluster, compromise.cluster.patch
+
+    async def pickier(resource: Any, name: str, *arguments: Any, **how: Any) -> Any:
+        if resource == r.ACTIONSGATEWAYS and name == "team-a":
+            raise errors.Invalid("spec.agent: no longer allowed", status=422)
+        return await patch(resource, name, *arguments, **how)
+
+    cluster.patch = pickier  # type: ignore[method-assign]
+    answer = compromise.answer_it()
+    assert (answer.code, compromise.states["contain"]) == (2, "failed")
+    assert compromise.contained() == ["team-b"]
+    assert "1 gateway cannot be contained, team-a/team-a first" in answer.err
+
+
+def test_a_tenant_that_is_gone_meanwhile_keeps_no_other_one_on_the_old_key(compromise: Compromise) -> None:
+    compromise.answer_it()
+    compromise.revoke()
+    for key in [key for key in compromise.cluster.objects if key[1] == "team-a" or key[2] == "team-a"]:
+        del compromise.cluster.objects[key]
+    (incident,) = compromise.incidents
+    answer = compromise(
+        *("key-compromise", "--resume", incident["name"], "--private-key-file", str(compromise.folder / "new.pem")),
+        *("--yes", "--confirm", APP, "--done", "scope"),
+    )
+    assert answer.code == 0, answer
+    assert compromise.gateway("team-b")["spec"]["gitHubAppRef"]["name"] == "github-app-v2"
+
+
+def test_a_tenant_that_has_the_new_key_already_is_contained_and_its_key_is_not_called_compromised(
+    compromise: Compromise,
+) -> None:
+    compromise.cluster.put(secret("team-b", "github-app-v2", NEW_KEY))
+    compromise.gateway("team-b")["spec"]["gitHubAppRef"]["name"] = "github-app-v2"
+    compromise.gateway("team-b")["status"]["credential"]["keyFingerprint"] = NEW
+    compromise.answer_it()
+    assert compromise.contained() == ["team-a", "team-b"]
+    compromise.revoke()
+    assert compromise.answer_it("--done", "scope").code == 0
+    assert (r.SECRETS.plural, "team-b", "github-app-v2") in compromise.cluster.objects
+
+
+def test_a_policy_of_somebody_else_that_lets_traffic_pass_is_told(compromise: Compromise) -> None:
+    metadata = {"name": "allow-all", "namespace": "team-a"}
+    policy = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata}
+    compromise.cluster.put({**policy, "spec": {"egress": [{}]}})
+    told = "not closed: the NetworkPolicy team-a/allow-all is somebody else's, and has rules"
+    assert told in compromise.answer_it().err
+
+
+def test_of_two_incidents_about_the_same_the_later_one_gives_way(compromise: Compromise) -> None:
+    compromise("key-compromise", "team-a", "--yes")
+    (first,) = compromise.incidents
+    earlier = compromise.cluster.objects.pop(("configmaps", "gmc-system", first["name"]))
+
+    def create_beside() -> None:
+        earlier["metadata"]["name"] = "incident-20260105-085959-key-compromise-3b77"
+        record = json.loads(earlier["data"]["incident.json"]) | {"openedAt": "2026-01-05T08:59:59+00:00"}
+        earlier["data"]["incident.json"] = json.dumps(record)
+        compromise.cluster.put(earlier)
+
+    compromise.cluster.on_create = lambda _: create_beside()
+    answer = compromise("key-compromise", "team-a", "--yes")
+    assert answer.code == 2
+    assert "has opened incident-20260105-085959-key-compromise-3b77 about the same meanwhile" in answer.err
 
 
 def test_a_secret_that_holds_another_key_by_now_is_not_deleted(compromise: Compromise) -> None:

@@ -304,6 +304,13 @@ def test_a_quota_controller_that_does_not_run_times_out() -> None:
     assert "the quota controller has not taken pods=12 of quota tenant over" in answer.err
 
 
+def test_a_relative_amount_is_never_advised_twice() -> None:
+    answer = gw_with(quota(), controller=False)(*ADJUST, "pods=+2", "--yes", "--timeout", "5s")
+    assert answer.code == 5
+    assert "To go on from there: `gw quota adjust team-a pods=12`." in answer.err
+    assert "ame command" not in answer.err
+
+
 def test_who_may_not_create_pods_hears_that_the_next_worker_is_unproven() -> None:
     gw = gw_with(quota())
     gw.cluster.denied.add(("create", "pods"))

@@ -54,6 +54,14 @@ def key_compromise(
     invocation: Invocation,
     tenant: Tenant = None,
     app_id: Annotated[str | None, typer.Option("--app-id", metavar="N", help="The GitHub App's id.")] = None,
+    key_fingerprint: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--key-fingerprint",
+            metavar="SHA256:…",
+            help="The key in wrong hands, of several. Else the tenant's, or all in use. May be repeated.",
+        ),
+    ] = None,
     private_key_file: Annotated[
         Path | None, typer.Option("--private-key-file", metavar="FILE", help="The App's new private key, once made.")
     ] = None,
@@ -96,6 +104,7 @@ def key_compromise(
         kind=IncidentKind.KEY_COMPROMISE,
         namespace=tenant,
         app_id=app_id,
+        keys=tuple(key_fingerprint or ()),
         resume=resume,
         exposed_since=_exposure(exposed_since, invocation.clock.now()),
         note=kept_text(note, "--note"),

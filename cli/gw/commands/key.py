@@ -43,7 +43,7 @@ def status(
     """Show which App and key a tenant uses, and who else uses them.
 
     With the key's fingerprint and age, its permissions and its token's end, as the gateways' statuses tell. It judges
-    nothing; `gw health --category credentials` does.
+    nothing; `gw health --category credentials` does. Exits with 3 when a tenant's key is not known.
     """
     from gw.ops.keys.status import KeyReport, report_keys
     from gw.output.keys import key_report_view
@@ -58,7 +58,8 @@ def status(
     report = asyncio.run(operation())
     invocation.printer.show(key_report_view(report))
     invocation.printer.notes(unproven_lines(report.unknown))
-    return ExitCode.OK
+    # Who asks for one tenant may be its own people, who see no other.
+    return ExitCode.UNKNOWN if report.unknown and wanted is None else ExitCode.OK
 
 
 def verify(
@@ -175,7 +176,8 @@ def _show(invocation: Invocation, rotated: "RotatedKey", to_shred: Path | None) 
     from gw.ops.manifests import render_manifests
     from gw.output.keys import advice, rotated_key_view
 
-    is_done = rotated.outcome is Outcome.ROTATED and rotated.is_tried
+    is_used_elsewhere = rotated.sharing is None or bool(rotated.sharing)
+    is_done = rotated.outcome is Outcome.ROTATED and rotated.is_proven and not is_used_elsewhere
     left: Refused | None = None
     if to_shred is not None and is_done:
         try:
@@ -191,7 +193,8 @@ def _show(invocation: Invocation, rotated: "RotatedKey", to_shred: Path | None) 
     if is_shredded:
         invocation.printer.note(f"Shredded: {LIMITS}.")
     elif to_shred is not None and not is_done:
-        invocation.printer.note(f"The file {to_shred} stays: nothing works with its key yet.")
+        why = "others may need it" if rotated.is_proven and is_used_elsewhere else "its key is not proven to work yet"
+        invocation.printer.note(f"The file {to_shred} stays: {why}.")
     if left is not None:
         raise left
     return rotated.exit_code

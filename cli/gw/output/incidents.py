@@ -51,8 +51,9 @@ class PrintedIncident(PrintedChanges):
         self._printer.note(styled(f"Step {number} of {count}, {step.id}: {step.title}", "head"))
         self._printer.note(f"  {step.will}.")
 
-    def settled(self, step: StepRecord) -> None:
+    def settled(self, step: StepRecord, evidence: Sequence[str]) -> None:
         self._line(step.state.value, _STYLES[step.state], f"{step.id}: {step.result}")
+        self._printer.notes([f"  {line}" for line in evidence])
 
     def instruct(self, lines: Sequence[str]) -> None:
         self._printer.note(styled("This takes a person:", "warn"))

@@ -4,6 +4,7 @@ Whoever writes one does it on the state that was read last, so that two people n
 hand-overs, what cannot be read is named, never guessed.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -179,9 +180,9 @@ async def gather_incidents(cluster: Cluster) -> IncidentsFact:
     return IncidentsFact(tuple(incidents), tuple(sorted(unreadable)))
 
 
-def incident_name(kind: IncidentKind, opened_at: datetime) -> str:
-    """The ConfigMap of an incident."""
-    return f"incident-{opened_at:%Y%m%d-%H%M%S}-{kind}"
+def incident_name(kind: IncidentKind, opened_at: datetime, subject: str) -> str:
+    """The ConfigMap of an incident; two subjects of one second have two names."""
+    return f"incident-{opened_at:%Y%m%d-%H%M%S}-{kind}-{hashlib.sha256(subject.encode()).hexdigest()[:4]}"
 
 
 def render_incident(incident: Incident) -> dict[str, Any]:

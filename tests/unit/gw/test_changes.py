@@ -62,6 +62,8 @@ class Person:
         self.asked.append(f"{question} [{name}]")
         return self.agrees
 
+    def goes_on_with(self, command: str) -> None: ...
+
     def wrote(self, step: Step) -> None:
         self.heard.append(f"wrote {step}")
 

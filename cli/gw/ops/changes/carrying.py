@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from actions_gateway.kube.resources import SECRETS
-from gw.errors import Refused
+from gw.errors import NotConfirmed, Refused
 from gw.exits import ExitCode
 from gw.ops.changes.conversation import Conversation
 from gw.ops.changes.plan import Action, Plan
@@ -89,7 +89,9 @@ async def carry_out(
     if manner.dry_run or not plan.to_write:
         return Carried(plan, is_written=False, is_dry_run=manner.dry_run)
     if not _agrees(manner, conversation, question, destroys):
-        raise Refused("the plan was not confirmed, and nothing was written", "Run it again once the plan is right.")
+        raise NotConfirmed(
+            "the plan was not confirmed, and nothing was written", "Run it again once the plan is right."
+        )
     await writing(cluster, plan, conversation, field_manager=field_manager)
     return Carried(plan, is_written=True)
 

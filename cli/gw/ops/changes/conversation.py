@@ -20,6 +20,9 @@ class Conversation(Protocol):
     def confirm_by_name(self, question: str, name: str) -> bool:
         """Whether the person types that name; raises Refused when there is nobody to ask."""
 
+    def goes_on_with(self, command: str) -> None:
+        """What to run after an interrupt, where the same command again would do more."""
+
     def wrote(self, step: Step) -> None:
         """A step was carried out."""
 

@@ -55,6 +55,8 @@ class Task:
     proof: Callable[[], Awaitable[Proof]] = _nobody_can_tell
     option: str = ""
     """The option that the step waits for; no plain "done" settles it then."""
+    facts: dict[str, str] = field(default_factory=dict)
+    """What later steps need once it is done; never secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +79,8 @@ class IncidentConversation(Conversation, Protocol):
     def begins(self, number: int, count: int, step: Step) -> None:
         """A step is next."""
 
-    def settled(self, step: StepRecord) -> None:
-        """What came of it."""
+    def settled(self, step: StepRecord, evidence: Sequence[str]) -> None:
+        """What came of it, and what was seen or could not be seen of it."""
 
     def instruct(self, lines: Sequence[str]) -> None:
         """What a person has to do now."""
@@ -113,26 +115,27 @@ async def carry_on(
         if step.id in marks.skipped:
             await journal.begin(step.id)
             await journal.settle(step.id, StepState.SKIPPED, f"left out by {journal.actor}")
-            conversation.settled(journal.incident.step(step.id))
+            conversation.settled(journal.incident.step(step.id), ())
             continue
         conversation.begins(number, len(steps), step)
         await journal.begin(step.id)
         try:
-            await _perform(journal, step, conversation, is_marked=step.id in marks.done)
+            outcome = await _perform(journal, step, conversation, is_marked=step.id in marks.done)
         except GwError as problem:
             await _keep_failure(journal, step, problem)
             raise
-        conversation.settled(journal.incident.step(step.id))
+        conversation.settled(journal.incident.step(step.id), outcome.evidence)
     if journal.incident.is_open:
         await journal.close("closed: every step is settled")
     return journal.incident
 
 
-async def _perform(journal: Journal, step: Step, conversation: IncidentConversation, *, is_marked: bool) -> None:
+async def _perform(journal: Journal, step: Step, conversation: IncidentConversation, *, is_marked: bool) -> Outcome:
     result = await step.act()
     if isinstance(result, Task):
         result = await _by_person(journal, step, result, conversation, is_marked=is_marked)
     await journal.settle(step.id, StepState.DONE, result.words, result.evidence, result.facts)
+    return result
 
 
 async def _by_person(
@@ -153,9 +156,9 @@ async def _by_person(
         case Truth.DISPROVEN:
             raise Refused(f"the step {step.id} is not done: {proof.words}", f"Do the above, then: `{command}`.")
         case Truth.UNPROVEN:
-            return Outcome(f"confirmed by {journal.actor}, not verified: {proof.words}")
+            return Outcome(f"confirmed by {journal.actor}, not verified: {proof.words}", facts=task.facts)
         case Truth.PROVEN:
-            return Outcome(f"done by {journal.actor}: {proof.words}")
+            return Outcome(f"done by {journal.actor}: {proof.words}", facts=task.facts)
 
 
 async def _keep_failure(journal: Journal, step: Step, problem: GwError) -> None:

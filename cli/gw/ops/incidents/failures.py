@@ -1,6 +1,5 @@
 """The runbook's "AGC Total Failure" and "GMC Total Failure": diagnose, start anew, prove it, and see what was lost."""
 
-import asyncio
 import secrets
 from datetime import datetime
 
@@ -11,14 +10,14 @@ from gw.checks.wording import counted
 from gw.errors import Blind, TimedOut
 from gw.ops.incidents.engine import Outcome, Proof, Step, Task, Truth
 from gw.ops.incidents.site import Site
-from gw.ops.incidents.targets import sessions_of, targets_of
+from gw.ops.incidents.targets import gather_served, sessions_of, targets_of
 from gw.ops.jobs import JobState, LostJob, list_jobs
 from gw.ops.rerun_plan import RerunOrder, Selection, described
 from gw.ops.reruns import rerun_jobs
 from gw.ops.tenants import not_a_tenant, reading_types
 from gw.ops.verification import verify
 from gw.sources.cluster import Cluster
-from gw.sources.gathering import gather_facts, gather_gateways, gather_groups
+from gw.sources.gathering import gather_facts, gather_gateways
 from gw.sources.incidents import MOST_TARGETS, Incident, IncidentKind, StepRecord, incident_name
 
 MANAGER = "the manager"
@@ -47,7 +46,7 @@ _MANAGER_STEPS = (
 async def new_agent_failure(cluster: Cluster, namespace: str, *, opened_at: datetime, opened_by: str) -> Incident:
     """The incident before anything is done; raises Refused when the namespace is no tenant."""
     with reading_types(f"read the tenant {namespace}"):
-        gateways, groups = await asyncio.gather(gather_gateways(cluster, namespace), gather_groups(cluster, namespace))
+        gateways, groups, agents = await gather_served(cluster, namespace)
     if not gateways:
         raise await not_a_tenant(cluster, namespace)
     return Incident(
@@ -56,23 +55,23 @@ async def new_agent_failure(cluster: Cluster, namespace: str, *, opened_at: date
         opened_at=opened_at,
         opened_by=opened_by,
         steps=tuple(StepRecord(step_id, title) for step_id, title, _ in _AGENT_STEPS),
-        targets=targets_of(gateways, groups),
-        name=incident_name(IncidentKind.AGENT_FAILURE, opened_at),
+        targets=targets_of(gateways, groups, agents),
+        name=incident_name(IncidentKind.AGENT_FAILURE, opened_at, namespace),
     )
 
 
 async def new_manager_failure(cluster: Cluster, *, opened_at: datetime, opened_by: str) -> Incident:
     """The incident before anything is done; raises GwError."""
     with reading_types("list the tenants"):
-        gateways, groups = await asyncio.gather(gather_gateways(cluster, None), gather_groups(cluster, None))
+        gateways, groups, agents = await gather_served(cluster, None)
     return Incident(
         kind=IncidentKind.MANAGER_FAILURE,
         subject=MANAGER,
         opened_at=opened_at,
         opened_by=opened_by,
         steps=tuple(StepRecord(step_id, title) for step_id, title, _ in _MANAGER_STEPS),
-        targets=targets_of(gateways[:MOST_TARGETS], groups),
-        name=incident_name(IncidentKind.MANAGER_FAILURE, opened_at),
+        targets=targets_of(gateways[:MOST_TARGETS], groups, agents),
+        name=incident_name(IncidentKind.MANAGER_FAILURE, opened_at, MANAGER),
     )
 
 
@@ -131,9 +130,12 @@ async def _verified(site: Site, check_ids: tuple[str, ...], namespace: str | Non
         timeout_seconds=site.timeout_seconds,
         clock=site.clock,
         listener=site.conversation,
+        takes_due=False,
     )
+    if verified.unproven:
+        raise Blind(f"the checks could not tell: {verified.unproven[0]}", "Look again, or go on with --skip.")
     fine = [finding.summary for result in verified.results for finding in result.findings if finding.subject]
-    return Outcome(f"{' and '.join(check_ids)} are fine", (*fine, *verified.unproven)[:_SHOWN])
+    return Outcome(f"{' and '.join(check_ids)} are fine", tuple(fine[:_SHOWN]))
 
 
 async def _lost_jobs(site: Site, namespace: str) -> Outcome | Task:
@@ -183,8 +185,11 @@ async def _tenants_went_on(site: Site) -> Outcome:
     silent = [str(target) for target in site.incident.targets if not target.sessions]
     total = sum(target.sessions for target in site.incident.targets)
     tenants = counted(len(site.incident.targets), "tenant")
-    lines = (f"without a session when the incident was opened: {', '.join(silent[:_SHOWN])}",) if silent else ()
-    return Outcome(f"{counted(total, 'session')} of {tenants} were open without the manager", lines)
+    words = f"{counted(total, 'session')} of {tenants} were open without the manager"
+    if silent:
+        more = f" and {len(silent) - _SHOWN} more" if len(silent) > _SHOWN else ""
+        words += f"; without a ready agent or a session: {', '.join(silent[:_SHOWN])}{more}"
+    return Outcome(words)
 
 
 async def _reconciled(site: Site) -> Outcome:
@@ -213,10 +218,8 @@ async def _kept_sessions(site: Site) -> Outcome:
     before = {(target.namespace, target.gateway): target.sessions for target in site.incident.targets}
     while True:
         with reading_types("count the sessions"):
-            gateways, groups = await asyncio.gather(
-                gather_gateways(site.cluster, None), gather_groups(site.cluster, None)
-            )
-        now = {(each.namespace, each.name): sessions_of(each, groups) for each in gateways}
+            gateways, groups, agents = await gather_served(site.cluster, None)
+        now = {(each.namespace, each.name): sessions_of(each, groups, agents) for each in gateways}
         idle = {(each.namespace, each.name) for each in gateways if each.intention}
         lost = [place for place, count in before.items() if count and now.get(place) == 0 and place not in idle]
         if not lost:

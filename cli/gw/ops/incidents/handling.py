@@ -35,6 +35,8 @@ class IncidentOrder:
     kind: IncidentKind
     namespace: str | None = None
     app_id: str | None = None
+    keys: tuple[str, ...] = ()
+    """Fingerprints of what is in wrong hands, where the App has several keys."""
     resume: str | None = None
     """The incident to go on with; None takes the open one about the same, or opens one."""
     exposed_since: datetime | None = None
@@ -71,7 +73,9 @@ async def handle(
     if not site.agrees(question):
         raise Refused("nothing was confirmed, and nothing was written", "Run it again once it is right.")
     if existing is None:
-        site = make_site(cluster, await open_incident(cluster, clock, actor, incident))
+        journal = await open_incident(cluster, clock, actor, incident)
+        await _refuse_second(cluster, journal)
+        site = make_site(cluster, journal)
         steps = _STEPS[incident.kind](site)
     if order.take_over:
         await site.journal.take_over()
@@ -149,13 +153,28 @@ async def _find(
 async def _propose(cluster: Cluster, order: IncidentOrder, now: datetime, actor: str) -> Incident:
     match order.kind:
         case IncidentKind.KEY_COMPROMISE:
-            app = await find_app(cluster, app_id=order.app_id, namespace=order.namespace)
+            app = await find_app(cluster, app_id=order.app_id, namespace=order.namespace, keys=order.keys)
             return new_incident(app, opened_at=now, opened_by=actor, exposed_since=order.exposed_since or now)
         case IncidentKind.AGENT_FAILURE:
             assert order.namespace is not None
             return await new_agent_failure(cluster, order.namespace, opened_at=now, opened_by=actor)
         case IncidentKind.MANAGER_FAILURE:
             return await new_manager_failure(cluster, opened_at=now, opened_by=actor)
+
+
+async def _refuse_second(cluster: Cluster, journal: Journal) -> None:
+    """Two people may say yes at the same time: the earlier incident is the one, and raises Refused for the other."""
+    own = journal.incident
+    with asking("read the incidents"):
+        known = await gather_incidents(cluster)
+    for other in known.open:
+        same = (other.kind, other.subject) == (own.kind, own.subject)
+        if same and other.name != own.name and (other.opened_at, other.name) < (own.opened_at, own.name):
+            await journal.close(f"closed: {other.opened_by} had opened {other.name} about the same")
+            raise Refused(
+                f"{other.opened_by} has opened {other.name} about the same meanwhile",
+                f"Go on with that one: `{other.resume_command}`.",
+            )
 
 
 def _refuse_wrong_key(site: Site) -> None:

@@ -6,6 +6,7 @@ minted. So the gateways are contained and the installations suspended first, whi
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from urllib.parse import quote
 
@@ -15,13 +16,14 @@ from gw.ops.incidents.engine import Outcome, Proof, Step, Task, Truth
 from gw.ops.incidents.site import Site
 from gw.ops.incidents.suspension import TOKEN_LIFETIME, installations, lift, owner_of, suspend
 from gw.ops.incidents.switching import await_sessions, delete_old, switch
-from gw.ops.incidents.targets import CompromisedApp
+from gw.ops.incidents.targets import CompromisedApp, compromised_keys
 from gw.sources.facts import Known, Missing
 from gw.sources.gathering import read_fact
 from gw.sources.incidents import Incident, IncidentKind, StepRecord, StepState, incident_name
 from gw.sources.installation import InstallationQuery
 from gw.sources.secrets import StoredSecret, read_secret
 
+_SHOWN = 5
 _TITLES = (
     ("find", "Find every gateway of the App", "names the gateways whose status says that they use the App"),
     ("contain", "Contain them", "annotates each gateway, and waits until no agent runs and no traffic passes"),
@@ -41,7 +43,13 @@ _TITLES = (
 )
 
 
-def new_incident(app: CompromisedApp, *, opened_at: datetime, opened_by: str, exposed_since: datetime) -> Incident:
+def new_incident(
+    app: CompromisedApp,
+    *,
+    opened_at: datetime,
+    opened_by: str,
+    exposed_since: datetime,
+) -> Incident:
     """The incident before anything is done."""
     return Incident(
         kind=IncidentKind.KEY_COMPROMISE,
@@ -55,8 +63,9 @@ def new_incident(app: CompromisedApp, *, opened_at: datetime, opened_by: str, ex
             "permissions": ", ".join(app.permissions),
             "exposedSince": exposed_since.isoformat(),
             "unsure": ", ".join(app.unsure),
+            "compromised": " ".join(sorted(app.keys)),
         },
-        name=incident_name(IncidentKind.KEY_COMPROMISE, opened_at),
+        name=incident_name(IncidentKind.KEY_COMPROMISE, opened_at, app.subject),
     )
 
 
@@ -81,7 +90,7 @@ def steps_of(site: Site) -> tuple[Step, ...]:
 def refuse_old_key(incident: Incident, query: InstallationQuery) -> None:
     """Raises Refused for a file with a compromised key, or with another new key than the procedure has used so far."""
     fingerprint = query.credentials.key_fingerprint
-    if fingerprint in {target.key_fingerprint for target in incident.targets}:
+    if fingerprint in compromised_keys(incident):
         raise Refused(
             f"the file of --private-key-file holds the compromised key {fingerprint}",
             "Name the file of the new key; gw never goes back to this one.",
@@ -97,9 +106,11 @@ def refuse_old_key(incident: Incident, query: InstallationQuery) -> None:
 async def _find(site: Site) -> Outcome:
     targets = site.incident.targets
     unsure = site.incident.facts.get("unsure", "")
-    remark = (f"not sure, since their status does not say their App: {unsure}",) if unsure else ()
-    lines = (f"{each}: installation {each.installation_id}, key {each.key_fingerprint}" for each in targets)
-    return Outcome(f"{len(targets)} found by their status", (*remark, *lines))
+    lines = [f"{each}: installation {each.installation_id}, key {each.key_fingerprint}" for each in targets]
+    words = f"{len(targets)} found by their status"
+    if unsure:
+        words += f"; not touched, since their status does not say their App: {unsure}"
+    return Outcome(words, tuple(lines[:_SHOWN]))
 
 
 async def _new_key(site: Site) -> Outcome | Task:
@@ -118,26 +129,24 @@ async def _new_key(site: Site) -> Outcome | Task:
         refuse_old_key(site.incident, query)
         found = await site.github.look(query)
         slug, fingerprint = found.app_slug, query.credentials.key_fingerprint
-    return Outcome(
-        f"GitHub accepts the new key {fingerprint}" + (f" of {slug}" if slug else ""),
-        await _suspension(site),
-        facts={"keyFingerprint": fingerprint, "appSlug": slug},
-    )
+    facts = {"keyFingerprint": fingerprint, "appSlug": slug}
+    suspended = await _suspension(site)
+    if isinstance(suspended, Task):
+        return replace(suspended, facts=facts)
+    words = f"GitHub accepts the new key {fingerprint}" + (f" of {slug}" if slug else "")
+    return Outcome(words, (suspended.words,) if suspended else (), facts)
 
 
-async def _suspension(site: Site) -> tuple[str, ...]:
+async def _suspension(site: Site) -> Outcome | Task | None:
     """What a person said of the suspension is proven by the new key; an installation that is open is suspended now."""
-    if site.incident.step("suspend").state is not StepState.DONE:
-        return ()
-    suspended = await suspend(site)
-    return (suspended.words,) if isinstance(suspended, Outcome) else suspended.instructions
+    return await suspend(site) if site.incident.step("suspend").state is StepState.DONE else None
 
 
 async def _revoke(site: Site) -> Outcome | Task:
     proof = await _proof_of_revocation(site)
     if proof.truth is Truth.PROVEN:
         return Outcome(proof.words)
-    keys = sorted({target.key_fingerprint for target in site.incident.targets} - {""})
+    keys = sorted(compromised_keys(site.incident))
     return Task(
         (
             f"Revoke the compromised key of the App {_app(site)}:",
@@ -150,7 +159,8 @@ async def _revoke(site: Site) -> Outcome | Task:
 
 async def _proof_of_revocation(site: Site) -> Proof:
     """By the old keys themselves, as far as the caller may read their Secrets."""
-    left = {target.key_fingerprint: target for target in site.incident.targets if target.key_fingerprint}
+    keys = sorted(compromised_keys(site.incident))
+    left = set(keys)
     reasons = list[str]()
     for target in site.incident.targets:
         if target.key_fingerprint not in left:
@@ -165,10 +175,9 @@ async def _proof_of_revocation(site: Site) -> Proof:
             continue
         if await site.github.accepts(query):
             return Proof(Truth.DISPROVEN, f"GitHub still accepts the key {target.key_fingerprint}")
-        del left[target.key_fingerprint]
+        left.discard(target.key_fingerprint)
     if left:
         return Proof(Truth.UNPROVEN, reasons[0] if reasons else "no gateway's status names its fingerprint")
-    keys = sorted({target.key_fingerprint for target in site.incident.targets} - {""})
     if not keys:
         return Proof(Truth.UNPROVEN, "no gateway's status names its fingerprint")
     return Proof(Truth.PROVEN, f"GitHub no longer accepts the key {', '.join(keys)}")

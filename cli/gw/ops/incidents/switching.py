@@ -11,13 +11,14 @@ from gw.checks.catalog import CATALOG
 from gw.checks.engine import judge, needs_of, select
 from gw.checks.model import Outcome as Found
 from gw.checks.wording import counted
-from gw.errors import TimedOut
+from gw.errors import NotConfirmed, Refused, TimedOut
 from gw.ops.changes.carrying import Carried, carry_out
 from gw.ops.changes.plan import Plan, Step, delete_step
 from gw.ops.changes.rehearsal import refuse_lacking_rights
 from gw.ops.incidents.containment import FIELD_MANAGER
 from gw.ops.incidents.engine import Outcome, Proof, Task, Truth
 from gw.ops.incidents.site import Site
+from gw.ops.incidents.targets import compromised_keys
 from gw.ops.keys.decide import choose_credentials, decide_rotation
 from gw.ops.keys.order import RotateKey
 from gw.ops.keys.rotate import VERIFIED_BY
@@ -25,8 +26,10 @@ from gw.ops.keys.snapshot import gather_snapshot
 from gw.ops.verification import verify
 from gw.sources.cluster import asking
 from gw.sources.gathering import gather_facts, gather_gateways
+from gw.sources.incidents import Target
+from gw.sources.ownership import gitops_owner
 from gw.sources.rights import Right
-from gw.sources.secrets import read_secret
+from gw.sources.secrets import StoredSecret, read_secret
 
 _LOOK_SECONDS = 0.5
 _SHOWN = 5
@@ -36,24 +39,54 @@ _REFRESH = "credential.refresh"
 async def switch(site: Site) -> Outcome | Task:
     """Every gateway refers to a Secret with the new key; raises GwError."""
     await refuse_lacking_rights(site.cluster, _rights(site))
-    switched, for_git = list[str](), list[str]()
-    for namespace in _namespaces(site):
-        snapshot = await gather_snapshot(site.cluster, namespace)
-        order = _order(site, namespace)
-        rotation = decide_rotation(order, snapshot, choose_credentials(order, snapshot))
-        plan = Plan(namespace, (rotation.secret_step, rotation.reference_step), rotation.consequences)
-        carried = await _write(site, plan)
-        if carried.kept_by:
-            # Whoever keeps the gateway needs the Secret there first, and no repository holds it.
-            await _write(site, replace(plan, steps=plan.steps[:1]))
-            for_git.append(
-                f"{namespace}: set spec.gitHubAppRef.name to {rotation.secret}, in the repository of "
-                f"{carried.kept_by[0]}."
-            )
-        switched.append(f"{namespace}: {rotation.secret} in place of {rotation.replaced}")
+    switched, for_git, failed = list[str](), list[str](), list[tuple[str, Refused]]()
+    for namespace in await _served(site):
+        try:
+            line, owner = await _switch(site, namespace)
+        except NotConfirmed:
+            raise
+        except Refused as problem:
+            # One tenant must not keep the others on a key in wrong hands.
+            failed.append((namespace, problem))
+            continue
+        switched.append(line)
+        if owner:
+            for_git.append(owner)
+    if failed:
+        lines = [f"{namespace}: {problem.what}" for namespace, problem in failed]
+        step = f"{failed[0][1].next_step} The same step goes on from there."
+        raise Refused(f"{counted(len(failed), 'tenant')} has no new key yet ({lines[0]})", step, details=tuple(lines))
     if for_git:
         return Task((*for_git, "Wait until that is applied."), lambda: _proof_of_references(site))
     return Outcome(f"the new key is in {counted(len(switched), 'tenant')}", tuple(switched[:_SHOWN]))
+
+
+async def _served(site: Site) -> list[str]:
+    """The namespaces whose gateway is still there, and not on its way out."""
+    with asking("read the gateways"):
+        now = await gather_gateways(site.cluster, _where(site))
+    there = {(each.namespace, each.name) for each in now if each.deleted_at is None}
+    return sorted({each.namespace for each in site.incident.targets if (each.namespace, each.gateway) in there})
+
+
+async def _switch(site: Site, namespace: str) -> tuple[str, str]:
+    """What was done in one namespace, and what is left for its repository; raises GwError."""
+    snapshot = await gather_snapshot(site.cluster, namespace)
+    order = _order(site, namespace)
+    credentials = choose_credentials(order, snapshot)
+    used = snapshot.in_use.identity if snapshot.in_use else None
+    if used is not None and used.key_fingerprint == credentials.key_fingerprint:
+        return f"{namespace}: {snapshot.gateway.secret_name} has the new key already", ""
+    rotation = decide_rotation(order, snapshot, credentials)
+    plan = Plan(namespace, (rotation.secret_step, rotation.reference_step), rotation.consequences)
+    carried = await _write(site, plan)
+    line = f"{namespace}: {rotation.secret} in place of {rotation.replaced}"
+    if not carried.kept_by:
+        return line, ""
+    # Whoever keeps the gateway needs the Secret there first, and no repository holds it.
+    await _write(site, replace(plan, steps=plan.steps[:1]))
+    owner = f"{namespace}: set spec.gitHubAppRef.name to {rotation.secret}, in the repository of {carried.kept_by[0]}."
+    return line, owner
 
 
 def _rights(site: Site) -> list[Right]:
@@ -133,6 +166,7 @@ async def await_sessions(site: Site) -> Outcome:
             timeout_seconds=site.timeout_seconds,
             clock=site.clock,
             listener=site.conversation,
+            takes_due=False,
         )
         unproven += [f"not seen: {line}" for line in verified.unproven]
     count = counted(len(site.incident.targets), "gateway")
@@ -164,36 +198,57 @@ async def _without_key(site: Site, fingerprint: str) -> list[str]:
     ]
 
 
-async def delete_old(site: Site) -> Outcome:
+async def delete_old(site: Site) -> Outcome | Task:
     """The Secrets with the old key are gone, unless a gateway refers to one; raises GwError."""
-    steps = list[Step]()
+    steps, kept, for_git = list[Step](), list[str](), list[str]()
     now = await _referred(site)
-    kept = list[str]()
-    for target in site.incident.targets:
-        with asking(f"read the Secret {target.secret} of {target.namespace}"):
-            stored = await read_secret(site.cluster, target.namespace, target.secret)
-        if stored is None:
-            continue
+    for target, stored in await _with_old_key(site):
         place = f"{target.namespace}/{target.secret}"
         if (target.namespace, target.secret) in now:
             kept.append(f"{place} stays: the gateway refers to it")
-            continue
-        if stored.identity is not None and stored.identity.key_fingerprint != target.key_fingerprint:
-            kept.append(f"{place} stays: it holds another key by now, {stored.identity.key_fingerprint}")
-            continue
-        steps.append(delete_step(stored.manifest, f"the old key {target.key_fingerprint}"))
+        elif owner := gitops_owner(stored.manifest):
+            for_git.append(f"{place}: delete it in the repository of {owner}.")
+        else:
+            steps.append(delete_step(stored.manifest, f"the old key {target.key_fingerprint}"))
     app_id = site.incident.facts.get("appId", "")
     await carry_out(
         site.cluster,
-        Plan(site.incident.subject, tuple(steps), ("nobody can return to the old key",)),
+        Plan(site.incident.subject, tuple(steps), ("Nobody can return to the old key",)),
         site.manner,
         conversation=site.conversation,
         field_manager=FIELD_MANAGER,
         question=f"Delete {counted(len(steps), 'Secret')} of the App {app_id}?",
         destroys=app_id,
     )
+    if for_git:
+        lines = ("Secrets with the old key are kept by GitOps:", *for_git[:_SHOWN])
+        return Task(lines, lambda: _proof_of_deletion(site))
     gone = tuple(f"Secret {step.namespace}/{step.name} deleted" for step in steps)
-    return Outcome(f"{counted(len(steps), 'Secret')} with the old key deleted", (*gone, *kept)[:_SHOWN])
+    return Outcome(f"{counted(len(steps), 'Secret')} with the old key deleted", (*kept, *gone)[:_SHOWN])
+
+
+async def _with_old_key(site: Site) -> list[tuple[Target, StoredSecret]]:
+    """The Secrets that the incident found and that still hold a key in wrong hands, or none that can be read."""
+    found, keys = list[tuple[Target, StoredSecret]](), compromised_keys(site.incident)
+    for target in site.incident.targets:
+        with asking(f"read the Secret {target.secret} of {target.namespace}"):
+            stored = await read_secret(site.cluster, target.namespace, target.secret)
+        if stored is None or (keys and target.key_fingerprint and target.key_fingerprint not in keys):
+            continue
+        if stored.identity is None or stored.identity.key_fingerprint == target.key_fingerprint:
+            found.append((target, stored))
+    return found
+
+
+async def _proof_of_deletion(site: Site) -> Proof:
+    now = await _referred(site)
+    left = [
+        f"{target.namespace}/{target.secret}"
+        for target, _ in await _with_old_key(site)
+        if (target.namespace, target.secret) not in now
+    ]
+    words = f"{', '.join(left[:_SHOWN])} is still there" if left else "no Secret with the old key is left"
+    return Proof(Truth.DISPROVEN if left else Truth.PROVEN, words)
 
 
 async def _referred(site: Site) -> set[tuple[str, str]]:

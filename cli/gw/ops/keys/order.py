@@ -62,6 +62,8 @@ class RotatedKey:
     """Whether the reference had been changed by an earlier run."""
     is_tried: bool = False
     """Whether the agent has minted a token with the new key."""
+    is_proven: bool = False
+    """Whether nothing that could be asked speaks against the new key: token, polls, checks."""
     took_seconds: float = 0.0
     is_old_deleted: bool = False
     cause: str = ""

@@ -4,6 +4,7 @@ A status tells of open sessions, not of polls; GitHub holds an idle poll for 50 
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from actions_gateway.engine.clock import Clock
 from gw.checks.belonging import own_series
@@ -19,6 +20,16 @@ _LONGEST_WAIT_SECONDS = 90.0
 _NEEDS = frozenset({Need.SERIES, Need.GATEWAYS})
 
 
+@dataclass(frozen=True, slots=True)
+class Polls:
+    """What is known of polls with the new key."""
+
+    unseen: tuple[str, ...] = ()
+    """What could not be seen of it, a sentence without a full stop for each group."""
+    is_silent: bool = False
+    """Whether Prometheus can be asked and has told of no answered poll."""
+
+
 async def until_polls_answered(
     cluster: Cluster,
     namespace: str,
@@ -28,8 +39,8 @@ async def until_polls_answered(
     clock: Clock,
     listener: Listener,
     sources: Sources = DISCOVERED,
-) -> tuple[str, ...]:
-    """What could not be seen of it, a sentence without a full stop for each group; raises CredentialsRejected."""
+) -> Polls:
+    """What is known once GitHub has answered, or the time is up; raises CredentialsRejected."""
     begun = clock.monotonic()
     deadline = begun + min(timeout_seconds, _LONGEST_WAIT_SECONDS)
     while groups:
@@ -37,13 +48,14 @@ async def until_polls_answered(
         try:
             ages = own_series(await gather_facts(cluster, namespace, _NEEDS, clock, sources)).of(POLL_AGE)
         except NotKnown as blind:
-            return (f"that GitHub answers polls: {blind.missing.reason}",)
+            return Polls((f"that GitHub answers polls: {blind.missing.reason}",))
         late = [name for name in groups if ages.get((namespace, name), float("inf")) > elapsed]
         if not late:
             listener.reached("GitHub has answered a poll of every runner group")
             break
         if clock.monotonic() >= deadline:
-            return tuple(f"that GitHub answers polls of {name}: Prometheus has told of none yet" for name in late)
+            unseen = (f"that GitHub answers polls of {name}: Prometheus has told of none yet" for name in late)
+            return Polls(tuple(unseen), is_silent=True)
         listener.waiting(f"no poll is known to be answered yet for {', '.join(late)}")
         await clock.sleep(_LOOK_SECONDS)
-    return ()
+    return Polls()

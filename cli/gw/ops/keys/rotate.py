@@ -81,7 +81,7 @@ async def rotate_key(
     else:
         result = await _verify(run, rotation, result, followed)
         if order.delete_old:
-            result = await _delete_old(run, rotation, result, is_tried=followed.is_tried)
+            result = await _delete_old(run, rotation, result)
     return replace(result, took_seconds=clock.monotonic() - began)
 
 
@@ -154,7 +154,7 @@ async def _follow(run: _Run, snapshot: Snapshot, rotation: Rotation) -> Followed
 
 async def _verify(run: _Run, rotation: Rotation, result: RotatedKey, followed: Followed) -> RotatedKey:
     order = run.order
-    unseen = await until_polls_answered(
+    polls = await until_polls_answered(
         run.cluster,
         order.namespace,
         followed.listening,
@@ -175,14 +175,16 @@ async def _verify(run: _Run, rotation: Rotation, result: RotatedKey, followed: F
     except TimedOut as problem:
         # Not for want of a key: the agent has minted a token with it.
         raise _standing(problem, rotation, f"the agent works with its key, and {rotation.replaced} stays") from problem
-    unproven = (*followed.unproven, *unseen, *verified.unproven)
-    return replace(result, is_tried=followed.is_tried, carried=result.carried.with_unproven(unproven))
+    unproven = (*followed.unproven, *polls.unseen, *verified.unproven)
+    is_proven = followed.is_tried and not polls.is_silent and not verified.unproven
+    carried = result.carried.with_unproven(unproven)
+    return replace(result, is_tried=followed.is_tried, is_proven=is_proven, carried=carried)
 
 
-async def _delete_old(run: _Run, rotation: Rotation, result: RotatedKey, *, is_tried: bool) -> RotatedKey:
+async def _delete_old(run: _Run, rotation: Rotation, result: RotatedKey) -> RotatedKey:
     order, carried = run.order, result.carried
-    if not is_tried:
-        left = f"that {rotation.replaced} may go: nothing has tried the new key, so it stays; run this again later"
+    if not result.is_proven:
+        left = f"that {rotation.replaced} may go: the new key is not proven to work, so it stays; run this again later"
         return replace(result, carried=carried.with_unproven((left,)))
     with asking(f"read the Secret {rotation.replaced}"):
         old = await read_secret(run.cluster, order.namespace, rotation.replaced)

@@ -7,7 +7,7 @@ from actions_gateway.api.quantities import parse_quantity
 from actions_gateway.engine.clock import Clock
 from gw.checks.model import Finding
 from gw.checks.wording import counted
-from gw.errors import Refused
+from gw.errors import Blind, Refused, TimedOut
 from gw.exits import ExitCode
 from gw.ops.changes.carrying import Carried, Manner, carry_out
 from gw.ops.changes.conversation import Conversation
@@ -79,13 +79,41 @@ async def adjust_quota(
         if quota.name in hard
     ]
     plan = Plan(order.namespace, tuple(steps), consequences=tuple(_consequences(quotas, hard, rooms)))
+    again = absolute_command(order, hard)
+    conversation.goes_on_with(again)
+    try:
+        return await _carry_out(cluster, order, plan, hard, rooms, clock=clock, conversation=conversation)
+    except (Blind, TimedOut) as error:
+        # Given again, a relative amount would count from what stands by then.
+        if any(wish.sign for wish in order.wishes):
+            error.next_step = f"To go on from there: `{again}`."
+        raise
+
+
+def absolute_command(order: AdjustQuota, hard: Hard) -> str:
+    """The command that means the same however often it is given."""
+    amounts = " ".join(f"{key}={amount}" for of_quota in hard.values() for key, amount in of_quota.items())
+    name = f" --name {order.name}" if order.name else ""
+    return f"gw quota adjust {order.namespace} {amounts}{name}{' --force' if order.force else ''}"
+
+
+async def _carry_out(
+    cluster: Cluster,
+    order: AdjustQuota,
+    plan: Plan,
+    hard: Hard,
+    rooms: tuple[GroupRoom, ...],
+    *,
+    clock: Clock,
+    conversation: Conversation,
+) -> AdjustedQuota:
     carried = await carry_out(
         cluster,
         plan,
         order.manner,
         conversation=conversation,
         field_manager=FIELD_MANAGER,
-        question=f"Write {counted(len(steps), 'quota')} of {order.namespace}?",
+        question=f"Write {counted(len(plan.steps), 'quota')} of {order.namespace}?",
     )
     adjusted = AdjustedQuota(carried, hard, rooms)
     if carried.is_dry_run or carried.kept_by or order.manner.export:

@@ -51,9 +51,10 @@ class RestartedAgent:
 
     @property
     def exit_code(self) -> ExitCode:
-        """A problem when jobs run that nobody keeps."""
-        is_lost = self.adoption is not None and self.adoption.missing
-        return ExitCode.PROBLEM if is_lost else self.carried.exit_code
+        """A problem when jobs run that nobody keeps; unknown when that, or the checks' answer, could not be seen."""
+        if self.adoption is not None and self.adoption.missing:
+            return ExitCode.PROBLEM
+        return ExitCode.UNKNOWN if self.carried.plan.unproven else self.carried.exit_code
 
 
 async def restart_agent(
@@ -96,6 +97,7 @@ async def restart_agent(
         timeout_seconds=max(0.0, deadline - clock.monotonic()),
         clock=clock,
         listener=conversation,
+        takes_due=False,
     )
     adoption = await follow_adoption(
         cluster, namespace, pods[0], workers, clock=clock, deadline=deadline, listener=conversation

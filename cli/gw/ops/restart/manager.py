@@ -88,6 +88,7 @@ async def restart_manager(
         timeout_seconds=max(0.0, deadline - clock.monotonic()),
         clock=clock,
         listener=conversation,
+        takes_due=False,
     )
     gateways = await _until_observed(cluster, clock=clock, deadline=deadline, conversation=conversation)
     return RestartedManager(carried.with_unproven(verified.unproven), rollout.pods, pods, leader, len(gateways))
