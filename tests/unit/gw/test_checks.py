@@ -27,7 +27,7 @@ from support.clock import START
 from support.monitoring import alert, series
 
 PAGES = Path(__file__).parents[3] / "runbooks" / "checks"
-SECTIONS = ["Meaning", "Impact", "Diagnosis", "Mitigation", "Verification"]
+SECTIONS = ["Meaning", "Impact", "Diagnosis", "Mitigation", "Verification", "Escalation"]
 CHECKS = {check.id: check for check in CATALOG}
 
 
