@@ -75,12 +75,27 @@ def test_a_file_is_wanted_as_it_stands(tenancy: Tenancy, tmp_path: Path) -> None
     }
     path = tmp_path / "gateway.yaml"
     path.write_text(yaml.safe_dump({"kind": "ActionsGateway", "metadata": {"name": TENANT}, "spec": wanted}))
-    answer = tenancy("tenant", "update", TENANT, "--file", str(path), "--yes")
+    unnamed = tenancy("tenant", "update", TENANT, "--file", str(path), "--yes")
+    assert unnamed.code == 2, "a running job is cut off, so the tenant is to be named"
+    answer = tenancy("tenant", "update", TENANT, "--file", str(path), "--yes", "--confirm", TENANT)
     assert answer.code == 0, answer
     assert tenancy.gateway["spec"] == {**wanted, "gitHubAppRef": {"name": "github-app-v1"}}
-    # It has a running job.
     assert f"Runner group {TENANT}-cpu goes" in answer.err
     assert "1 running job of it is cut off" in answer.err
+
+
+def test_a_file_that_does_not_speak_of_a_pause_ends_none(tenancy: Tenancy, tmp_path: Path) -> None:
+    spec = tenancy.gateway["spec"]
+    spec["paused"] = True
+    spec["runnerGroups"][0]["suspended"] = True
+    told = {key: value for key, value in spec.items() if key not in ("paused", "gitHubAppRef")} | {"logLevel": "debug"}
+    told["runnerGroups"] = [{k: v for k, v in each.items() if k != "suspended"} for each in spec["runnerGroups"]]
+    path = tmp_path / "gateway.yaml"
+    path.write_text(yaml.safe_dump({"kind": "ActionsGateway", "metadata": {"name": TENANT}, "spec": told}))
+    answer = tenancy("tenant", "update", TENANT, "--file", str(path), "--yes", "--timeout", "2s")
+    assert "+ spec.logLevel: debug" in answer.err, answer
+    assert tenancy.gateway["spec"]["paused"] is True
+    assert tenancy.gateway["spec"]["runnerGroups"][0]["suspended"] is True
 
 
 @pytest.mark.parametrize(

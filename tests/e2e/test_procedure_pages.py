@@ -60,7 +60,7 @@ class Rehearsal:
 REHEARSALS = (
     Rehearsal("conditions"),
     Rehearsal("adjust-quota", values={"AMOUNT": "+10"}),
-    Rehearsal("adjust-quota", KUBECTL, {"AMOUNT": "70"}),
+    Rehearsal("adjust-quota", KUBECTL, {"HARD": "70"}),
     Rehearsal("scale-runner-group"),
     Rehearsal("scale-runner-group", KUBECTL, {"COUNT": "4"}),
     Rehearsal("pause-tenant"),

@@ -8,7 +8,7 @@ import typer
 from gw.commands.invocation import Invocation, command
 from gw.completion import complete_runner_group
 from gw.exits import ExitCode
-from gw.options import DryRun, Export, Namespace, Tenant, Timeout, Yes, parse_seconds
+from gw.options import Confirm, DryRun, Export, Namespace, Tenant, Timeout, Yes, parse_seconds
 
 
 def register(app: typer.Typer) -> None:
@@ -79,6 +79,7 @@ def update(
     ] = None,
     timeout: Timeout = "2m",
     yes: Yes = False,
+    confirm: Confirm = None,
     dry_run: DryRun = False,
     export: Export = False,
 ) -> ExitCode:
@@ -110,7 +111,7 @@ def update(
             ca_bundle_file=ca_bundle_file,
         ),
         timeout_seconds=parse_seconds(timeout, "--timeout"),
-        manner=Manner(dry_run=dry_run, yes=yes, export=export),
+        manner=Manner(dry_run=dry_run, yes=yes, confirm=confirm, export=export),
     )
     conversation = PrintedChanges(invocation.printer)
 

@@ -15,6 +15,7 @@ from gw.ops.logs.request import LogRequest
 from gw.ops.logs.selection import Selected, filter_of, has_log, is_running, nothing, select
 from gw.ops.redaction import LineRedactor
 from gw.sources.cluster import Cluster, explain, one_line
+from gw.sources.jobs import JobReference
 from gw.sources.logs import LogLine, LogQuery, LogSource, read_log
 
 LOOK_SECONDS = 2.0
@@ -45,6 +46,8 @@ class Following:
         """Follows until cancelled; raises GwError when there is nothing to follow, or no right to."""
         self._began_at = self.clock.now()
         selected = await select(self.cluster, self.request)
+        if not selected.pods and isinstance(self.request.target, JobReference):
+            raise nothing(self.request)
         if selected.pods:
             report = await read_selected(self.cluster, self.request, selected)
             self._last = {line.source: line.nanoseconds for line in report.lines}

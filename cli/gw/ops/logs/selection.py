@@ -33,7 +33,7 @@ class Selected:
 
 
 async def select(cluster: Cluster, request: LogRequest) -> Selected:
-    """The pods that are meant, which may be none; raises GwError, for a run or pod that is not there, too."""
+    """The pods that are meant, which may be none; raises GwError."""
     if request.target is PodRole.MANAGER:
         with asking("list the manager's pods"):
             pods = await gather_manager_pods(cluster)
@@ -49,8 +49,6 @@ async def select(cluster: Cluster, request: LogRequest) -> Selected:
         chosen = workers
     else:
         chosen = tuple(pod for pod in pods if pod.role is request.target)
-    if not chosen and (isinstance(request.target, JobReference) or request.target is PodRole.WORKER):
-        raise nothing(request)
     return Selected(chosen, workers)
 
 

@@ -24,6 +24,7 @@ class Form:
 
 _NAME = Form("name of a Kubernetes object", re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?"), "team-a")
 _NUMBER = Form("number", re.compile(r"[0-9]{1,19}"), "12")
+_QUANTITY = Form("quantity", re.compile(r"[0-9]+(\.[0-9]+)?(m|k|[KMGTPE]i?)?"), "50")
 _AMOUNT = Form("amount", re.compile(r"\+?[0-9]+(\.[0-9]+)?(%|m|k|[KMGTPE]i?)?"), "50")
 _KEY = Form("key of a quota", re.compile(r"[a-z][a-z0-9./-]{0,252}"), "requests.cpu")
 _PATH = Form("path of a file without blanks", re.compile(r"[\w./@%+=:,][\w./@%+=:,-]{0,1023}", re.ASCII), "app.pem")
@@ -44,6 +45,7 @@ FORMS: Mapping[str, Form] = {
     "COUNT": _NUMBER,
     "RUN": _NUMBER,
     "AMOUNT": _AMOUNT,
+    "HARD": _QUANTITY,
     "KEY": _KEY,
     "KEY_FILE": _PATH,
     "FILE": _PATH,

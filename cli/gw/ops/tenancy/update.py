@@ -87,6 +87,7 @@ async def update_tenant(
         conversation=conversation,
         field_manager=FIELD_MANAGER,
         question=f"Update {order.namespace}?",
+        destroys=order.namespace if _cut_off(served, spec, groups) else "",
     )
     updated = UpdatedTenant(carried, order.namespace, served.fact.name, fields)
     if carried.is_dry_run or carried.kept_by or order.manner.export:
@@ -153,12 +154,19 @@ def _consequences(
             "Workers get the new certificate authorities with the next job, the agent with its next start: "
             f"`gw restart agent {served.fact.namespace}`"
         )
+    cut_off = _cut_off(served, spec, groups)
     for name in _removed(served, spec):
-        running = sum(group.active_jobs for group in groups if group.name == name)
+        running = cut_off.get(name, 0)
         yield f"Runner group {name} goes, and jobs for its labels wait at GitHub"
         if running:
             verb, whose = ("is", "its pod goes") if running == 1 else ("are", "their pods go")
             yield f"{counted(running, 'running job')} of it {verb} cut off: {whose} with it"
+
+
+def _cut_off(served: ServedGateway, spec: Spec, groups: Sequence[GroupFact]) -> dict[str, int]:
+    """How many running jobs go with each runner group that the gateway has no longer."""
+    removed = _removed(served, spec)
+    return {group.name: group.active_jobs for group in groups if group.name in removed and group.active_jobs}
 
 
 def _patch(live: Spec, wanted: Spec, fields: Sequence[str]) -> Spec:

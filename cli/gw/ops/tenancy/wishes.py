@@ -89,7 +89,18 @@ def _by_file(file: GatewayFile, live: Spec, served: ServedGateway) -> Spec:
             f"Change the key with `gw key rotate {served.fact.namespace}`, which proves it first; here, leave "
             "spec.gitHubAppRef as it is.",
         )
-    return {**file.spec, "gitHubAppRef": live["gitHubAppRef"]}
+    return _keeping_pauses({**file.spec, "gitHubAppRef": live["gitHubAppRef"]}, live)
+
+
+def _keeping_pauses(spec: Spec, live: Spec) -> Spec:
+    """A file that does not speak of a pause neither begins nor ends one: who paused had a reason."""
+    suspended = {entry["name"] for entry in live.get("runnerGroups") or [] if entry.get("suspended")}
+    groups = [
+        {**entry, "suspended": True} if entry.get("name") in suspended and "suspended" not in entry else entry
+        for entry in spec.get("runnerGroups") or []
+    ]
+    kept = {**spec, **({"runnerGroups": groups} if groups else {})}
+    return {**kept, "paused": True} if live.get("paused") and "paused" not in spec else kept
 
 
 def _by_options(wishes: Wishes, live: Spec, served: ServedGateway) -> Spec:
