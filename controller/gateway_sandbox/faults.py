@@ -19,6 +19,8 @@ __all__ = ["FAULTS", "Fault", "Scope", "fault_of"]
 _PAGE, _TICKET, _INFO = "page", "ticket", "info"
 _DEAF = frozenset({"gateway.ready", "gateway.groups", "session.open", "session.polling", "job.waiting", "job.unserved"})
 """What follows when a tenant has no session."""
+_ANEW = _DEAF | {"credential.refresh", "agent.available"}
+"""What follows where agents start anew, which on a slow machine takes as long as a look or two."""
 
 
 def fault_of(name: str) -> Fault | None:
@@ -46,7 +48,7 @@ FAULTS: tuple[Fault, ...] = (
         (("credential.available", _PAGE),),
         causes.wrong_key,
         lambda now: signs.credential(now, "KeyRejected"),
-        _DEAF | {"credential.refresh"},
+        _ANEW,
     ),
     Fault(
         "missing-secret",
@@ -56,7 +58,7 @@ FAULTS: tuple[Fault, ...] = (
         (("credential.available", _PAGE),),
         causes.missing_secret,
         lambda now: signs.credential(now, "SecretNotFound"),
-        _DEAF | {"credential.refresh"},
+        _ANEW,
     ),
     Fault(
         "missing-permission",
@@ -66,7 +68,7 @@ FAULTS: tuple[Fault, ...] = (
         (("credential.available", _PAGE), ("credential.permissions", _PAGE)),
         causes.missing_permission,
         lambda now: signs.credential(now, "PermissionMissing"),
-        _DEAF | {"credential.refresh"},
+        _ANEW,
     ),
     Fault(
         "agent-down",
@@ -198,7 +200,7 @@ FAULTS: tuple[Fault, ...] = (
         (("credential.available", _PAGE),),
         causes.clock_skew,
         signs.clock_is_blamed,
-        _DEAF | {"clock.agrees", "credential.refresh", "github.reachable"},
+        _ANEW | {"clock.agrees", "github.reachable"},
     ),
     Fault(
         "label-unserved",
