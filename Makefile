@@ -43,6 +43,7 @@ generate: $(READY) ## Rebuild everything that is generated and committed
 	@$(BIN)/python -m gw_alerts.generate
 	@$(BIN)/python -m gw_dashboards.generate
 	@$(BIN)/python -m gw.checks.index
+	@$(BIN)/python -m gw.reference
 
 controlplane: $(READY) ## Build the real Kubernetes control plane (needs Go; once per machine, outside this folder)
 	@$(BIN)/python -m gateway_sandbox.controlplane build $(ARGS)

@@ -6,16 +6,28 @@ import typer
 
 from gw.commands import (
     check,
+    completion,
+    events,
     handoff,
     health,
+    incident,
+    incident_record,
     install,
     job,
+    key,
+    logs,
+    quota,
+    restart,
+    runbook,
     runner_group,
     sandbox,
     sandbox_fault,
     sandbox_run,
+    support_bundle,
     tenant,
     tenant_add,
+    tenant_remove,
+    tenant_update,
     uninstall,
     version,
 )
@@ -72,13 +84,26 @@ uninstall.register(app)
 check.register(app)
 health.register(app)
 handoff.register(app)
-tenants = _group("tenant", "Tenants: add one, list them, look at one.")
+tenants = _group("tenant", "Tenants: add, list, look at, update, pause and remove them.")
 tenant_add.register(tenants)
 tenant.register(tenants)
+tenant_update.register(tenants)
+tenant_remove.register(tenants)
 runner_group.register(_group("runner-group", "Runner groups: what listens for jobs, with which labels."))
+restart.register(_group("restart", "Restarts of agents and the manager, proven to work."))
+quota.register(_group("quota", "Quotas: what is used, what binds, and how to adjust it."))
+logs.register(app)
+events.register(app)
+support_bundle.register(app)
 job.register(_group("job", "Jobs: what runs, waits and was lost; have lost ones rerun."))
+key.register(_group("key", "Keys of GitHub Apps: see those in use, prove one, rotate one."))
+runbook.register(_group("runbook", "Runbook pages: find one, read it, run its steps."))
+incidents = _group("incident", "Incidents: procedures step by step, with a lasting record.")
+incident.register(incidents)
+incident_record.register(incidents)
 sandboxes = _group("sandbox", "A cluster and a GitHub on this machine, to try and to test.")
 sandbox.register(sandboxes)
 sandbox_run.register(sandboxes)
 sandbox_fault.register(sandboxes)
+completion.register(app)
 version.register(app)

@@ -2,6 +2,7 @@
 
 GwError
 ├── Refused               2   wrong usage, or refused; nothing was done unless the details say what
+│   └── NotConfirmed      2   a person said no
 ├── Blind                 3   could not find out
 ├── CredentialsRejected   4   credentials are missing or rejected
 └── TimedOut              5   waited as long as asked
@@ -31,6 +32,10 @@ class Refused(GwError):
     """Wrong usage, or a precondition does not hold."""
 
     code = ExitCode.REFUSED
+
+
+class NotConfirmed(Refused):
+    """A person was shown what would be done, and said no."""
 
 
 class Blind(GwError):

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from gw.completion import complete_runner_group, complete_tenant
 from gw.errors import Refused
 
 
@@ -49,6 +50,7 @@ Namespace = Annotated[
         envvar="GW_NAMESPACE",
         metavar="NAME",
         help="The tenant, which is its namespace.",
+        autocompletion=complete_tenant,
     ),
 ]
 PrometheusUrl = Annotated[
@@ -69,10 +71,30 @@ AlertmanagerUrl = Annotated[
         help="The cluster's Alertmanager. Else the Service with its label, through the API server.",
     ),
 ]
-TenantOrAll = Annotated[str | None, typer.Argument(metavar="TENANT", help="The tenant. All of them when left out.")]
+Tenant = Annotated[str | None, typer.Argument(metavar="TENANT", help="The tenant.", autocompletion=complete_tenant)]
+TenantOrAll = Annotated[
+    str | None,
+    typer.Argument(metavar="TENANT", help="The tenant. All of them when left out.", autocompletion=complete_tenant),
+]
+RunnerGroup = Annotated[
+    str,
+    typer.Argument(
+        metavar="GROUP",
+        help="The runner group, by its name in the gateway or by its object's.",
+        autocompletion=complete_runner_group,
+    ),
+]
 AllNamespaces = Annotated[bool, typer.Option("--all-namespaces", "-A", help="Every tenant.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan, let the server check it, write nothing.")]
+Timeout = Annotated[
+    str, typer.Option("--timeout", metavar="DURATION", help="How long to wait until the cluster has taken it.")
+]
+Export = Annotated[bool, typer.Option("--export", help="Print what belongs into git, and write nothing.")]
+Confirm = Annotated[
+    str | None,
+    typer.Option("--confirm", metavar="NAME", help="The name that is asked for, so that --yes means that one."),
+]
 
 
 def parse_seconds(text: str, option: str) -> float:

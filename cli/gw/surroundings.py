@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from actions_gateway.engine.clock import Clock
+    from gw.ops.runbook.shell import Shell, ShellTarget
+    from gw.sources.appcontrol import AppControl
     from gw.sources.cluster import Cluster, ClusterTarget
     from gw.sources.github import AskGitHub, GitHubFact, GitHubQuery
     from gw.sources.installation import Installation, InstallationQuery
@@ -40,10 +42,22 @@ async def _ask_github(query: "GitHubQuery") -> "GitHubFact":
     return await ask_github(query)
 
 
+def _app_control() -> "AppControl":
+    from gw.sources.appcontrol import GitHubAppControl
+
+    return GitHubAppControl()
+
+
 def _open_http() -> "HttpClient":
     from gw.sources.places import open_http
 
     return open_http()
+
+
+def _open_shell(target: "ShellTarget") -> "Shell":
+    from gw.ops.runbook.shell import Bash
+
+    return Bash(target)
 
 
 def _system_clock() -> "Clock":
@@ -63,5 +77,8 @@ class Surroundings:
     open_cluster: OpenCluster = _open_cluster
     look_up_installation: LookUpInstallation = _look_up_installation
     ask_github: "AskGitHub" = _ask_github
+    app_control: Callable[[], "AppControl"] = _app_control
     open_http: Callable[[], "HttpClient"] = _open_http
     """To Prometheus and Alertmanager by URL."""
+    open_shell: "Callable[[ShellTarget], Shell]" = _open_shell
+    """In which the commands of a runbook's page are run."""

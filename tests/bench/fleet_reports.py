@@ -22,7 +22,10 @@ from support.commands import environment
 from support.tenant_fleet import STILL, start_with_fleet
 
 RUNS = 5
-COMMANDS = {50: ("handoff --since 12h", "health -A"), 200: ("health -A", "health -A -o json", "handoff --since 12h")}
+COMMANDS = {
+    50: ("handoff --since 12h", "health -A"),
+    200: ("tenant list", "health -A", "health -A -o json", "handoff --since 12h"),
+}
 """By the number of tenants."""
 _PROVISIONED_SECONDS = 35.0
 """Until no tenant counts as new any more."""

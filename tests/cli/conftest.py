@@ -1,9 +1,12 @@
 """Every test runs without the settings, variables and colours of whoever runs it."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
+
+from actions_gateway.github import app
 
 from .installing import Install, manager_comes_up
 from .onboarding import KEY, Onboarding, manager_makes_ready
@@ -26,6 +29,12 @@ def _own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     with environment(XDG_CONFIG_HOME=str(tmp_path / "config")):
         yield
+
+
+@pytest.fixture
+def keys_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading a private key takes 50 ms for its validation, which counts where a test reads the same one many times."""
+    monkeypatch.setattr(app, "_parse_key", lru_cache(app._parse_key))
 
 
 @pytest.fixture

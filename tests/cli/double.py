@@ -9,25 +9,28 @@ tests' business.
 
 import copy
 import itertools
-from collections.abc import Callable
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any
 
 from actions_gateway.kube import errors
 from actions_gateway.kube import resources as r
-from actions_gateway.kube.client import ObjectList
+from actions_gateway.kube.client import ObjectList, WatchEvent
 from actions_gateway.kube.resources import Resource, resource_of
 from gateway_sandbox.apiserver.patches import merge_patch
+from gw.sources.events import EVENTS
 from support.clock import START
 from support.monitoring import AlertmanagerDouble, PrometheusDouble
 
 Manifest = dict[str, Any]
 Key = tuple[str, str, str]
 HOST = "https://cluster.example:6443"
+ACCESS_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 DISCOVERY: dict[str, Manifest] = {
     "/version": {"major": "1", "minor": "36", "gitVersion": "v1.36.3"},
     "/apis": {"groups": [{"name": "apps"}]},
     "/apis/authentication.k8s.io/v1/selfsubjectreviews": {"metadata": {"creationTimestamp": START.isoformat()}},
-    "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews": {"status": {"allowed": True}},
+    ACCESS_REVIEWS: {"status": {"allowed": True}},
 }
 
 
@@ -41,6 +44,8 @@ class ClusterDouble:
         self.served = served
         self.refusals: dict[tuple[str, str], errors.KubeError] = {}
         """By verb (get, list, create, delete) and plural."""
+        self.denied: set[tuple[str, str]] = set()
+        """Verb and plural that an access review denies; a write that is tried all the same is no business of it."""
         self.rehearsed: list[str] = []
         """Kind and name of what was created in a dry run."""
         self.created: list[str] = []
@@ -54,6 +59,13 @@ class ClusterDouble:
             "alertmanager:9093": self.alertmanager.answer,
         }
         """By [SCHEME:]NAME:PORT of a Service: what answers behind the API server's proxy, with status and body."""
+        self.logs: dict[tuple[str, str, str], list[bytes | errors.KubeError]] = {}
+        """By namespace, pod and container: lines with their times and ends, and where the connection breaks."""
+        self.logs_before: dict[tuple[str, str, str], list[bytes | errors.KubeError]] = {}
+        """Of the containers' runs before this one."""
+        self.log_queries: list[dict[str, str]] = []
+        self.to_come: list[WatchEvent | errors.KubeError] = []
+        """What watches tell."""
         self.deleted: list[str] = []
         self.patched: list[str] = []
         self.deleted_at = "2026-01-05T08:00:00Z"
@@ -65,7 +77,8 @@ class ClusterDouble:
 
     def put(self, manifest: Manifest) -> None:
         """Stores an object as it is."""
-        resource = resource_of(manifest["apiVersion"], manifest["kind"])
+        is_event = manifest["kind"] == EVENTS.kind
+        resource = EVENTS if is_event else resource_of(manifest["apiVersion"], manifest["kind"])
         assert resource is not None, manifest["kind"]
         self.objects[self._key(resource, manifest)] = manifest
 
@@ -178,6 +191,9 @@ class ClusterDouble:
     ) -> Manifest:
         if refusal := self.refusals.get(("request", path)) or self.refusals.get(("*", "*")):
             raise refusal
+        if path == ACCESS_REVIEWS and path in self.answers and self.denied:
+            asked = body["spec"]["resourceAttributes"]
+            return {"status": {"allowed": (asked["verb"], asked["resource"]) not in self.denied}}
         if path in self.answers:
             return copy.deepcopy(self.answers[path])
         if not self.served:
@@ -194,6 +210,51 @@ class ClusterDouble:
         if status >= 300:
             raise errors.error_from_response(status, body.decode())
         return body
+
+    async def pages(
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        label_selector: str | None = None,
+        size: int | None,
+    ) -> AsyncIterator[ObjectList]:
+        items = (await self.list(resource, namespace, label_selector=label_selector)).items
+        size = size or max(1, len(items))
+        for first in range(0, max(1, len(items)), size):
+            yield ObjectList(items[first : first + size], "1")
+
+    async def watch(
+        self, resource: Resource, namespace: str | None = None, *, resource_version: str
+    ) -> AsyncIterator[WatchEvent]:
+        """Whatever stands in `to_come`, an error included; then the watch ends, as a server's does after a while."""
+        self._refuse("watch", resource)
+        while self.to_come:
+            event = self.to_come.pop(0)
+            if isinstance(event, errors.KubeError):
+                raise event
+            yield event
+
+    async def stream(self, path: str, *, query: dict[str, str] | None = None) -> AsyncGenerator[bytes, None]:
+        """Logs as the kubelet tells them (pkg/kubelet/kubelet_pods.go); anything else as `read` does."""
+        query = query or {}
+        found = re.fullmatch(r"/api/v1/namespaces/([^/]+)/pods/([^/]+)/log", path)
+        if found is None:
+            yield await self.read(path, query=query)
+            return
+        if refusal := self.refusals.get(("get", "pods/log")) or self.refusals.get(("*", "*")):
+            raise refusal
+        name = query["container"]
+        self.log_queries.append({"pod": found[2], **query})
+        log = (self.logs_before if query.get("previous") else self.logs).get((found[1], found[2], name))
+        if log is None:
+            text = f'container "{name}" in pod "{found[2]}" is waiting to start: ContainerCreating'
+            raise errors.error_from_response(400, {"kind": "Status", "reason": "BadRequest", "message": text})
+        tail = int(query.get("tailLines", len(log) or 1))
+        for line in log[-tail:]:
+            if isinstance(line, errors.KubeError):
+                raise line
+            yield line
 
     def _refuse(self, verb: str, resource: Resource) -> None:
         if refusal := self.refusals.get((verb, resource.plural)) or self.refusals.get(("*", "*")):

@@ -13,6 +13,8 @@ import httpx
 
 from actions_gateway.engine.clock import SystemClock
 from gw.commandline import run
+from gw.errors import CredentialsRejected
+from gw.sources.appcontrol import AppInstallationFact
 from gw.sources.cluster import Cluster, ClusterTarget
 from gw.sources.installation import Installation, InstallationQuery
 from gw.surroundings import Surroundings
@@ -89,11 +91,54 @@ class GitHubDouble:
 
 
 @dataclass
+class AppDouble:
+    """An App at GitHub as whoever has one of its keys sees it; implements `gw.sources.appcontrol.AppControl`.
+
+    A key that was deleted signs nothing that GitHub accepts (GitHub docs, "Managing private keys for GitHub Apps");
+    only a suspension ends what tokens may do (REST docs, "Suspend an app installation").
+    """
+
+    keys: set[str] = field(default_factory=set)
+    """Fingerprints of those that GitHub accepts."""
+    suspended: set[int] = field(default_factory=set)
+    calls: list[str] = field(default_factory=list)
+    on_call: Callable[[], None] = lambda: None
+    """After each call that changes something."""
+
+    async def look(self, query: InstallationQuery) -> AppInstallationFact:
+        self._refuse(query)
+        is_suspended = query.credentials.installation_id in self.suspended
+        return AppInstallationFact("octo-runners", "octo", START if is_suspended else None)
+
+    async def accepts(self, query: InstallationQuery) -> bool:
+        return query.credentials.key_fingerprint in self.keys
+
+    async def suspend(self, query: InstallationQuery) -> None:
+        self._refuse(query)
+        self.suspended.add(query.credentials.installation_id)
+        self._called(f"suspend {query.credentials.installation_id}")
+
+    async def unsuspend(self, query: InstallationQuery) -> None:
+        self._refuse(query)
+        self.suspended.discard(query.credentials.installation_id)
+        self._called(f"unsuspend {query.credentials.installation_id}")
+
+    def _called(self, what: str) -> None:
+        self.calls.append(what)
+        self.on_call()
+
+    def _refuse(self, query: InstallationQuery) -> None:
+        if query.credentials.key_fingerprint not in self.keys:
+            raise CredentialsRejected("github.com does not accept this private key", "Name a key that it lists.")
+
+
+@dataclass
 class Gw:
     """`gw` with its surroundings; call it with a command line."""
 
     cluster: ClusterDouble = field(default_factory=ClusterDouble)
     github: GitHubDouble = field(default_factory=GitHubDouble)
+    app: AppDouble = field(default_factory=AppDouble)
     clock: SteppingClock = field(default_factory=SteppingClock)
     targets: list[ClusterTarget] = field(default_factory=list)
     """Which clusters were opened."""
@@ -113,6 +158,7 @@ class Gw:
         out, err = (Terminal() if terminal else io.StringIO() for _ in range(2))
         surroundings: dict[str, Any] = {} if self.real_cluster else {"open_cluster": self._open}
         surroundings |= {} if self.real_github else {"look_up_installation": self.github.look_up}
+        surroundings |= {} if self.real_github else {"app_control": lambda: self.app}
         surroundings |= {"open_http": self.open_http or self._open_http}
         code = run(
             arguments,

@@ -14,6 +14,14 @@ from .rig import Gw
 ROOT = Path(__file__).parents[2]
 PROCEDURES = ROOT / "runbooks" / "procedures"
 BLOCK = re.compile(r"^(?P<margin> *)```(?P<kind>\w+)\n(?P<text>.*?)^ *```$", re.MULTILINE | re.DOTALL)
+PLACES = {
+    "RELEASE": "release.yaml",
+    "IMAGE": f"registry.example.com/actions-gateway/controller@sha256:{'0123456789abcdef' * 4}",
+    "MIRROR": f"registry.example.com/mirror/envoy@sha256:{'0123456789abcdef' * 4}",
+    "HOST=ADDRESS": "ghes.example.com=10.1.2.3/32:443",
+    "CIDR": "10.1.2.0/24",
+}
+"""What a person fills in for the places that pages declare."""
 RELEASE_PAGES = ("build-images", "install")
 """Each shows a whole release file, and names the proxies' image that the release is made for."""
 
@@ -58,7 +66,8 @@ def test_a_shown_command_takes_a_shown_release_file_where_nothing_is_installed(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("release.yaml").write_text(release_file(release_page), encoding="utf-8")
-    answer = gw("install", *arguments, *(() if "--export" in arguments else ("--dry-run",)))
+    filled = [PLACES.get(argument, argument) for argument in arguments]
+    answer = gw("install", *filled, *(() if "--export" in filled else ("--dry-run",)))
     assert answer.code == 0, answer
 
 

@@ -37,7 +37,7 @@ def test_everything_is_proven_and_rehearsed_before_anything_is_written(add: Onbo
     proven = max(index for index, line in enumerate(told) if line.startswith("proven"))
     written = min(index for index, line in enumerate(told) if line.startswith("created"))
     assert proven < written
-    assert add.cluster.rehearsed == ["Namespace team-a", *NAMES]
+    assert add.cluster.rehearsed == NAMES
     (query,) = add.gw.github.queries
     assert query.github_url == "https://github.com/octo/demo"
 
@@ -153,7 +153,7 @@ def test_a_tenant_with_another_key_is_refused_with_the_way_to_rotate(add: Onboar
     answer = add()
     assert answer.code == 2
     assert "exists with another App credential (Secret github-app-v1)" in answer.err
-    assert "spec.gitHubAppRef.name" in answer.err
+    assert "`gw key rotate team-a --private-key-file FILE`" in answer.err
     assert add.cluster.created == []
 
 

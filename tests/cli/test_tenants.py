@@ -8,6 +8,7 @@ import pytest
 from actions_gateway.api import labels
 from actions_gateway.api.conditions import Reason
 from actions_gateway.kube import errors
+from actions_gateway.kube.resources import Resource
 
 from .double import ClusterDouble
 from .objects import (
@@ -40,7 +41,20 @@ def two_tenants() -> Gw:
     silent = runner_group(
         "team-b", "arm", runner_labels=("arm64",), sessions=0, conditions=[ready("False", Reason.NO_ACTIVE_SESSIONS)]
     )
-    return Gw(ClusterDouble(*healthy_cluster(), namespace("team-b"), broken, silent))
+    silent["status"]["pendingJobs"] = 3
+    pods = quota("team-a", {"pods": "50", "requests.memory": "64Gi"}, {"pods": "12", "requests.memory": "61Gi"})
+    return Gw(ClusterDouble(*healthy_cluster(), pods, namespace("team-b"), broken, silent))
+
+
+def quota(tenant: str, hard: dict[str, str], used: dict[str, str] | None) -> dict[str, Any]:
+    """A ResourceQuota, which the quota controller has not counted yet without `used`."""
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "tenant-quota", "namespace": tenant},
+        "spec": {"hard": hard},
+    }
+    return manifest if used is None else {**manifest, "status": {"hard": hard, "used": used}}
 
 
 @pytest.mark.parametrize("output", ["table", "json", "short"])
@@ -168,3 +182,65 @@ def test_what_somebody_asked_for_stands_beside_ready(gw: Gw, metadata: dict[str,
 def test_fewer_proxies_than_wanted_are_shown(gw: Gw) -> None:
     gw.cluster.put(gateway(conditions=[ready(), proxy_available(reason=Reason.PROXY_REDUCED)]))
     assert "2 (reduced)" in gw("tenant", "list").out
+
+
+@pytest.mark.parametrize(
+    ("hard", "used", "shown"),
+    [
+        ({"pods": "4", "requests.cpu": "8"}, {"pods": "1", "requests.cpu": "7500m"}, "requests.cpu 7500m/8 (93%)"),
+        ({"pods": "0"}, {"pods": "0"}, "pods 0/0 (100%)"),
+        ({"pods": "4"}, None, "pods not counted yet"),
+    ],
+)
+def test_the_key_that_is_nearest_to_its_limit_is_shown(
+    gw: Gw, hard: dict[str, str], used: dict[str, str] | None, shown: str
+) -> None:
+    gw.cluster.put(gateway())
+    gw.cluster.put(quota("team-a", hard, used))
+    assert shown in gw("tenant", "list").out
+
+
+@pytest.mark.parametrize("command", [["tenant", "list"], ["tenant", "show", "team-a"]])
+def test_quotas_that_may_not_be_read_are_unknown_and_not_empty(two_tenants: Gw, command: list[str]) -> None:
+    message = 'resourcequotas is forbidden: User "eve" cannot list resource "resourcequotas"'
+    two_tenants.cluster.refusals["list", "resourcequotas"] = errors.Forbidden(message, status=403)
+    answer = two_tenants(*command)
+    assert answer.code == 3, answer
+    assert "unknown" in answer.out
+    assert 'User "eve" cannot list resource "resourcequotas"' in answer.err
+    found = json.loads(two_tenants(*command, "-o", "json").out)
+    item = found["items"][0] if "items" in found else found
+    assert (item["quotas_known"], item["nearest_limit"]) == (False, None)
+
+
+def test_the_list_takes_one_list_call_for_each_kind(two_tenants: Gw, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, str | None]] = []
+    list_all = two_tenants.cluster.list
+
+    async def listed(resource: Resource, namespace: str | None = None, **how: Any) -> Any:
+        asked.append((resource.plural, namespace))
+        return await list_all(resource, namespace, **how)
+
+    monkeypatch.setattr(two_tenants.cluster, "list", listed)
+    assert two_tenants("tenant", "list").code == 0
+    assert sorted(asked) == [
+        (plural, None) for plural in ("actionsgateways", "limitranges", "resourcequotas", "runnergroups")
+    ]
+
+
+@pytest.mark.parametrize(("typed", "suggested"), [("tema-a", "team-a"), ("team-bb", "team-b"), ("payments", None)])
+def test_the_tenant_whose_name_is_nearest_is_suggested(two_tenants: Gw, typed: str, suggested: str | None) -> None:
+    answer = two_tenants("tenant", "show", typed)
+    assert answer.code == 2
+    assert ("Did you mean" in answer.err) is (suggested is not None)
+    assert suggested is None or f"Did you mean {suggested}?" in answer.err
+
+
+def test_what_jobs_wait_for_and_who_is_suspended_is_shown(two_tenants: Gw) -> None:
+    waiting = {"reason": "quota", "jobs": 2, "since": "2026-01-05T08:55:00Z", "message": "key pods: full"}
+    manifest = runner_group("team-a", "cpu", suspended=True)
+    manifest["status"] |= {"pendingJobs": 2, "waiting": [waiting]}
+    two_tenants.cluster.put(manifest)
+    out = two_tenants("tenant", "show", "team-a").out
+    assert "Intention   suspended: team-a-cpu" in out
+    assert "team-a-cpu   2      quota    5m      key pods: full" in out

@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 
 from support.commands import ROOT, Answer, environment, run_command
-from support.components import require_control_plane, require_kubectl
+from support.components import require_control_plane
+from support.kubectl import kubectl_folder
 from support.seed import Section, SeedCommand, fill, production_runbook
 
 pytestmark = pytest.mark.e2e
@@ -38,9 +39,8 @@ class Terminal:
 
     def type(self, command: str, *, editor: str = "") -> Answer:
         """Types a command line, pipes and all."""
-        tools = Path(require_kubectl()).parent
         variables = environment(KUBECONFIG=str(self.sandbox.folder / "kubeconfig"))
-        variables["PATH"] = f"{self._named_kubectl(tools)}{os.pathsep}{variables['PATH']}"
+        variables["PATH"] = f"{kubectl_folder(self.folder)}{os.pathsep}{variables['PATH']}"
         if editor:
             variables["KUBE_EDITOR"] = str(self._editor(editor))
         done = subprocess.run(
@@ -56,16 +56,6 @@ class Terminal:
         for pattern in command.shows:
             assert re.search(fill(pattern, self.places), answer.out, re.MULTILINE), f"{pattern} in {line}\n{answer}"
         return answer
-
-    def _named_kubectl(self, tools: Path) -> Path:
-        """A folder in which the program has its everyday name."""
-        if (tools / "kubectl").exists():
-            return tools
-        link = self.folder / "bin" / "kubectl"
-        link.parent.mkdir(exist_ok=True)
-        if not link.exists():
-            link.symlink_to(require_kubectl())
-        return link.parent
 
     def _editor(self, expression: str) -> Path:
         script = self.folder / "editor"

@@ -16,12 +16,10 @@ from actions_gateway.api.footprint import (
     undeclared_in,
 )
 from actions_gateway.api.names import RUNNER_CONTAINER
-from actions_gateway.api.quantities import format_quantity
-from gw.sources.quotas import QuotaFact
+from gw.sources.gateways import GroupFact
+from gw.sources.quotas import QuotaFact, written
 
 Manifest = Mapping[str, Any]
-
-_SIZES = ("memory", "storage")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +78,24 @@ def rooms_for(worker: Manifest, priority_class: str | None, quotas: tuple[QuotaF
     return sorted(found, key=lambda fact: fact.room)
 
 
+def reserved_for(group: GroupFact, quota: QuotaFact) -> dict[str, Fraction]:
+    """What all workers of a group at its ceiling take of each of the quota's keys, each in the class of its tier.
+
+    Raises ValueError for a worker that the API server would refuse.
+    """
+    footprint = footprint_of(dict(worker_outline(group.worker)), [dict(each) for each in quota.limit_ranges])
+    total, counted = dict[str, Fraction](), 0
+    for threshold, priority_class in (*group.tiers, (group.worker_ceiling, None)):
+        workers = min(threshold, group.worker_ceiling) - counted
+        if workers <= 0:
+            continue
+        counted += workers
+        for key, amount in cost_in(dict(quota.manifest), footprint.in_class(priority_class)).items():
+            if amount and key in (quota.enforced or quota.wanted):
+                total[key] = total.get(key, Fraction(0)) + workers * amount
+    return total
+
+
 def _room(quota: QuotaFact, footprint: Footprint) -> Room | None:
     manifest = dict(quota.manifest)
     if missing := undeclared_in(manifest, footprint):
@@ -92,10 +108,6 @@ def _room(quota: QuotaFact, footprint: Footprint) -> Room | None:
     status = manifest.get("status") or {}
     hard, used = status["hard"][key], (status.get("used") or {}).get(key, "0")
     empty = room_in({**manifest, "status": {**status, "used": {}}}, footprint, {}) or bound
-    needed = _written(key, cost_in(manifest, footprint)[key])
+    needed = written(key, cost_in(manifest, footprint)[key])
     words = f"quota {quota.name}, key {key}: one worker needs {needed}, used {used} of {hard}"
     return Room(quota, key, max(0, room), max(0, empty[0]), words)
-
-
-def _written(key: str, amount: Fraction) -> str:
-    return format_quantity(amount, is_size=any(word in key for word in _SIZES))

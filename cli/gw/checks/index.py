@@ -8,11 +8,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from gw.checks.catalog import CATALOG
+from gw.checks.frontmatter import front_matter
 from gw.checks.model import Check
 
 COMMAND = "python -m gw.checks.index"
@@ -47,6 +45,11 @@ def render_index(
             "Start with `gw health`: it names the problem, the command that continues, and the page.",
             "`gw check` does the same for what the cluster has to enforce.",
             "",
+            "- [Quick reference](quick-reference.md): a command per situation, on one printed page",
+            "- [Escalation](escalation.md): who acts, how soon, and who is called next",
+            "",
+            "`gw runbook search WORDS` finds a page without this one, `gw runbook run PAGE` runs a procedure's steps.",
+            "",
             "## By symptom",
             "",
             *_table(("You see", "Page"), _symptoms([*check_pages, *alert_pages, *procedures])),
@@ -67,16 +70,6 @@ def render_index(
             "",
         ]
     )
-
-
-def front_matter(text: str) -> dict[str, Any]:
-    """The front matter of a page; raises ValueError when there is none."""
-    _, marker, rest = text.partition("---\n")
-    block, end, _ = rest.partition("\n---\n")
-    data = yaml.safe_load(block) if marker and end else None
-    if not isinstance(data, dict):
-        raise ValueError("the page has no front matter")
-    return data
 
 
 def write_index(folder: Path) -> None:

@@ -48,7 +48,7 @@ def handoff(
     """Hand a shift over: checklist, what changed, signature.
 
     Prints Markdown; without --sign it is a draft, and nothing is written. Exits with 0 when all eight items are done,
-    1 when one is open, 3 when something is unknown: so far, open incidents always are.
+    1 when one is open, 3 when something is unknown.
     """
     from gw.ops.handoff.handing import Request, prepare
     from gw.ops.handoff.handing import sign as sign_it

@@ -183,7 +183,7 @@ def _show(invocation: Invocation, result: "Installed") -> ExitCode:
 
 def _kept_elsewhere(invocation: Invocation, result: "Installed") -> ExitCode:
     """Prints what belongs into git; nothing was written, and the exit code says so to a script."""
-    from gw.ops.installation.wanted import render_manifests
+    from gw.ops.manifests import render_manifests
     from gw.output.installation import installed_view
 
     if not invocation.printer.is_for_people:

@@ -4,14 +4,15 @@ A command function takes an `Invocation` first, then its own options, and return
 stand in its signature after its own, so that they may be given anywhere on the command line, as with kubectl.
 """
 
+import asyncio
 import inspect
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, get_type_hints
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, get_type_hints
 
 import typer
 
@@ -23,11 +24,15 @@ from gw.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from actions_gateway.engine.clock import Clock
+    from gw.ops.changes.carrying import Carried
+    from gw.output.changes import PrintedChanges
     from gw.output.printer import Printer
+    from gw.output.view import View
     from gw.sources.cluster import Cluster
     from gw.sources.places import Sources
 
 P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,35 @@ class Invocation:
             github=access,
         )
 
+    def run(self, operation: Callable[[], Coroutine[Any, Any, T]], conversation: "PrintedChanges") -> T:
+        """Runs what writes; an interrupt says what it leaves behind."""
+
+        async def interruptible() -> T:
+            try:
+                return await operation()
+            except (asyncio.CancelledError, KeyboardInterrupt):
+                conversation.interrupted()
+                raise
+
+        return asyncio.run(interruptible())
+
+    def show_carried(self, carried: "Carried", view: "View", *, export: bool = False) -> ExitCode:
+        """What came of a plan; what GitOps keeps goes to standard output as what belongs into git."""
+        from gw.ops.manifests import render_manifests
+        from gw.output.layout import unproven_lines
+
+        for_git = carried.for_git if carried.kept_by or export else []
+        if for_git and (export or self.printer.is_for_people):
+            self.printer.text(render_manifests(for_git))
+        else:
+            self.printer.show(view)
+        for owner in carried.kept_by:
+            self.printer.note(f"{owner} keeps this and would undo a change made here; nothing was written.")
+        if carried.kept_by and for_git:
+            self.printer.note("Next:  Put the fields above into the repository that it watches.")
+        self.printer.notes(unproven_lines(carried.plan.unproven))
+        return carried.exit_code
+
     def namespace(self, *given: str | None, everywhere: bool = False) -> str | None:
         """The one tenant that is meant, or None for all; raises Refused when two answers were given."""
         named = {name for name in given if name}
@@ -86,6 +120,13 @@ class Invocation:
         if everywhere:
             return None
         return named.pop() if named else self.config.namespace
+
+    def one_tenant(self, usage: str, *given: str | None) -> str:
+        """The one tenant that is meant; raises Refused, with how to name one, when none or two were named."""
+        wanted = self.namespace(*given)
+        if wanted is None:
+            raise Refused("no tenant was named", f"Name one: `{usage}`; `gw tenant list` shows them.")
+        return wanted
 
 
 def command(

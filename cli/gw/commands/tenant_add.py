@@ -1,6 +1,5 @@
 """`gw tenant add`."""
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -75,9 +74,11 @@ def add(
     namespace, Secret and ActionsGateway, and waits until every runner group has an open session. Doing it again
     changes nothing.
     """
+    from gw.ops.changes.carrying import Manner
     from gw.ops.onboarding.add import AddedTenant, AddTenant, add_tenant
     from gw.ops.onboarding.request import TenantWishes, check_wishes
-    from gw.output.onboarding import PrintedConversation, added_tenant_view, advice
+    from gw.output.changes import PrintedChanges
+    from gw.output.onboarding import added_tenant_view, advice
 
     request = check_wishes(
         TenantWishes(
@@ -99,27 +100,22 @@ def add(
     order = AddTenant(
         request,
         timeout_seconds=parse_seconds(timeout, "--timeout"),
-        dry_run=dry_run,
-        yes=yes,
+        manner=Manner(dry_run=dry_run, yes=yes),
         skip_github_check=skip_github_check,
     )
 
-    conversation = PrintedConversation(invocation.printer)
+    conversation = PrintedChanges(invocation.printer)
 
     async def operation() -> AddedTenant:
-        try:
-            return await add_tenant(
-                order,
-                open_cluster=invocation.cluster,
-                look_up=invocation.surroundings.look_up_installation,
-                clock=invocation.clock,
-                conversation=conversation,
-            )
-        except (asyncio.CancelledError, KeyboardInterrupt):
-            conversation.interrupted()
-            raise
+        return await add_tenant(
+            order,
+            open_cluster=invocation.cluster,
+            look_up=invocation.surroundings.look_up_installation,
+            clock=invocation.clock,
+            conversation=conversation,
+        )
 
-    added = asyncio.run(operation())
+    added = invocation.run(operation, conversation)
     invocation.printer.show(added_tenant_view(added))
     invocation.printer.notes(advice(added))
     return ExitCode.OK

@@ -49,9 +49,11 @@ async def verify(
     timeout_seconds: float,
     clock: Clock,
     listener: Listener,
+    takes_due: bool = True,
 ) -> Verified:
     """Looks until none of the checks finds a problem, and none waits for something new to come up.
 
+    What a check cannot see is left unproven, and so is what is due and did not come, unless `takes_due` is False.
     Raises TimedOut that names what a check says, CredentialsRejected when the cluster no longer knows the caller.
     """
     checks, deadline = select(CATALOG, check_ids), clock.monotonic() + timeout_seconds
@@ -61,15 +63,18 @@ async def verify(
         problems = [result for result in results if result.outcome is Outcome.PROBLEM]
         early = [result for result in results if any(may_come(finding) for finding in result.findings)]
         awaited = [*problems, *early]
-        if not awaited or (not problems and clock.monotonic() >= deadline):
+        is_over = clock.monotonic() >= deadline
+        is_due = any(finding.subject and may_come(finding) for result in early for finding in result.findings)
+        if not awaited or (is_over and not problems and (takes_due or not is_due)):
             listener.reached(f"{', '.join(_fine(results))} verified")
             return Verified(results)
         outcome = Outcome.PROBLEM if problems else Outcome.UNKNOWN
         worst = _first(awaited[0], outcome)
         words = f"{awaited[0].check.id}: {worst.summary}"
-        if clock.monotonic() >= deadline:
+        if is_over:
+            verb = "finds a problem" if problems else "waits"
             raise TimedOut(
-                f"it is written, and after {timeout_seconds:.0f} s a check still finds a problem ({words})",
+                f"it is written, and after {timeout_seconds:.0f} s a check still {verb} ({words})",
                 worst.next_step or f"See {awaited[0].check.page}.",
             )
         listener.waiting(words)

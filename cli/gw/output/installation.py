@@ -7,10 +7,11 @@ from rich.text import Text
 
 from gw.checks.wording import counted
 from gw.ops.installation.install import Installed
-from gw.ops.installation.plan import Action, Change, Plan, Step
+from gw.ops.installation.plan import Action, Plan, Step
 from gw.ops.installation.request import EGRESS_PAGE
 from gw.ops.installation.snapshot import Identity
 from gw.ops.installation.uninstall import Uninstalled
+from gw.output.changes import field_lines
 from gw.output.layout import Cell, columns, styled, unproven_lines
 from gw.output.printer import Printer
 from gw.output.progress import PrintedProgress
@@ -25,7 +26,6 @@ _STYLES = {
 }
 _DONE = {Action.CREATE: "created", Action.CHANGE: "changed", Action.TAKE_OVER: "taken", Action.REMOVE: "removed"}
 _WIDTH = max(len(action) for action in Action)
-_SHOWN_CHANGES = 8
 
 
 class PrintedConversation(PrintedProgress):
@@ -44,7 +44,7 @@ class PrintedConversation(PrintedProgress):
         rows: list[list[Cell]] = [[_word(step.action), step.identity.kind, step.identity.name] for step in steps]
         for step, line in zip(steps, columns(rows, indent="  "), strict=True):
             self._printer.note(line)
-            self._printer.notes(list(_change_lines(step.changes)))
+            self._printer.notes(field_lines(step.changes))
         if unchanged := len(plan.steps) - len(steps):
             self._printer.note(Text.assemble("  ", _word(Action.UNCHANGED), f"   {counted(unchanged, 'object')}"))
 
@@ -162,20 +162,6 @@ def _object(step: Step) -> dict[str, Any]:
         "action": step.action.value,
         "changes": [{"field": each.path, "before": each.before, "after": each.after} for each in step.changes],
     }
-
-
-def _change_lines(changes: Sequence[Change]) -> Sequence[str]:
-    lines = [f"      {_change(change)}" for change in changes[:_SHOWN_CHANGES]]
-    more = len(changes) - _SHOWN_CHANGES
-    return [*lines, f"      and {counted(more, 'field')} more"] if more > 0 else lines
-
-
-def _change(change: Change) -> str:
-    if change.before is None:
-        return f"+ {change.path}: {change.after}"
-    if change.after is None:
-        return f"- {change.path}: {change.before}"
-    return f"~ {change.path}: {change.before} -> {change.after}"
 
 
 def _word(action: Action) -> Text:

@@ -21,6 +21,8 @@ from gw.output.layout import CONTROL, cleaned
 from gw.output.styles import STYLES
 from gw.output.view import View
 
+_ADD_YES = "Add --yes once the plan is right."
+
 
 class Printer:
     """Prints one invocation's results, progress and questions."""
@@ -42,6 +44,11 @@ class Printer:
         """Whether progress may be redrawn in place."""
         return self._talk.is_terminal and not self._talk.is_dumb_terminal
 
+    @property
+    def can_ask(self) -> bool:
+        """Whether there is a terminal to ask on."""
+        return self._stdin.isatty()
+
     def show(self, view: View) -> None:
         """The result, in the format that was asked for."""
         match self._output:
@@ -54,6 +61,16 @@ class Printer:
                 self._raw(_json(view.document()))
             case OutputFormat.YAML:
                 self._raw(_yaml(view.document()))
+
+    def show_item(self, view: View) -> None:
+        """One of many results that come one after the other: a JSON object a line, a YAML document each."""
+        match self._output:
+            case OutputFormat.JSON:
+                self._raw(_json_line(view.document()))
+            case OutputFormat.YAML:
+                self._raw(f"---\n{_yaml(view.document())}")
+            case _:
+                self.show(view)
 
     def text(self, text: str) -> None:
         """Data that has one form only: a log, a manifest."""
@@ -74,18 +91,22 @@ class Printer:
         self.notes([f"       {line}" for line in problem.details])
         self.note(Text.assemble(("Next:  ", STYLES["head"]), problem.next_step))
 
-    def confirm(self, question: str) -> bool:
-        """The answer of the person at the terminal; raises Refused when there is none to ask."""
-        answer = self._ask(f"{question} [y/N]", "Add --yes once the plan is right.")
+    def confirm(self, question: str, *, what: str = "this writes to the cluster", next_step: str = _ADD_YES) -> bool:
+        """The answer of the person at the terminal; raises Refused when there is none to ask.
+
+        `what` says why somebody has to be asked.
+        """
+        answer = self._ask(f"{question} [y/N]", what, next_step)
         return answer.lower() in ("y", "yes")
 
     def confirm_by_name(self, question: str, name: str) -> bool:
         """Whether the person at the terminal types `name`; raises Refused when there is none to ask."""
-        return self._ask(question, f"Add --yes --confirm {name} once the plan is right.") == name
+        next_step = f"Add --yes --confirm {name} once the plan is right."
+        return self._ask(question, "this writes to the cluster", next_step) == name
 
-    def _ask(self, question: str, without_terminal: str) -> str:
-        if not self._stdin.isatty():
-            raise Refused("this writes to the cluster and there is no terminal to ask on", without_terminal)
+    def _ask(self, question: str, what: str, without_terminal: str) -> str:
+        if not self.can_ask:
+            raise Refused(f"{what} and there is no terminal to ask on", without_terminal)
         with _plain_interrupts():
             self._talk.print(Text(f"{cleaned(question)} "), end="")
             answer = ""
@@ -162,7 +183,15 @@ def _cleaned(line: str | Text) -> Text:
 def _json(document: dict[str, object]) -> str:
     """Escapes what a terminal obeys, C1 codes for one, which JSON itself does not ask for."""
     lines = json.dumps(document, indent=2, ensure_ascii=False).split("\n")
-    return "".join(CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", line) + "\n" for line in lines)
+    return "".join(_escaped(line) + "\n" for line in lines)
+
+
+def _json_line(document: dict[str, object]) -> str:
+    return _escaped(json.dumps(document, ensure_ascii=False)) + "\n"
+
+
+def _escaped(line: str) -> str:
+    return CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
 
 
 def _yaml(document: dict[str, object]) -> str:

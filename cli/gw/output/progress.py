@@ -14,6 +14,10 @@ class PrintedProgress:
     def __init__(self, printer: Printer) -> None:
         self._printer = printer
         self._awaited = ""
+        self._again = "Run the same command again: it goes on there."
+
+    def goes_on_with(self, command: str) -> None:
+        self._again = f"Run `{command}`: it goes on there."
 
     def confirm(self, question: str) -> bool:
         return self._printer.confirm(question)
@@ -31,4 +35,4 @@ class PrintedProgress:
 
     def _interrupted(self, left: str) -> None:
         self._printer.note(left)
-        self._printer.note(Text.assemble(styled("Next:  ", "head"), "Run the same command again: it goes on there."))
+        self._printer.note(Text.assemble(styled("Next:  ", "head"), self._again))

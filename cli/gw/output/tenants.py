@@ -1,6 +1,5 @@
-"""Tenants and runner groups as text and as documents."""
+"""Tenants as text and as documents."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -8,21 +7,37 @@ from typing import Any
 from rich.text import Text
 
 from actions_gateway.api.conditions import ConditionType, Reason
-from gw.ops.tenants import GroupList, TenantDetail, TenantList, TenantSummary
+from gw.ops.tenancy.limits import KeyShare
+from gw.ops.tenants import TenantDetail, TenantList, TenantSummary
 from gw.output.layout import Cell, age, columns, stamp, styled
+from gw.output.runner_groups import (
+    block,
+    condition_data,
+    condition_rows,
+    group_data,
+    group_rows,
+    pod_data,
+    pod_rows,
+    wait_rows,
+    worker_lines,
+)
 from gw.output.view import View
-from gw.sources.gateways import ConditionFact, CredentialFact, GatewayFact, GroupFact
-from gw.sources.pods import PodFact
+from gw.sources.facts import Missing
+from gw.sources.gateways import CredentialFact, GatewayFact
 
 NO_TENANTS = "No tenants. Make one with `gw tenant add NAME …`."
-NO_GROUPS = "No runner groups."
+_NEAR_PERCENT = 80
 
 
 def tenant_list_view(result: TenantList) -> View:
     """All tenants, one per line."""
     return View(
         kind="TenantList",
-        data={"at": stamp(result.at), "items": [_summary_data(tenant) for tenant in result.tenants]},
+        data={
+            "at": stamp(result.at),
+            "items": [_summary_data(tenant) for tenant in result.tenants],
+            "unknown": [missing.reason for missing in result.unseen],
+        },
         lines=lambda: _tenant_rows(result) if result.tenants else [Text(NO_TENANTS)],
         short=[tenant.gateway.namespace for tenant in result.tenants],
     )
@@ -36,30 +51,30 @@ def tenant_detail_view(result: TenantDetail) -> View:
         data={
             "at": stamp(result.at),
             **_summary_data(result.summary),
-            "conditions": [_condition_data(entry) for entry in gateway.conditions],
-            "runner_groups": [_group_data(group) for group in result.summary.groups],
-            "workers": [_pod_data(pod) for pod in result.workers],
-            "agents": [_pod_data(pod) for pod in result.agents],
+            "conditions": [condition_data(entry) for entry in gateway.conditions],
+            "runner_groups": [group_data(group) for group in result.summary.groups],
+            "workers": [pod_data(pod) for pod in result.workers],
+            "agents": [pod_data(pod) for pod in result.agents],
+            "quotas": None
+            if result.summary.limits is None
+            else [_share_data(share) for share in result.summary.limits],
             "credential": _credential_data(gateway),
             "other_gateways": [other.name for other in result.others],
+            "unknown": [missing.reason for missing in result.unseen],
         },
         lines=lambda: list(_detail_lines(result)),
         short=[f"{gateway.namespace} {'Ready' if gateway.is_ready else 'NotReady'}"],
     )
 
 
-def group_list_view(result: GroupList) -> View:
-    """Runner groups, one per line."""
-    return View(
-        kind="RunnerGroupList",
-        data={
-            "at": stamp(result.at),
-            "tenant": result.namespace,
-            "items": [_group_data(group) for group in result.groups],
-        },
-        lines=lambda: _group_rows(result.groups, result.at, with_tenant=True) if result.groups else [Text(NO_GROUPS)],
-        short=[f"{group.namespace}/{group.name}" for group in result.groups],
-    )
+def unseen_lines(unseen: Sequence[Missing]) -> list[Text]:
+    """What could not be read, and what to do about it."""
+    lines = []
+    for missing in unseen:
+        lines.append(Text.assemble(styled("Unknown:", "warn"), f" {missing.reason}."))
+        if missing.next_step:
+            lines.append(Text.assemble(styled("Next:  ", "head"), missing.next_step))
+    return lines
 
 
 # -- text
@@ -77,13 +92,15 @@ def _tenant_rows(result: TenantList) -> list[Text]:
                 _proxies_cell(gateway),
                 str(gateway.active_sessions),
                 str(gateway.active_jobs),
+                str(tenant.waiting_jobs),
                 str(len(tenant.groups)),
+                _limit_cell(tenant.limits),
                 age(gateway.created_at, result.at),
                 "-" if problem is None else f"{problem.type}/{problem.reason} ({age(problem.since, result.at)})",
             ]
         )
-    header = ("TENANT", "GATEWAY", "READY", "PROXIES", "SESSIONS", "JOBS", "GROUPS", "AGE", "LAST PROBLEM")
-    return columns(rows, header=header)
+    header = ("TENANT", "GATEWAY", "READY", "PROXIES", "SESSIONS", "JOBS", "WAITING", "GROUPS", "QUOTA", "AGE")
+    return columns(rows, header=(*header, "LAST PROBLEM"))
 
 
 def _detail_lines(result: TenantDetail) -> Iterator[Text]:
@@ -97,89 +114,21 @@ def _detail_lines(result: TenantDetail) -> Iterator[Text]:
             ["Proxies", _proxies_cell(gateway)],
             ["Sessions", str(gateway.active_sessions)],
             ["Jobs", str(gateway.active_jobs)],
+            ["Waiting", str(result.summary.waiting_jobs)],
+            ["Intention", _intention_cell(result.summary)],
         ]
     )
-    yield from _block("Conditions", _condition_rows(gateway.conditions, result.at))
-    yield from _block("Runner groups", _group_rows(result.summary.groups, result.at, with_tenant=False))
-    yield from _block("Agent", _pod_rows(result.agents, result.at))
-    yield from _block("Workers", _worker_lines(result))
-    yield from _block("Credential", _credential_rows(gateway, result.at))
+    yield from block("Conditions", condition_rows(gateway.conditions, result.at))
+    yield from block("Runner groups", group_rows(result.summary.groups, result.at, with_tenant=False))
+    if waits := wait_rows(result.summary.groups, result.at):
+        yield from block("Waiting jobs", waits)
+    yield from block("Agent", pod_rows(result.agents, result.at))
+    yield from block("Workers", worker_lines(result.workers, result.at))
+    yield from block("Quota", _limit_rows(result.summary.limits))
+    yield from block("Credential", _credential_rows(gateway, result.at))
     for other in result.others:
         yield Text()
         yield Text(f"The gateway {other.name} is not served: a namespace has one gateway, and {gateway.name} is older.")
-
-
-def _block(title: str, lines: Sequence[Text]) -> Iterator[Text]:
-    yield Text()
-    yield styled(title, "head")
-    for line in lines or [Text("none")]:
-        yield Text("  ") + line
-
-
-def _condition_rows(conditions: Sequence[ConditionFact], now: datetime) -> list[Text]:
-    rows: list[list[Cell]] = [
-        [
-            entry.type,
-            styled(f"{entry.status} (problem)", "bad") if entry.is_problem else styled(entry.status, "ok"),
-            entry.reason,
-            age(entry.since, now),
-            " ".join(entry.message.split()),
-        ]
-        for entry in conditions
-    ]
-    return columns(rows, header=("TYPE", "STATUS", "REASON", "SINCE", "MESSAGE")) if rows else []
-
-
-def _group_rows(groups: Sequence[GroupFact], now: datetime, *, with_tenant: bool) -> list[Text]:
-    rows: list[list[Cell]] = [
-        [
-            *([group.namespace] if with_tenant else []),
-            group.name,
-            ",".join(group.runner_labels),
-            _sessions_cell(group),
-            f"{group.active_jobs}/{group.worker_ceiling}",
-            str(group.pending_jobs),
-            age(group.created_at, now),
-        ]
-        for group in groups
-    ]
-    header = ("NAME", "LABELS", "SESSIONS", "JOBS", "WAITING", "AGE")
-    return columns(rows, header=("TENANT", *header) if with_tenant else header) if rows else []
-
-
-def _sessions_cell(group: GroupFact) -> Text:
-    count = f"{group.active_sessions}/{group.max_listeners}"
-    if group.suspended:
-        return styled(f"{count} (suspended)", "dim")
-    ready = group.condition(ConditionType.READY)
-    # Ready without an open session: one has claimed a job, and its successor is on its way.
-    is_between = ready is not None and ready.is_true
-    return Text(count) if group.active_sessions or is_between else styled(f"{count} (none open)", "bad")
-
-
-def _pod_rows(pods: Sequence[PodFact], now: datetime) -> list[Text]:
-    rows: list[list[Cell]] = [
-        [
-            pod.name,
-            pod.phase,
-            str(sum(container.restart_count for container in pod.containers)),
-            age(pod.created_at, now),
-            pod.job_name or "-",
-        ]
-        for pod in pods
-    ]
-    return columns(rows, header=("POD", "PHASE", "RESTARTS", "AGE", "JOB")) if rows else []
-
-
-def _worker_lines(result: TenantDetail) -> list[Text]:
-    """A row per worker that has not ended; the ended ones, which stay for a while, as a count."""
-    ended = Counter(pod.phase for pod in result.workers if pod.phase in _ENDED)
-    lines = _pod_rows([pod for pod in result.workers if pod.phase not in _ENDED], result.at)
-    counts = ", ".join(f"{count} {phase}" for phase, count in sorted(ended.items()))
-    return [*lines, Text(f"ended lately: {counts}")] if ended else lines
-
-
-_ENDED = ("Succeeded", "Failed")
 
 
 def _credential_rows(gateway: GatewayFact, now: datetime) -> list[Text]:
@@ -213,6 +162,38 @@ def _ready_cell(gateway: GatewayFact) -> Text:
     return ready + Text(f" ({gateway.intention})") if gateway.intention else ready
 
 
+def _intention_cell(tenant: TenantSummary) -> Text:
+    """What somebody asked for, so that it takes no jobs, or fewer."""
+    gateway, suspended = tenant.gateway, [group.name for group in tenant.suspended_groups]
+    states = ("deleting", gateway.deleted_at is not None), ("contained", gateway.contained), ("paused", gateway.paused)
+    words = [word for word, holds in states if holds]
+    if suspended and not gateway.paused:
+        words.append(f"suspended: {', '.join(suspended)}")
+    return styled("; ".join(words), "warn") if words else Text("to take jobs")
+
+
+def _limit_cell(limits: Sequence[KeyShare] | None) -> Cell:
+    """The key that is nearest to its limit."""
+    if limits is None:
+        return styled("unknown", "warn")
+    return _share_cell(limits[0], named=True) if limits else "-"
+
+
+def _share_cell(share: KeyShare, *, named: bool) -> Cell:
+    key = f"{share.key} " if named else ""
+    if share.percent is None:
+        return f"{key}not counted yet"
+    style = "bad" if share.percent >= 100 else "warn" if share.percent >= _NEAR_PERCENT else "ok"
+    return Text.assemble(f"{key}{share.used}/{share.hard} (", styled(f"{share.percent}%", style), ")")
+
+
+def _limit_rows(limits: Sequence[KeyShare] | None) -> list[Text]:
+    if limits is None:
+        return [styled("unknown", "warn")]
+    rows: list[list[Cell]] = [[share.quota, share.key, _share_cell(share, named=False)] for share in limits]
+    return columns(rows, header=("QUOTA", "KEY", "USED")) if rows else []
+
+
 def _proxies_cell(gateway: GatewayFact) -> Text:
     """How many are ready, and that it is fewer than wanted where the manager says so."""
     available = gateway.condition(ConditionType.PROXY_AVAILABLE)
@@ -240,50 +221,13 @@ def _summary_data(tenant: TenantSummary) -> dict[str, Any]:
         "proxy_ready_replicas": gateway.proxy_ready_replicas,
         "active_sessions": gateway.active_sessions,
         "active_jobs": gateway.active_jobs,
+        "waiting_jobs": tenant.waiting_jobs,
+        "suspended_groups": [group.name for group in tenant.suspended_groups],
         "runner_group_count": len(tenant.groups),
+        "nearest_limit": _share_data(tenant.limits[0]) if tenant.limits else None,
+        "quotas_known": tenant.limits is not None,
         "created_at": stamp(gateway.created_at),
-        "last_problem": None if problem is None else _condition_data(problem),
-    }
-
-
-def _group_data(group: GroupFact) -> dict[str, Any]:
-    return {
-        "tenant": group.namespace,
-        "name": group.name,
-        "gateway": group.gateway,
-        "labels": list(group.runner_labels),
-        "max_listeners": group.max_listeners,
-        "worker_ceiling": group.worker_ceiling,
-        "suspended": group.suspended,
-        "active_sessions": group.active_sessions,
-        "active_jobs": group.active_jobs,
-        "pending_jobs": group.pending_jobs,
-        "created_at": stamp(group.created_at),
-        "conditions": [_condition_data(entry) for entry in group.conditions],
-    }
-
-
-def _condition_data(entry: ConditionFact) -> dict[str, Any]:
-    return {
-        "type": entry.type,
-        "status": entry.status,
-        "reason": entry.reason,
-        "message": entry.message,
-        "since": stamp(entry.since),
-        "is_problem": entry.is_problem,
-    }
-
-
-def _pod_data(pod: PodFact) -> dict[str, Any]:
-    return {
-        "name": pod.name,
-        "phase": pod.phase,
-        "runner_group": pod.group or None,
-        "job": pod.job_name or None,
-        "repository": pod.repository or None,
-        "run_id": pod.run_id or None,
-        "restarts": sum(container.restart_count for container in pod.containers),
-        "created_at": stamp(pod.created_at),
+        "last_problem": None if problem is None else condition_data(problem),
     }
 
 
@@ -299,3 +243,13 @@ def _credential_data(gateway: GatewayFact) -> dict[str, Any]:
             "permissions": dict(credential.permissions),
         }
     return data
+
+
+def _share_data(share: KeyShare) -> dict[str, Any]:
+    return {
+        "quota": share.quota,
+        "key": share.key,
+        "used": share.used,
+        "hard": share.hard,
+        "used_percent": share.percent,
+    }

@@ -2,14 +2,14 @@
 
 import os
 import shlex
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from actions_gateway.kube import errors
-from actions_gateway.kube.client import ObjectList, connect
+from actions_gateway.kube.client import ObjectList, WatchEvent, connect
 from actions_gateway.kube.resources import Resource
 from gw.errors import Blind, CredentialsRejected, GwError, Refused
 
@@ -44,6 +44,19 @@ class Cluster(Protocol):
         field_selector: str | None = None,
     ) -> ObjectList: ...
 
+    def pages(
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        label_selector: str | None = None,
+        size: int | None,
+    ) -> AsyncIterator[ObjectList]: ...
+
+    def watch(
+        self, resource: Resource, namespace: str | None = None, *, resource_version: str
+    ) -> AsyncIterator[WatchEvent]: ...
+
     async def create(
         self, resource: Resource, manifest: Manifest, *, namespace: str | None = None, dry_run: bool = False
     ) -> Manifest: ...
@@ -72,6 +85,8 @@ class Cluster(Protocol):
     ) -> Manifest: ...
 
     async def read(self, path: str, *, query: dict[str, str] | None = None) -> bytes: ...
+
+    def stream(self, path: str, *, query: dict[str, str] | None = None) -> AsyncGenerator[bytes, None]: ...
 
 
 @asynccontextmanager

@@ -129,6 +129,13 @@ class GroupFact:
     """The spec, as far as it says what a worker is like; for `gw.checks.headroom.worker_outline`."""
     token_expires_at: datetime | None = None
     """Of the installation token that its agent uses."""
+    key_fingerprint: str = ""
+    """Of the App's key that its agent uses."""
+    is_observed: bool = True
+    """Whether its agent's status speaks of the current spec."""
+    registrations: int | None = None
+    """Runners at GitHub that its agent knows of; None while it cannot tell."""
+    deleted_at: datetime | None = None
 
     @property
     def priority_class(self) -> str | None:
@@ -194,6 +201,10 @@ def parse_group(manifest: Manifest) -> GroupFact:
         tiers=tuple((int(tier.get("threshold") or 0), str(tier.get("priorityClassName") or "")) for tier in tiers),
         worker={key: spec[key] for key in ("podTemplate", "maxWorkerLifetime") if spec.get(key)},
         token_expires_at=parse_time((status.get("credential") or {}).get("tokenExpiresAt")),
+        key_fingerprint=str((status.get("credential") or {}).get("keyFingerprint") or ""),
+        is_observed=int(status.get("observedGeneration") or 0) >= int(metadata.get("generation") or 0),
+        registrations=status.get("registrations"),
+        deleted_at=parse_time(metadata.get("deletionTimestamp")),
     )
 
 

@@ -32,6 +32,8 @@ class InstallationQuery:
     github_url: str
     credentials: AppCredentials
     ca_bundle: Path | None = None
+    url_from: str = "--github-url"
+    """What to correct when the URL is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ async def _probe(rest: GitHubRest, scope: GitHubScope, query: InstallationQuery,
     except errors.NotFound as problem:
         raise CredentialsRejected(
             f"installation {query.credentials.installation_id} does not cover {scope.repository or scope.owner}",
-            "Give the App access to it in the installation's settings at GitHub, or correct --github-url.",
+            f"Give the App access to it in the installation's settings at GitHub, or correct {query.url_from}.",
         ) from problem
 
 
@@ -142,7 +144,7 @@ def explain_refusal(problem: errors.GitHubError, scope: GitHubScope, query: Inst
                 "Check the App's permissions in its settings at GitHub.",
             )
         case errors.Moved():
-            return Refused(f"{scope.repository or scope.owner} has another name now", "Correct --github-url.")
+            return Refused(f"{scope.repository or scope.owner} has another name now", f"Correct {query.url_from}.")
         case _:
             return Blind(
                 f"could not ask GitHub about the App: {str(problem).rstrip('.')}",

@@ -121,28 +121,18 @@ def render_record(record: HandoverRecord, document: str) -> dict[str, Any]:
             "namespace": MANAGER_NAMESPACE,
             "labels": {labels.RECORD: labels.RECORD_HANDOVER, labels.APP_PART_OF: labels.PART_OF},
         },
-        "data": {_RECORD: json.dumps(body, separators=(",", ":"), ensure_ascii=False), _DOCUMENT: document},
+        "data": {_RECORD: render_body(body), _DOCUMENT: document},
     }
 
 
 def parse_record(manifest: Manifest) -> HandoverRecord:
     """The record of a stored ConfigMap; raises ValueError that says what is wrong with it."""
-    text = (manifest.get("data") or {}).get(_RECORD)
-    if not isinstance(text, str):
-        raise ValueError(f"it has no {_RECORD}")
-    try:
-        fields = json.loads(text)
-    except (ValueError, RecursionError):
-        raise ValueError(f"its {_RECORD} is no JSON") from None
-    if not isinstance(fields, dict):
-        raise ValueError(f"its {_RECORD} is no object")
-    if fields.get("version") != FORMAT:
-        raise ValueError(f"its version is {str(fields.get('version'))[:40]!r}, and this gw reads {FORMAT}")
+    fields = read_body(manifest, _RECORD)
     try:
         tenant = fields["tenant"]
         return HandoverRecord(
-            at=_moment(fields["at"]),
-            since=_moment(fields["since"]),
+            at=moment_of(fields["at"]),
+            since=moment_of(fields["since"]),
             by=str(fields["by"]),
             to=str(fields["to"]),
             note=str(fields["note"]),
@@ -160,6 +150,27 @@ def parse_record(manifest: Manifest) -> HandoverRecord:
         raise ValueError(f"its {_RECORD} was edited: {type(problem).__name__} {problem}") from None
 
 
+def render_body(body: Mapping[str, Any]) -> str:
+    """A record's fields as a ConfigMap keeps them."""
+    return json.dumps(body, separators=(",", ":"), ensure_ascii=False)
+
+
+def read_body(manifest: Manifest, key: str) -> dict[str, Any]:
+    """The fields of a record that a ConfigMap keeps under `key`; raises ValueError that says what is wrong with it."""
+    text = (manifest.get("data") or {}).get(key)
+    if not isinstance(text, str):
+        raise ValueError(f"it has no {key}")
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ValueError(f"its {key} is no JSON") from None
+    if not isinstance(fields, dict):
+        raise ValueError(f"its {key} is no object")
+    if fields.get("version") != FORMAT:
+        raise ValueError(f"its version is {str(fields.get('version'))[:40]!r}, and this gw reads {FORMAT}")
+    return fields
+
+
 def _rows(problems: tuple[RecordedProblem, ...]) -> list[list[str]]:
     return [[each.check, each.subject, each.severity] for each in problems]
 
@@ -168,7 +179,8 @@ def _problems(rows: list[list[str]]) -> tuple[RecordedProblem, ...]:
     return tuple(RecordedProblem(str(row[0]), str(row[1]), str(row[2])) for row in rows)
 
 
-def _moment(text: object) -> datetime:
+def moment_of(text: object) -> datetime:
+    """A time of a record; raises TypeError for what is none."""
     moment = parse_time(text)
     if moment is None:
         raise TypeError(f"{str(text)[:40]!r} is no time")

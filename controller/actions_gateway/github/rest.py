@@ -79,6 +79,23 @@ class GitHubRest:
             raise rest_error(answer, "show the installation")
         return parse_installation(answer.fields())
 
+    async def suspend_installation(self, credentials: AppCredentials) -> None:
+        """Keeps the App out of the account, tokens that it has included, until that is lifted; once more is fine.
+
+        Source: GitHub REST docs, "Suspend an app installation" and "Unsuspend an app installation": 204, App JWT only.
+        """
+        await self._set_suspended(credentials, "PUT", "suspend the installation")
+
+    async def unsuspend_installation(self, credentials: AppCredentials) -> None:
+        """Lets the App into the account again; fine when it is."""
+        await self._set_suspended(credentials, "DELETE", "lift the installation's suspension")
+
+    async def _set_suspended(self, credentials: AppCredentials, method: str, action: str) -> None:
+        path = f"/app/installations/{credentials.installation_id}/suspended"
+        answer = await self._send(Endpoint.OTHER, method, path, self._jwt(credentials))
+        if not answer.is_success:
+            raise rest_error(answer, action)
+
     # -- as the installation ---------------------------------------------------------------------------------------
 
     async def revoke_token(self, token: Secret) -> None:

@@ -82,6 +82,20 @@ def build_tenant_role() -> Manifest:
     )
 
 
+def roles_that_may(verb: str, group: str, plural: str) -> list[str]:
+    """The roles of gw's that hold a right, by name."""
+    roles = [build_viewer_role(), build_oncall_role(), build_record_role(), build_tenant_role()]
+    having = [
+        role["metadata"]["name"]
+        for role in roles
+        if any(
+            verb in each["verbs"] and group in each["apiGroups"] and plural in each["resources"]
+            for each in role["rules"]
+        )
+    ]
+    return list(dict.fromkeys(having))
+
+
 def build_aggregated_roles() -> list[Manifest]:
     """Additions to the built-in roles: who edits a namespace keeps its gateway, who views it sees it.
 

@@ -7,7 +7,7 @@ and turn every manifest into a second vocabulary. Each call has a deadline; noth
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -319,6 +319,16 @@ class KubeClient:
         timeout = aiohttp.ClientTimeout(total=self._timeout_seconds, sock_connect=_CONNECT_SECONDS)
         async with self._open("GET", path, query=query, timeout=timeout) as response:
             return await response.read()
+
+    async def stream(self, path: str, *, query: dict[str, str] | None = None) -> AsyncGenerator[bytes, None]:
+        """The body of an answer piece by piece as it comes; raises KubeError as `read` does.
+
+        Only its beginning has a deadline: a log that is followed is silent for as long as nobody writes.
+        """
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS)
+        async with self._open("GET", path, query=query, timeout=timeout) as response:
+            async for piece in response.content.iter_any():
+                yield piece
 
     @asynccontextmanager
     async def _open(

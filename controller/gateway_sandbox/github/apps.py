@@ -4,6 +4,8 @@ Source: GitHub REST docs, "Authenticating as a GitHub App", "Permissions require
 REST API".
 """
 
+import base64
+import hashlib
 import math
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -13,7 +15,7 @@ from typing import Any, Literal
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
 from gateway_sandbox.github.credentials import OWN_CLOCK
 from gateway_sandbox.github.settings import DEFAULT_PERMISSIONS
@@ -29,7 +31,8 @@ class App:
     id: int
     client_id: str
     slug: str
-    public_key: RSAPublicKey
+    public_keys: dict[str, RSAPublicKey]
+    """By fingerprint, as the App's settings page lists them: a new key joins the others until one is deleted."""
 
 
 @dataclass(slots=True, eq=False)
@@ -78,11 +81,26 @@ class Apps:
 
     def add_app(self, app_id: int, public_key_pem: str, *, client_id: str | None = None, slug: str = "sandbox") -> None:
         """Raises ValueError when the key is not the public half of an RSA key."""
-        key = load_pem_public_key(public_key_pem.encode())
-        if not isinstance(key, RSAPublicKey):
-            raise ValueError("an App key is an RSA key")
-        app = App(app_id, client_id or f"Iv23li{app_id:014d}", slug, key)
+        app = App(app_id, client_id or f"Iv23li{app_id:014d}", slug, _by_fingerprint(public_key_pem))
         self._apps |= {str(app_id): app, app.client_id: app}
+
+    def add_key(self, app_id: int, public_key_pem: str) -> None:
+        """One more key; raises KeyError for an unknown App, ValueError as `add_app` does."""
+        self._apps[str(app_id)].public_keys.update(_by_fingerprint(public_key_pem))
+
+    def delete_key(self, app_id: int, fingerprint: str) -> None:
+        """What it signed is refused from now on, and tokens stay valid; raises KeyError, ValueError for the last one.
+
+        Source: GitHub docs, "Deleting private keys": an App cannot have less than one.
+        """
+        keys = self._apps[str(app_id)].public_keys
+        if set(keys) == {fingerprint}:
+            raise ValueError("an App keeps at least one key")
+        del keys[fingerprint]
+
+    def keys_of(self, app_id: int) -> list[str]:
+        """The fingerprints of an App's keys, oldest first; raises KeyError."""
+        return list(self._apps[str(app_id)].public_keys)
 
     def add_installation(
         self,
@@ -116,9 +134,11 @@ class Apps:
             app = self._apps.get(str(jwt.decode(bearer, options={"verify_signature": False}).get("iss")))
             if app is None:
                 raise Refused(401, {"message": "Integration not found", "status": "401"})
-            claims = jwt.decode(bearer, app.public_key, algorithms=["RS256"], options=OWN_CLOCK)
         except jwt.PyJWTError:
             raise undecodable from None
+        claims = next((found for key in app.public_keys.values() if (found := _signed_by(key, bearer))), None)
+        if claims is None:
+            raise undecodable
         self._check_window(claims)
         return app
 
@@ -259,6 +279,23 @@ class Apps:
 
 def not_found() -> Refused:
     return Refused(404, {"message": "Not Found", "documentation_url": "https://docs.github.com/rest", "status": "404"})
+
+
+def _by_fingerprint(public_key_pem: str) -> dict[str, RSAPublicKey]:
+    """The key by what GitHub's settings page shows: the digest of its DER form."""
+    key = load_pem_public_key(public_key_pem.encode())
+    if not isinstance(key, RSAPublicKey):
+        raise ValueError("an App key is an RSA key")
+    der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return {"SHA256:" + base64.b64encode(hashlib.sha256(der).digest()).decode(): key}
+
+
+def _signed_by(key: RSAPublicKey, bearer: str) -> dict[str, Any] | None:
+    try:
+        claims: dict[str, Any] = jwt.decode(bearer, key, algorithms=["RS256"], options=OWN_CLOCK)
+    except jwt.PyJWTError:
+        return None
+    return claims
 
 
 def _covers(granted: str | None, wanted: str) -> bool:

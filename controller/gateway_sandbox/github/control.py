@@ -30,6 +30,9 @@ def routes(github: GitHub, control_token: str | None) -> list[Route]:
         ("clear_faults", "DELETE", "/faults", control.clear_faults),
         ("get_installation", "GET", "/installations/{id}", control.get_installation),
         ("grant", "PUT", "/installations/{id}", control.grant),
+        ("list_keys", "GET", "/apps/{id}/keys", control.list_keys),
+        ("add_key", "POST", "/apps/{id}/keys", control.add_key),
+        ("delete_key", "DELETE", "/apps/{id}/keys", control.delete_key),
     ]
 
     def guarded(handler: Callable[[Call], Reply]) -> Callable[[Call], Reply]:
@@ -155,6 +158,38 @@ class Control:
         if found is None:
             raise Refused(404, {"message": "There is no such installation."})
         return found
+
+    # ------------------------------------------------------------------ keys of Apps, which people keep by hand
+
+    def list_keys(self, call: Call) -> Reply:
+        """The fingerprints of the App's keys, oldest first."""
+        return Reply(200, {"keys": self._github.apps.keys_of(self._app_id(call))})
+
+    def add_key(self, call: Call) -> Reply:
+        """One more key, by its public half in PEM; the others work on."""
+        try:
+            self._github.apps.add_key(self._app_id(call), str(call.json.get("public_key")))
+        except ValueError as problem:
+            raise Refused(422, {"message": f"public_key is a public RSA key in PEM: {problem}."}) from problem
+        return Reply(201, {"keys": self._github.apps.keys_of(self._app_id(call))})
+
+    def delete_key(self, call: Call) -> Reply:
+        """Takes the key of `fingerprint` from the App."""
+        try:
+            self._github.apps.delete_key(self._app_id(call), call.query.get("fingerprint", ""))
+        except KeyError:
+            raise Refused(404, {"message": "The App has no such key."}) from None
+        except ValueError as problem:
+            raise Refused(422, {"message": f"{problem}."}) from problem
+        return self.list_keys(call)
+
+    def _app_id(self, call: Call) -> int:
+        app_id = int(call.params["id"]) if call.params["id"].isdigit() else 0
+        try:
+            self._github.apps.keys_of(app_id)
+        except KeyError:
+            raise Refused(404, {"message": "There is no such App."}) from None
+        return app_id
 
 
 def parse_fault(wish: Mapping[str, Any]) -> Fault:

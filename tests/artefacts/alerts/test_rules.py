@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from actions_gateway.metrics.catalog import CATALOG, Kind
-from gw.checks.index import front_matter
+from gw.checks.frontmatter import front_matter
 from gw_alerts import generate
 from gw_alerts.rules import ALERTS, Alert
 from gw_alerts.thresholds import ALL, Severity

@@ -28,6 +28,7 @@ from actions_gateway.github.errors import (
     RunnerBusy,
     RunNotConcluded,
     SessionConflict,
+    Suspended,
     Unauthorized,
     VersionTooOld,
 )
@@ -301,3 +302,18 @@ def test_within_its_budgets_the_client_is_never_limited_and_recovery_goes_first(
         assert requests(status=403) == requests(status=429) == []
 
     play(tmp_path, scene, clock=LeapingClock(), points_per_minute=100)
+
+
+def test_a_suspended_installation_refuses_tokens_that_it_has_and_new_ones_until_that_is_lifted(tmp_path: Path) -> None:
+    async def scene(world: World) -> None:
+        await world.rest.suspend_installation(CREDENTIALS)
+        await world.rest.suspend_installation(CREDENTIALS)
+        assert (await world.rest.get_installation(CREDENTIALS)).suspended_at is not None
+        with pytest.raises(Suspended):
+            await world.rest.list_runners(world.token)
+        with pytest.raises(Suspended):
+            await world.rest.mint_token(CREDENTIALS)
+        await world.rest.unsuspend_installation(CREDENTIALS)
+        assert await world.rest.list_runners(world.token) == []
+
+    play(tmp_path, scene)

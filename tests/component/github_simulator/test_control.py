@@ -1,10 +1,12 @@
 """The sandbox's own API: its token, looking inside, faults by name."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
+from cryptography.hazmat.primitives.asymmetric import rsa
 
-from .driver import World, scenario
+from .driver import APP_ID, APP_KEY, INSTALLATION_ID, World, public_pem, scenario
 
 
 async def control(
@@ -120,5 +122,31 @@ def test_a_reset_forgets_everything_but_the_app() -> None:
             assert (await poll).status_code == 503
         assert (world.core.runners(), world.core.sessions(), world.core.runs()) == ([], [], [])
         assert (await world.acquired("fresh")).job.status == "in_progress"
+
+    scenario(play)
+
+
+def test_a_key_joins_the_others_of_its_app_and_is_refused_once_it_is_deleted_but_the_last_one_stays() -> None:
+    second = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    keys, tokens = f"/apps/{APP_ID}/keys", f"/api/v3/app/installations/{INSTALLATION_ID}/access_tokens"
+
+    async def play(world: World) -> None:
+        async def mint(key: rsa.RSAPrivateKey) -> int:
+            return (await world.app_call("POST", tokens, key=key)).status_code
+
+        (first_print,) = (await control(world, "GET", keys)).json()["keys"]
+        assert (await control(world, "POST", keys, body={"public_key": "no key"})).status_code == 422
+        assert (await control(world, "GET", "/apps/7/keys")).status_code == 404
+        assert await mint(second) == 401
+        added = await control(world, "POST", keys, body={"public_key": public_pem(second)})
+        assert (added.status_code, len(added.json()["keys"])) == (201, 2)
+        assert (await mint(APP_KEY), await mint(second)) == (201, 201)
+        deletion = f"{keys}?{urlencode({'fingerprint': first_print})}"
+        assert (await control(world, "DELETE", deletion)).status_code == 200
+        assert (await mint(APP_KEY), await mint(second)) == (401, 201)
+        assert (await control(world, "DELETE", deletion)).status_code == 404
+        (second_print,) = (await control(world, "GET", keys)).json()["keys"]
+        last = f"{keys}?{urlencode({'fingerprint': second_print})}"
+        assert (await control(world, "DELETE", last)).status_code == 422
 
     scenario(play)

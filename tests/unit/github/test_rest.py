@@ -115,6 +115,18 @@ def test_the_installation_is_read_as_the_app() -> None:
     play(scene, reply(200, body), reply(200, body | {"suspended_at": "2026-01-05T09:00:00Z"}))
 
 
+def test_an_installation_is_suspended_and_let_in_again_as_the_app() -> None:
+    async def scene(rest: GitHubRest, double: Double) -> None:
+        await rest.suspend_installation(credentials())
+        await rest.unsuspend_installation(credentials())
+        address = "https://api.github.com/app/installations/678/suspended"
+        assert [(each.method, str(each.url)) for each in double.requests] == [("PUT", address), ("DELETE", address)]
+        with pytest.raises(Unauthorized):
+            await rest.suspend_installation(credentials())
+
+    play(scene, reply(204), reply(204), reply(401))
+
+
 @pytest.mark.parametrize("status", [204, 401])
 def test_a_revoked_token_is_revoked(status: int) -> None:
     async def scene(rest: GitHubRest, double: Double) -> None:

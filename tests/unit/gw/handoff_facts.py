@@ -12,6 +12,7 @@ from gw.ops.handoff.model import Item
 from gw.sources.alerting import AlertFact, AlertingFact, SilenceFact
 from gw.sources.facts import Facts, Known, Missing
 from gw.sources.gateways import parse_gateway
+from gw.sources.incidents import IncidentsFact
 from gw.sources.lostjobs import LostJobFact
 from gw.sources.pods import PodFact, PodRole
 from gw.sources.records import RecordsFact
@@ -70,6 +71,7 @@ def shift(**more: Any) -> ShiftFacts:
         "quotas": Known(()),
         "deployments": Known(()),
         "records": Known(RecordsFact((), ())),
+        "incidents": Known(IncidentsFact((), ())),
         "series": Known(SERIES),
     }
     return ShiftFacts(SINCE, **(base | more))

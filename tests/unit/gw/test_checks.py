@@ -13,7 +13,7 @@ import pytest
 from actions_gateway.api.conditions import ConditionType, Reason
 from gw.checks.catalog import CATALOG, HEALTH, INSTALLATION, PREREQUISITES
 from gw.checks.engine import judge, select
-from gw.checks.index import front_matter
+from gw.checks.frontmatter import front_matter
 from gw.checks.model import Check, Finding, Outcome
 from gw.exits import ExitCode
 from gw.ops.health import HealthReport
@@ -27,7 +27,7 @@ from support.clock import START
 from support.monitoring import alert, series
 
 PAGES = Path(__file__).parents[3] / "runbooks" / "checks"
-SECTIONS = ["Meaning", "Impact", "Diagnosis", "Mitigation", "Verification"]
+SECTIONS = ["Meaning", "Impact", "Diagnosis", "Mitigation", "Verification", "Escalation"]
 CHECKS = {check.id: check for check in CATALOG}
 
 

@@ -11,12 +11,14 @@ from actions_gateway.metrics.catalog import Component
 from cli.objects import gateway
 from gw.checks.catalog import HEALTH
 from gw.checks.model import Finding, Outcome, ok, problem, skipped, unknown
-from gw.ops.handoff.checklist import CHECK_IDS, CHECKLIST, INCIDENTS_UNKNOWN, Extra
+from gw.ops.handoff.checklist import CHECK_IDS, CHECKLIST, Extra
 from gw.ops.handoff.handing import NEEDS
+from gw.ops.handoff.incidents import open_incidents
 from gw.ops.handoff.model import State
 from gw.ops.handoff.rates import EXHAUSTED, PAGES, RENEWALS, TOKENS, extras_of
-from gw.sources.facts import Facts, Known, Missing
+from gw.sources.facts import Fact, Facts, Known, Missing
 from gw.sources.gateways import parse_gateway
+from gw.sources.incidents import Incident, IncidentKind, IncidentsFact, StepRecord, StepState, Target
 from gw.sources.lostjobs import UNREADABLE
 from gw.sources.shiftseries import ErrorsFact, FiredFact, HoleFact
 from gw_alerts.thresholds import Severity
@@ -74,10 +76,40 @@ def test_any_pod_of_ours_that_dies_opens_the_sixth(check_id: str) -> None:
     assert {number for number, item in found.items() if item.state is State.OPEN} == {6}
 
 
-def test_open_incidents_are_unknown_until_there_are_records_of_them() -> None:
-    item = items(results())[7]
-    assert item.state is State.UNKNOWN
-    assert INCIDENTS_UNKNOWN in [each.finding.summary for each in item.said]
+INCIDENT = Incident(
+    kind=IncidentKind.AGENT_FAILURE,
+    subject="team-a",
+    opened_at=ago(minutes=10),
+    opened_by="olivia",
+    steps=(StepRecord("restart", "Start the agent anew", StepState.FAILED),),
+    targets=(Target("team-a", "ci"),),
+    name="incident-20260105-085000-agent-failure",
+)
+CLOSED = replace(INCIDENT, closed_at=ago(minutes=1), closed_by="olivia")
+
+
+@pytest.mark.parametrize(
+    ("known", "namespace", "outcome", "words"),
+    [
+        (Known(IncidentsFact((INCIDENT,), ())), None, Outcome.PROBLEM, "at the step restart (failed)"),
+        (Known(IncidentsFact((INCIDENT,), ())), "team-b", Outcome.OK, "no incident is open"),
+        (Known(IncidentsFact((replace(INCIDENT, targets=()),), ())), "team-b", Outcome.PROBLEM, "is open, by olivia"),
+        (Known(IncidentsFact((CLOSED,), ())), None, Outcome.OK, "no incident is open"),
+        (Known(IncidentsFact((), ("x: it is no JSON",))), None, Outcome.UNKNOWN, "the record x: it is no JSON"),
+        (Missing("could not read the incidents: forbidden"), None, Outcome.UNKNOWN, "forbidden"),
+    ],
+    ids=["open", "another tenant's", "the platform's", "closed", "unreadable", "not to be read"],
+)
+def test_open_incidents_open_the_seventh(
+    known: Fact[IncidentsFact], namespace: str | None, outcome: Outcome, words: str
+) -> None:
+    (finding,) = open_incidents(known, namespace)
+    assert finding.outcome is outcome
+    assert words in finding.summary
+    if outcome is Outcome.PROBLEM:
+        assert finding.next_step == f"gw incident agent-failure --resume {INCIDENT.name}"
+    told = extras_of(facts(namespace=namespace), shift(incidents=known))[7]
+    assert finding in told.findings
 
 
 def test_a_page_opens_the_seventh_silenced_or_not_and_a_ticket_does_not() -> None:
@@ -89,12 +121,12 @@ def test_a_page_opens_the_seventh_silenced_or_not_and_a_ticket_does_not() -> Non
     assert bad.summary == "the page is silenced, not resolved: no session"
     assert bad.evidence == ("silenced by carol: known",)
     assert bad.next_step == "see runbooks/checks/session.open.md"
-    assert items(results(), watched(alert("ticket")))[7].state is State.UNKNOWN
+    assert items(results(), watched(alert("ticket")))[7].state is State.DONE
 
 
 def test_pages_of_other_tenants_are_not_this_tenants() -> None:
     known = watched(alert(labels={"namespace": "team-b"}), namespace="team-a")
-    assert items(results(), known)[7].state is State.UNKNOWN
+    assert items(results(), known)[7].state is State.DONE
 
 
 def test_whose_a_page_is_has_to_be_known() -> None:
@@ -105,7 +137,7 @@ def test_whose_a_page_is_has_to_be_known() -> None:
 
 def of_pages(known: Facts) -> list[tuple[Outcome, str]]:
     said = [each.finding for each in items(results(), known)[7].said]
-    return [(each.outcome, each.summary) for each in said if each.summary != INCIDENTS_UNKNOWN]
+    return [(each.outcome, each.summary) for each in said]
 
 
 def test_no_page_means_something_where_one_would_be_told() -> None:
@@ -135,7 +167,8 @@ def test_a_page_that_prometheus_fires_and_nobody_was_told_opens_the_seventh() ->
 
     def found(known: Facts) -> list[str]:
         others = (fired(is_firing=False), fired(severity="ticket"))
-        return [each.subject for each in extras(known, fired=(fired(), *others))[PAGES].findings]
+        told = extras(known, fired=(fired(), *others))[PAGES].findings
+        return [each.subject for each in told if each.outcome is Outcome.PROBLEM]
 
     assert found(watched(alert())) == [], "Alertmanager has it"
     assert found(watched()) == ["ActionsGatewayX team-a"]

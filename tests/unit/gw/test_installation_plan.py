@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from actions_gateway.api.names import INSTALL_FIELDS
-from gw.ops.installation.plan import Action, Change, changes_between, decide_plan
+from gw.ops.changes.fields import FieldChange, changes_between
+from gw.ops.installation.plan import Action, decide_plan
 from gw.ops.installation.snapshot import Identity, Snapshot
 from gw.sources.server import ServerFact
 
@@ -39,7 +40,7 @@ def live(**changes: Any) -> Manifest:
 def test_changes_name_the_field_and_leave_out_what_the_server_keeps(
     before: Manifest, after: Manifest, changes: list[tuple[str, str | None, str | None]]
 ) -> None:
-    assert changes_between(before, after) == tuple(Change(*change) for change in changes)
+    assert changes_between(before, after) == tuple(FieldChange(*change) for change in changes)
 
 
 def test_a_long_value_is_cut() -> None:

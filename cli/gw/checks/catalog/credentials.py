@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from actions_gateway.api import names
 from actions_gateway.api.conditions import ConditionStatus, ConditionType, Reason
 from actions_gateway.github.urls import needed_permissions, scope_of
 from gw.checks.catalog.causes import Reports, look, unanswered
@@ -144,7 +143,7 @@ def _token(facts: Facts) -> Iterator[Finding]:
             yield unknown(subject, "its status says nothing of a token yet")
         else:
             left_seconds = (max(ends) - facts.now).total_seconds()
-            logs = f"kubectl logs -n {gateway.namespace} deploy/{names.AGENT} --tail=100"
+            logs = f"gw logs agent -n {gateway.namespace}"
             if left_seconds <= TOKEN_EXPIRED_SECONDS.value:
                 yield problem(subject, "its installation token has run out", since=max(ends), next_step=logs)
             elif left_seconds < TOKEN_LEFT_SECONDS.value:
@@ -188,7 +187,7 @@ def _github(facts: Facts) -> Iterator[Finding]:
 
 
 def _no_answer(gateway: GatewayFact, told_by: ConditionFact, words: str) -> Finding:
-    logs = f"kubectl logs -n {gateway.namespace} deploy/{names.PROXY} --tail=100"
+    logs = f"gw logs proxy -n {gateway.namespace}"
     return problem(
         subject_of(gateway),
         words,

@@ -10,7 +10,7 @@ from gw_alerts.thresholds import MANAGER_NOT_AVAILABLE, Severity
 
 _PLURALS = frozenset({"actionsgateways", "runnergroups"})
 _MANAGER = f"{names.MANAGER_NAMESPACE}/{names.MANAGER}"
-_RESTART = f"kubectl rollout restart deploy/{names.MANAGER} -n {names.MANAGER_NAMESPACE}"
+_RESTART = "gw restart manager"
 _SCALE_UP = f"kubectl scale deploy/{names.MANAGER} -n {names.MANAGER_NAMESPACE} --replicas=2"
 """A restart changes nothing for a Deployment that wants no pod."""
 

@@ -17,19 +17,18 @@ from gw_alerts.thresholds import (
 
 def _agent_stable(facts: Facts) -> Iterator[Finding]:
     for pod in pods_of(facts, PodRole.AGENT):
-        logs = f"kubectl logs -n {pod.namespace} deploy/{names.AGENT} --previous --tail=100"
+        logs = f"gw logs agent -n {pod.namespace} --previous"
         yield from _deaths(pod, f"; no session is open while {names.AGENT} restarts", next_step=logs)
 
 
 def _manager_stable(facts: Facts) -> Iterator[Finding]:
     for pod in facts.manager_pods.value:
-        logs = f"kubectl logs -n {pod.namespace} {pod.name} --previous --tail=100"
-        yield from _deaths(pod, "; tenants keep running, changes wait", next_step=logs)
+        yield from _deaths(pod, "; tenants keep running, changes wait", next_step="gw logs manager --previous")
 
 
 def _proxy_stable(facts: Facts) -> Iterator[Finding]:
     for pod in pods_of(facts, PodRole.PROXY):
-        logs = f"kubectl logs -n {pod.namespace} {pod.name} --previous --tail=100"
+        logs = f"gw logs proxy -n {pod.namespace} --previous"
         yield from _deaths(pod, "; tunnels through it are cut", next_step=logs)
 
 

@@ -40,7 +40,7 @@ def _autoscaler(facts: Facts) -> Iterator[Finding]:
                 f"it is at its maximum of {counted(scaler.max_replicas, 'proxy pod')}",
                 evidence=(f"{scaler.current} of the requested CPU, aimed at {scaler.target}",),
                 next_step="raise spec.proxy.maxReplicas of the gateway if jobs wait for their traffic: "
-                f"kubectl edit actionsgateway -n {scaler.namespace}",
+                f"gw tenant update {scaler.namespace} --max-proxies N",
                 severity=Severity.INFO,
             )
         else:

@@ -67,7 +67,7 @@ def _full(subject: str, group: GroupFact, tightest: Room, held_since: datetime |
             if never
             else "it ends when a pod of the namespace ends, or when the platform's owners raise the quota",
         ),
-        next_step=f"kubectl describe resourcequota -n {group.namespace} {tightest.quota.name}",
+        next_step=f"gw quota show {group.namespace}",
         severity=POD_CREATION_P99_SECONDS.severity
         if held_since is not None
         else Severity.TICKET

@@ -169,7 +169,7 @@ def _converging(facts: Facts) -> Iterator[Finding]:
                 namespace,
                 f"{value:g} reconciles fail in 5 min, so what is written may be stale",
                 evidence=(f"by {who}, over the last 15 min",),
-                next_step=f"kubectl logs -n {namespace} deploy/{who} --tail=100 | grep -i reconcile",
+                next_step=("gw logs manager" if is_manager else f"gw logs agent -n {namespace}") + " --grep reconcile",
             )
         else:
             yield ok(namespace, f"{value:g} reconciles fail in 5 min")
@@ -287,7 +287,7 @@ def _group(group: GroupFact) -> str:
 
 
 def _logs(namespace: str, word: str) -> str:
-    return f"kubectl logs -n {namespace} deploy/{names.AGENT} --tail=200 | grep {word}"
+    return f"gw logs agent -n {namespace} --grep {word}"
 
 
 _OF_GATEWAYS = frozenset({Need.SERIES, Need.GATEWAYS, Need.PODS})

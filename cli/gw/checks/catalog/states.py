@@ -66,7 +66,7 @@ def _within_limits(facts: Facts) -> Iterator[Finding]:
         lambda group: [each for each in group.conditions if each.type == ConditionType.RATE_LIMITED and each.is_true],
         fine="GitHub limits no runner group for long",
         wrong=f"GitHub limits the requests of {{count}} for over {RATE_LIMITED_MINUTES.value:.0f} min",
-        next_step=f"kubectl logs -n {{namespace}} deploy/{names.AGENT} --tail=100",
+        next_step="gw logs agent -n {namespace}",
     )
 
 
@@ -128,8 +128,8 @@ def _contained(facts: Facts) -> Iterator[Finding]:
 
 
 def _paused(facts: Facts) -> Iterator[Finding]:
-    patch = """kubectl patch actionsgateway -n {namespace} {name} --type merge -p '{{"spec":{{"paused":false}}}}'"""
-    yield from _intended(facts, lambda gateway: gateway.paused, "no job is claimed, since it is paused", patch)
+    words = "no job is claimed, since it is paused"
+    yield from _intended(facts, lambda gateway: gateway.paused, words, "gw tenant resume {namespace}")
 
 
 def _intended(facts: Facts, holds: Callable[[GatewayFact], bool], summary: str, undo: str) -> Iterator[Finding]:

@@ -17,12 +17,10 @@ from gw.sources.alerting import AlertFact
 from gw.sources.facts import Facts, Missing, NotKnown
 from gw_alerts.thresholds import Severity
 
-INCIDENTS_UNKNOWN = "open incidents: gw does not keep incidents yet"
 LEDGERS_KEEP = timedelta(days=1)
 """For so long after its last loss or request a run stays in its tenant's ledger (runbooks/procedures/lost-jobs.md)."""
 NOBODYS = Missing("without a gateway nobody can tell which series and alerts are this cluster's")
 RULES_STEP = "gw health --check monitoring.rules --check monitoring.alertmanager --fail-on ticket"
-_INCIDENTS_STEP = "Look where your incidents are kept, and name the open ones with --note."
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +33,6 @@ class ChecklistItem:
     """Ids of the catalogue of health."""
     more: Callable[[Facts], Iterable[Finding]] = lambda _: ()
     """What no check looks at."""
-
-
-def _incidents(_: Facts) -> Iterator[Finding]:
-    yield unknown("", INCIDENTS_UNKNOWN, next_step=_INCIDENTS_STEP)
 
 
 def _pages(facts: Facts) -> Iterator[Finding]:
@@ -104,7 +98,7 @@ CHECKLIST: tuple[ChecklistItem, ...] = (
     ChecklistItem(
         "No open incidents or unresolved pages.",
         (),
-        more=lambda facts: (*_incidents(facts), *_pages(facts)),
+        more=_pages,
     ),
     ChecklistItem(
         "Any eviction_retries_exhausted_total increments from the shift are documented and re-runs are queued.",

@@ -5,7 +5,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from actions_gateway.api.names import MANAGER_NAMESPACE, ONCALL_ROLE
+from actions_gateway.api.names import MANAGER_NAMESPACE
 from actions_gateway.engine.clock import Clock
 from actions_gateway.kube import errors
 from actions_gateway.kube.resources import CONFIGMAPS
@@ -18,13 +18,13 @@ from gw.ops.handoff.difference import compare, problems_of, unknown_of
 from gw.ops.handoff.model import Handoff, Signature
 from gw.ops.handoff.rates import extras_of
 from gw.ops.handoff.shift import lost_jobs_of, sections_of
+from gw.ops.recordkeeping import ask_author, role_step
 from gw.ops.tenants import not_a_tenant
 from gw.sources.cluster import Cluster, asking
 from gw.sources.facts import Fact, Facts, Known, Need, NotKnown
 from gw.sources.gathering import DISCOVERED, gather_facts, read_fact
 from gw.sources.places import Endpoints, Sources
 from gw.sources.records import KEPT, HandoverRecord, RecordsFact, gather_records, render_record
-from gw.sources.server import who_am_i
 from gw.sources.shift import gather_shift
 from gw.sources.shiftseries import ShiftSeriesFact, gather_shift_series
 
@@ -88,13 +88,7 @@ async def sign(cluster: Cluster, handoff: Handoff, *, markdown: str, canonical: 
 
     `markdown` and `canonical` are the document's two forms without a signature. Raises GwError when it was not stored.
     """
-    with asking("ask who you are"):
-        by = await who_am_i(cluster)
-    if not by.strip():
-        raise Refused(
-            "the hand-over above is not signed: the API server does not say who you are",
-            "See what it says with `kubectl auth whoami`, and use credentials that name a user.",
-        )
+    by = await ask_author(cluster, "the hand-over above is not signed")
     record = HandoverRecord(
         at=handoff.at,
         since=handoff.since,
@@ -147,11 +141,7 @@ def _explained(problem: GwError, by: str) -> GwError:
         return Refused("this very hand-over is stored already", "See it with `kubectl get cm -n gmc-system`.")
     if not isinstance(cause, errors.Forbidden):
         return problem
-    return Refused(
-        f"the hand-over above is not signed: {problem.what}",
-        f"It takes the Role {ONCALL_ROLE} in {MANAGER_NAMESPACE}: kubectl create rolebinding NAME "
-        f"-n {MANAGER_NAMESPACE} --role={ONCALL_ROLE} --user={by}",
-    )
+    return Refused(f"the hand-over above is not signed: {problem.what}", role_step(by))
 
 
 async def _after(cluster: Cluster, handoff: Handoff, name: str) -> str:

@@ -8,12 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from actions_gateway.api.ledger import Cause, RerunState
-from actions_gateway.api.names import AGENT, RERUN_LEDGER
+from actions_gateway.api.names import RERUN_LEDGER
 from actions_gateway.metrics.catalog import Component
 from gw.checks.model import Finding, problem, unknown
 from gw.checks.wording import counted
 from gw.ops.handoff.checklist import LEDGERS_KEEP, Extra, named, own_alerts
 from gw.ops.handoff.coverage import holes_of
+from gw.ops.handoff.incidents import open_incidents
 from gw.sources.facts import Facts, Known, Missing, NotKnown
 from gw.sources.lostjobs import LostJobFact
 from gw.sources.shift import ShiftFacts
@@ -30,11 +31,13 @@ _COUNTED_WITHIN = timedelta(seconds=SCRAPE_DUE_SECONDS.value)
 def extras_of(facts: Facts, shift: ShiftFacts) -> Mapping[int, Extra]:
     """By the item's number."""
     series = shift.series
+    incidents = tuple(open_incidents(shift.incidents, facts.namespace))
     if isinstance(series, Missing):
         blind = Extra((unknown("", series.reason, next_step=series.next_step),))
         return {
             TOKENS: blind,
             RENEWALS: blind,
+            PAGES: Extra(incidents),
             EXHAUSTED: Extra(
                 tuple(_before_ledgers(facts, shift)),
                 # An agent writes its ledger before it counts, so the ledger alone is believed while it keeps the shift.
@@ -45,7 +48,7 @@ def extras_of(facts: Facts, shift: ShiftFacts) -> Mapping[int, Extra]:
     return {
         TOKENS: Extra((*_failed(told.token_errors, "token refreshes", "token"), *cut), _worst_hours(told.token_errors)),
         RENEWALS: Extra((*_failed(told.renew_errors, "lock renewals", "renew"), *cut), _worst_hours(told.renew_errors)),
-        PAGES: Extra(tuple(_untold(facts, told.fired))),
+        PAGES: Extra((*incidents, *_untold(facts, told.fired))),
         EXHAUSTED: Extra((*_undocumented(facts, shift), *_before_ledgers(facts, shift))),
     }
 
@@ -57,7 +60,7 @@ def _failed(by_namespace: Mapping[str, ErrorsFact], what: str, word: str) -> Ite
             yield problem(
                 namespace,
                 f"{_count(errors.last_hour)} of {what} in the last hour",
-                next_step=f"kubectl logs -n {namespace} deploy/{AGENT} --tail=200 | grep {word}",
+                next_step=f"gw logs agent -n {namespace} --grep {word}",
                 severity=Severity.INFO,
             )
 

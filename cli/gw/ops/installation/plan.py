@@ -1,20 +1,15 @@
 """Decides what to write: the wanted objects beside what the server says they would become."""
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from gw.ops.changes.fields import FieldChange, changes_between
 from gw.ops.installation.snapshot import Identity, Snapshot, identity_of
 from gw.sources.ownership import gitops_owner, is_applied_by_gw
 
 Manifest = dict[str, Any]
-
-_SERVERS_OWN = frozenset(
-    {"managedFields", "resourceVersion", "uid", "generation", "creationTimestamp", "selfLink", "deletionTimestamp"}
-)
-_VALUE_WIDTH = 60
 
 
 class Action(StrEnum):
@@ -30,22 +25,13 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """One field that changes; None for what is not there before or after."""
-
-    path: str
-    before: str | None
-    after: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Step:
     """One object of the plan."""
 
     action: Action
     identity: Identity
     manifest: Manifest = field(repr=False)
-    changes: tuple[Change, ...] = ()
+    changes: tuple[FieldChange, ...] = ()
     uid: str = ""
     """Of the object to remove."""
 
@@ -87,11 +73,6 @@ def gitops_owners(plan: Plan, snapshot: Snapshot) -> dict[str, list[Identity]]:
     return owners
 
 
-def changes_between(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
-    """The fields that differ, without those that the server keeps."""
-    return tuple(_differences(_kept(before), _kept(after), ""))
-
-
 def _step(manifest: Manifest, snapshot: Snapshot, rehearsed: Mapping[Identity, Manifest]) -> Step:
     identity = identity_of(manifest)
     live = snapshot.live.get(identity)
@@ -101,31 +82,3 @@ def _step(manifest: Manifest, snapshot: Snapshot, rehearsed: Mapping[Identity, M
     if changes:
         return Step(Action.CHANGE, identity, manifest, changes)
     return Step(Action.UNCHANGED if is_applied_by_gw(live) else Action.TAKE_OVER, identity, manifest)
-
-
-def _kept(manifest: Mapping[str, Any]) -> Manifest:
-    metadata = {key: value for key, value in (manifest.get("metadata") or {}).items() if key not in _SERVERS_OWN}
-    rest = {key: value for key, value in manifest.items() if key not in ("metadata", "status")}
-    return {**rest, "metadata": metadata}
-
-
-def _differences(before: Any, after: Any, path: str) -> Iterator[Change]:
-    if before == after:
-        return
-    if isinstance(before, Mapping) and isinstance(after, Mapping):
-        for key in [*before, *(key for key in after if key not in before)]:
-            yield from _differences(before.get(key), after.get(key), f"{path}.{key}" if path else str(key))
-    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
-        for index, (left, right) in enumerate(zip(before, after, strict=True)):
-            name = right.get("name") if isinstance(right, Mapping) else None
-            yield from _differences(left, right, f"{path}[{name or index}]")
-    else:
-        yield Change(path, _shown(before), _shown(after))
-
-
-def _shown(value: Any) -> str | None:
-    if value is None:
-        return None
-    text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-    text = " ".join(text.split())
-    return text if len(text) <= _VALUE_WIDTH else f"{text[: _VALUE_WIDTH - 1]}…"

@@ -1,4 +1,4 @@
-"""What a removal still finds, object by object, and who holds it up."""
+"""What a removal still finds, object by object."""
 
 from typing import Any
 
@@ -6,8 +6,9 @@ from actions_gateway.api.names import MANAGER_NAMESPACE
 from actions_gateway.installation.manager import SELECTOR
 from actions_gateway.kube import errors
 from actions_gateway.kube import resources as r
+from gw.ops.blockers import told
 from gw.ops.installation.refusal import doing
-from gw.sources.cluster import Cluster, one_line
+from gw.sources.cluster import Cluster
 from gw.sources.gathering import gather_pods
 
 Manifest = dict[str, Any]
@@ -58,21 +59,3 @@ class Remains:
             return (await self._cluster.list(resource, namespace, label_selector=selector)).items
         except errors.NotFound:
             return []
-
-
-def told(manifest: Manifest) -> str:
-    """The object, and who holds it up."""
-    metadata = manifest["metadata"]
-    place = f"{metadata['namespace']}/" if metadata.get("namespace") else ""
-    finalizers = metadata.get("finalizers") or (manifest.get("spec") or {}).get("finalizers") or []
-    held = f"finalizer {', '.join(finalizers)}" if finalizers else ""
-    conditions = (manifest.get("status") or {}).get("conditions") or []
-    words = [one_line(str(entry.get("message"))) for entry in conditions if _holds_up(entry)]
-    reasons = "; ".join(part for part in (held, *words) if part)
-    return f"{manifest['kind']} {place}{metadata['name']}" + (f" ({reasons})" if reasons else "")
-
-
-def _holds_up(condition: Manifest) -> bool:
-    """The conditions of a namespace that say what remains in it (Kubernetes API, NamespaceConditionType)."""
-    kinds = ("NamespaceContentRemaining", "NamespaceFinalizersRemaining", "NamespaceDeletionContentFailure")
-    return condition.get("type") in kinds and condition.get("status") == "True"

@@ -6,7 +6,7 @@ deletion deletes every object of their type. A second run finds less, and goes o
 """
 
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,13 +16,14 @@ from actions_gateway.api.names import MANAGER_LEASE, MANAGER_NAMESPACE
 from actions_gateway.engine.clock import Clock
 from actions_gateway.kube import errors
 from actions_gateway.kube import resources as r
-from gw.errors import GwError, Refused, TimedOut
+from gw.errors import GwError, Refused
+from gw.ops.blockers import GOES_ON, Blockers, told, until_gone
 from gw.ops.installation.conversation import Conversation
 from gw.ops.installation.finalizers import ManagerWatch, abandoned, without_finalizer
 from gw.ops.installation.guards import is_terminating, refuse_upstream
 from gw.ops.installation.plan import Action
 from gw.ops.installation.refusal import doing
-from gw.ops.installation.remains import Remains, told
+from gw.ops.installation.remains import Remains
 from gw.ops.installation.removal import Removal, gather_removal, refuse_removal, refuse_without_rights
 from gw.ops.installation.snapshot import Identity, identity_of
 from gw.ops.installation.wanted import resource_for
@@ -31,13 +32,9 @@ from gw.sources.cluster import Cluster
 from gw.sources.server import gather_server
 
 Manifest = dict[str, Any]
-Blockers = Callable[[], Awaitable[Sequence[str]]]
 
 VERIFIED_BY = ("install.place",)
 """The check that a removal passes: nothing of it hangs, so that the place is free for another installation."""
-_LOOK_SECONDS = 0.5
-_AGAIN = "run the same command again: it goes on from there."
-_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +151,8 @@ class _Remover:
         except GwError as problem:
             if self._done:
                 problem.details = (*problem.details, f"Removed before it: {', '.join(map(str, self._done))}.")
-                if _AGAIN not in problem.next_step:
-                    problem.next_step = f"{problem.next_step} Then {_AGAIN}"
+                if GOES_ON not in problem.next_step:
+                    problem.next_step = f"{problem.next_step} Then {GOES_ON}"
             raise
 
     async def _remove(self, removal: Removal, *, keep_crds: bool) -> None:
@@ -226,7 +223,7 @@ class _Remover:
         if left:
             raise Refused(
                 f"{left[0]} has appeared meanwhile, so the custom resource definitions stay",
-                f"Look whose it is, then {_AGAIN}",
+                f"Look whose it is, then {GOES_ON}",
             )
         for manifest in removal.definitions:
             await self._delete(r.CRDS, manifest)
@@ -255,16 +252,14 @@ class _Remover:
     # -- what is still there
 
     async def _until_gone(self, what: str, blockers: Blockers) -> None:
-        while left := await blockers():
-            shown = ", ".join(left[:_SHOWN]) + (f" and {len(left) - _SHOWN} more" if len(left) > _SHOWN else "")
-            if self._clock.monotonic() >= self._deadline:
-                raise TimedOut(
-                    f"after {self._timeout_seconds:.0f} s there still is {shown}",
-                    f"Look what holds it up, then {_AGAIN}",
-                )
-            self._conversation.waiting(shown)
-            await self._clock.sleep(_LOOK_SECONDS)
-        self._conversation.reached(what)
+        await until_gone(
+            what,
+            blockers,
+            deadline=self._deadline,
+            timeout_seconds=self._timeout_seconds,
+            clock=self._clock,
+            listener=self._conversation,
+        )
 
     async def _manager_pods(self) -> list[str]:
         return [told(pod) for pod in await self._remains.manager_pods()]

@@ -8,8 +8,6 @@ import json
 from collections.abc import Collection, Iterator
 from typing import Any
 
-import yaml
-
 from actions_gateway.api.egress import PlatformEgress
 from actions_gateway.installation.manifests import installation_manifests
 from actions_gateway.installation.metadata import metadata
@@ -18,6 +16,7 @@ from actions_gateway.installation.parameters import Parameters
 from actions_gateway.kube.resources import GRAFANADASHBOARDS, PROMETHEUSRULES, Resource, resource_of
 from gw.errors import Refused
 from gw.ops.installation.request import InstallRequest, Monitoring
+from gw.ops.manifests import render_manifests
 
 Manifest = dict[str, Any]
 
@@ -63,11 +62,6 @@ def export_manifests(request: InstallRequest) -> str:
     request.check_images()
     everything = {MONITORING_GROUP, DASHBOARD_GROUP} if request.monitoring is Monitoring.WITH else set()
     return render_manifests(build_wanted(request, everything))
-
-
-def render_manifests(manifests: Collection[Manifest]) -> str:
-    """One YAML stream."""
-    return yaml.dump_all(manifests, Dumper=_Plain, sort_keys=False, width=120, explicit_start=True, allow_unicode=True)
 
 
 def resource_for(manifest: Manifest) -> Resource:
@@ -117,17 +111,3 @@ def _fleet_board() -> Manifest:
             "json": json.dumps(fleet_board(), indent=2, sort_keys=True),
         },
     }
-
-
-class _Plain(yaml.SafeDumper):
-    """Writes shared parts out instead of anchors, and text of several lines as a block."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
-
-
-def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
-
-
-_Plain.add_representer(str, _represent_text)

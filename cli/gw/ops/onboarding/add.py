@@ -2,21 +2,23 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from actions_gateway.engine.clock import Clock
 from gw.errors import Refused
-from gw.ops.onboarding.conversation import Conversation
-from gw.ops.onboarding.plan import Plan, decide_plan
+from gw.ops.changes.carrying import Carried, Manner, carry_out
+from gw.ops.changes.conversation import Conversation
+from gw.ops.keys.credentials import prove_key
+from gw.ops.onboarding.plan import decide_plan
 from gw.ops.onboarding.request import TenantRequest
 from gw.ops.onboarding.snapshot import gather_snapshot
 from gw.ops.onboarding.waiting import wait_until_working
-from gw.ops.onboarding.writing import rehearse, write
 from gw.ops.tenants import TenantSummary
 from gw.ops.verification import verify
 from gw.sources.cluster import Cluster
 from gw.sources.installation import Installation, InstallationQuery
 
+FIELD_MANAGER = "gw-tenant-add"
 VERIFIED_BY = ("gateway.ready", "agent.available", "credential.available", "session.open", "gateway.proxy")
 """The checks that a new tenant passes."""
 
@@ -27,8 +29,7 @@ class AddTenant:
 
     request: TenantRequest
     timeout_seconds: float
-    dry_run: bool = False
-    yes: bool = False
+    manner: Manner = field(default_factory=Manner)
     skip_github_check: bool = False
 
 
@@ -36,10 +37,9 @@ class AddTenant:
 class AddedTenant:
     """What came of it. `tenant` is None after a dry run."""
 
-    plan: Plan
+    carried: Carried
     installation: Installation | None
     tenant: TenantSummary | None
-    unproven: tuple[str, ...]
 
 
 async def add_tenant(
@@ -55,14 +55,17 @@ async def add_tenant(
     installation = await _prove(order, look_up, conversation)
     async with open_cluster() as cluster:
         plan = decide_plan(request, await gather_snapshot(cluster, request))
-        unproven = (*_skipped(order), *plan.unproven)
-        unchecked = await rehearse(cluster, plan)
-        conversation.show_plan(plan)
-        if order.dry_run:
-            return AddedTenant(plan, installation, None, (*unproven, *unchecked))
-        if plan.to_write and not order.yes and not conversation.confirm(f"Write these {len(plan.to_write)} objects?"):
-            raise Refused("the plan was not confirmed, and nothing was written", "Run it again once the plan is right.")
-        await write(cluster, plan, conversation)
+        plan = replace(plan, unproven=(*_skipped(order), *plan.unproven))
+        carried = await carry_out(
+            cluster,
+            plan,
+            order.manner,
+            conversation=conversation,
+            field_manager=FIELD_MANAGER,
+            question=f"Write these {len(plan.to_write)} objects?",
+        )
+        if order.manner.dry_run:
+            return AddedTenant(carried, installation, None)
         tenant = await wait_until_working(
             cluster,
             request.namespace,
@@ -79,7 +82,7 @@ async def add_tenant(
             clock=clock,
             listener=conversation,
         )
-    return AddedTenant(plan, installation, tenant, (*unproven, *verified.unproven))
+    return AddedTenant(carried.with_unproven(verified.unproven), installation, tenant)
 
 
 async def _prove(
@@ -90,14 +93,8 @@ async def _prove(
         raise Refused("no private key file was named", "Add --private-key-file FILE with the App's private key.")
     if order.skip_github_check:
         return None
-    installation = await look_up(InstallationQuery(request.github_url, request.credentials, request.ca_bundle_file))
-    conversation.checked(
-        f"GitHub accepts the key {request.credentials.key_fingerprint} of App {request.app_id}"
-        + (f" ({installation.app_slug})" if installation.app_slug else "")
-    )
-    granted = ", ".join(f"{name}:{level}" for name, level in sorted(installation.permissions.items()))
-    conversation.checked(f"installation {request.installation_id} covers {installation.scope} ({granted})")
-    return installation
+    query = InstallationQuery(request.github_url, request.credentials, request.ca_bundle_file)
+    return await prove_key(query, look_up, conversation)
 
 
 def _skipped(order: AddTenant) -> tuple[str, ...]:

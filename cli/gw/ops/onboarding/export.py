@@ -2,16 +2,15 @@
 
 from collections.abc import Iterator
 
-import yaml
-
 from actions_gateway.github.app import APP_ID_FILE, INSTALLATION_ID_FILE, PRIVATE_KEY_FILE
+from gw.ops.keys.manifests import secret_name
+from gw.ops.manifests import render_manifest
 from gw.ops.onboarding.manifests import (
     Manifest,
     build_ca_configmap,
     build_gateway,
     build_namespace,
     build_quota,
-    secret_name,
 )
 from gw.ops.onboarding.request import TenantRequest
 
@@ -19,9 +18,9 @@ from gw.ops.onboarding.request import TenantRequest
 def export_manifests(request: TenantRequest) -> str:
     """YAML documents in the order in which they are to be applied; the Secret is a comment that says how to make it."""
     secret = secret_name(1)
-    parts = [_dump(manifest) for manifest in _before_secret(request)]
+    parts = [render_manifest(manifest) for manifest in _before_secret(request)]
     parts.append(_secret_comment(request, secret))
-    parts.append(_dump(build_gateway(request, secret)))
+    parts.append(render_manifest(build_gateway(request, secret)))
     return "---\n".join(parts)
 
 
@@ -42,18 +41,3 @@ def _secret_comment(request: TenantRequest, secret: str) -> str:
         f"--from-literal={INSTALLATION_ID_FILE}={request.installation_id} \\\n"
         f"#     --from-file={PRIVATE_KEY_FILE}={key_file}\n"
     )
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes text of several lines, such as a certificate, as the block that people expect to review."""
-
-
-def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
-
-
-_Dumper.add_representer(str, _represent_text)
-
-
-def _dump(manifest: Manifest) -> str:
-    return yaml.dump(manifest, Dumper=_Dumper, sort_keys=False, width=120)

@@ -4,6 +4,7 @@ The first word is the group's name; every other one is KEY=VALUE with a field of
 one of three short forms: labels=A,B, tiers=CLASS:5,CLASS:20 and image=REFERENCE.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -23,6 +24,15 @@ KEYS = ("labels", "tiers", "image", *sorted(_WHOLE_NUMBERS | _TEXTS | _FLAGS))
 
 def parse_group(text: str) -> dict[str, Any]:
     """One entry of spec.runnerGroups; raises Refused that names the word."""
+    entry = parse_fields(text)
+    if "runnerLabels" not in entry:
+        raise Refused(f"runner group {entry['name']} has no labels, so no job could ask for it", EXAMPLE)
+    check_group(entry)
+    return entry
+
+
+def parse_fields(text: str) -> dict[str, Any]:
+    """The group's name and the fields that were written, which need not be a whole entry; raises Refused."""
     name, *words = text.split() or [""]
     if not name or "=" in name:
         raise Refused(f"the runner group {text!r} does not begin with a name", EXAMPLE)
@@ -32,9 +42,6 @@ def parse_group(text: str) -> dict[str, Any]:
         if not equals or not value:
             raise Refused(f"runner group {name}: {word!r} is not KEY=VALUE", EXAMPLE)
         entry |= _field(name, key, value)
-    if "runnerLabels" not in entry:
-        raise Refused(f"runner group {name} has no labels, so no job could ask for it", EXAMPLE)
-    check_group(entry)
     return entry
 
 
@@ -58,7 +65,7 @@ def _field(group: str, key: str, value: str) -> dict[str, Any]:
     if key == "labels":
         return {"runnerLabels": [label for label in value.split(",") if label]}
     if key == "tiers":
-        return {"priorityTiers": [_tier(group, tier) for tier in value.split(",") if tier]}
+        return {"priorityTiers": parse_tiers(group, [value])}
     if key == "image":
         return {"workerImage": value}
     if key in _WHOLE_NUMBERS:
@@ -68,6 +75,11 @@ def _field(group: str, key: str, value: str) -> dict[str, Any]:
     if key in _FLAGS:
         return {key: _flag(f"runner group {group}: {key}", value)}
     raise Refused(f"runner group {group}: there is no field {key!r}", f"The fields are: {', '.join(KEYS)}.")
+
+
+def parse_tiers(group: str, texts: Sequence[str]) -> list[dict[str, Any]]:
+    """The priority tiers of `critical:5,standard:20`, given once or often; raises Refused."""
+    return [_tier(group, tier) for text in texts for tier in text.split(",") if tier]
 
 
 def _tier(group: str, text: str) -> dict[str, Any]:

@@ -1,26 +1,17 @@
 """The objects of a new tenant, as pure functions of the request."""
 
-import base64
 from typing import Any
 
 from actions_gateway.api import labels
-from actions_gateway.github.app import APP_ID_FILE, INSTALLATION_ID_FILE, PRIVATE_KEY_FILE
 from actions_gateway.kube import resources as r
+from gw.ops.keys.manifests import BY_GW, build_app_secret
 from gw.ops.onboarding.request import TenantRequest
 
 Manifest = dict[str, Any]
 
-BY_GW = "gw"
-"""Value of the managed-by label on what `gw` creates."""
-SECRET_BASE = "github-app"
 CA_CONFIGMAP = "github-ca"
 CA_KEY = "ca.crt"
 QUOTA = "tenant-quota"
-
-
-def secret_name(version: int) -> str:
-    """The name of the App Secret's version 1, 2, …: Secrets are immutable, so a new key is a new Secret."""
-    return f"{SECRET_BASE}-v{version}"
 
 
 def build_namespace(request: TenantRequest) -> Manifest:
@@ -43,14 +34,14 @@ def build_ca_configmap(request: TenantRequest) -> Manifest:
 
 
 def build_secret(request: TenantRequest, name: str) -> Manifest:
-    """The App's credentials; holds the key in the clear, so it is sent and never shown."""
-    texts = {
-        APP_ID_FILE: request.app_id,
-        INSTALLATION_ID_FILE: request.installation_id,
-        PRIVATE_KEY_FILE: request.private_key.reveal(),
-    }
-    data = {key: base64.b64encode(text.encode()).decode() for key, text in texts.items()}
-    return _object(r.SECRETS, request, name) | {"type": "Opaque", "immutable": True, "data": data}
+    """The App's credentials."""
+    return build_app_secret(
+        request.namespace,
+        name,
+        app_id=request.app_id,
+        installation_id=request.installation_id,
+        private_key=request.private_key,
+    )
 
 
 def build_gateway(request: TenantRequest, secret: str) -> Manifest:

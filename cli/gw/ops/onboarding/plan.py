@@ -4,8 +4,6 @@ A name that is taken by something else is a refusal with the next step, never a 
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,8 +12,9 @@ from actions_gateway.api import labels
 from actions_gateway.api.gateway import ActionsGatewaySpec, parse_gateway_spec
 from actions_gateway.api.quantities import parse_quantity
 from gw.errors import Refused
+from gw.ops.changes.plan import Plan, Step, create_step, unchanged_step
+from gw.ops.keys.manifests import BY_GW, secret_name
 from gw.ops.onboarding.manifests import (
-    BY_GW,
     CA_CONFIGMAP,
     CA_KEY,
     QUOTA,
@@ -25,59 +24,26 @@ from gw.ops.onboarding.manifests import (
     build_namespace,
     build_quota,
     build_secret,
-    secret_name,
 )
 from gw.ops.onboarding.request import TenantRequest
-from gw.ops.onboarding.snapshot import AppIdentity, Snapshot
-
-
-class Action(StrEnum):
-    """What happens to one object."""
-
-    CREATE = "create"
-    UNCHANGED = "unchanged"
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One object of the plan."""
-
-    action: Action
-    kind: str
-    name: str
-    detail: str
-    """What is worth knowing of it, never its secret content."""
-    manifest: Manifest = field(repr=False)
-    """May hold the key, so it is never shown."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """All objects in the order in which they are written."""
-
-    namespace: str
-    steps: tuple[Step, ...]
-    unproven: tuple[str, ...] = ()
-    """What nobody could check beforehand, as sentences."""
-
-    @property
-    def to_write(self) -> tuple[Step, ...]:
-        return tuple(step for step in self.steps if step.action is Action.CREATE)
+from gw.ops.onboarding.snapshot import Snapshot
+from gw.ops.priorityclasses import refuse_missing_classes
+from gw.sources.secrets import AppIdentity, identity_from
 
 
 def decide_plan(request: TenantRequest, snapshot: Snapshot) -> Plan:
     """The plan; raises Refused."""
     _refuse_taken_namespace(request, snapshot)
-    missing = _refuse_missing_classes(request, snapshot)
-    secret, secret_action = _decide_secret(request, snapshot)
+    missing = refuse_missing_classes(request.priority_classes, snapshot.priority_classes)
+    secret = _decide_secret(request, snapshot)
     steps = [
-        Step(_unless(snapshot.namespace), "Namespace", request.namespace, "", build_namespace(request)),
+        _unless(snapshot.namespace, build_namespace(request)),
         *_quota_step(request, snapshot),
         *_ca_step(request, snapshot),
-        Step(secret_action, "Secret", secret, _secret_detail(request), build_secret(request, secret)),
+        _unless(snapshot.secrets.get(secret), build_secret(request, secret), _secret_detail(request)),
         _gateway_step(request, snapshot, secret),
     ]
-    return Plan(request.namespace, tuple(steps), missing)
+    return Plan(request.namespace, tuple(steps), unproven=missing)
 
 
 def _refuse_taken_namespace(request: TenantRequest, snapshot: Snapshot) -> None:
@@ -103,21 +69,7 @@ def _refuse_taken_namespace(request: TenantRequest, snapshot: Snapshot) -> None:
         )
 
 
-def _refuse_missing_classes(request: TenantRequest, snapshot: Snapshot) -> tuple[str, ...]:
-    """Sentences about what could not be checked; raises Refused for a class that does not exist."""
-    if snapshot.priority_classes is None:
-        return (f"whether the priority classes {', '.join(request.priority_classes)} exist: you may not read them",)
-    for name in request.priority_classes:
-        if name not in snapshot.priority_classes:
-            there = ", ".join(sorted(snapshot.priority_classes)) or "none"
-            raise Refused(
-                f"the cluster has no priority class {name}, which a tier names (it has: {there})",
-                "Name one that exists, or have the platform's owners create it.",
-            )
-    return ()
-
-
-def _decide_secret(request: TenantRequest, snapshot: Snapshot) -> tuple[str, Action]:
+def _decide_secret(request: TenantRequest, snapshot: Snapshot) -> str:
     """The Secret to refer to: the gateway's own, an unused one with the same credential, or the next version."""
     wanted = _wanted_identity(request)
     live = _live_gateway(request, snapshot)
@@ -126,31 +78,29 @@ def _decide_secret(request: TenantRequest, snapshot: Snapshot) -> tuple[str, Act
         if name in snapshot.secrets and snapshot.secrets[name] != wanted:
             raise Refused(
                 f"the tenant {request.namespace} exists with another App credential (Secret {name})",
-                "To rotate its key, make a new Secret and put its name into spec.gitHubAppRef.name of the gateway; "
-                "runbooks/checks/credential.available.md has the commands.",
+                f"To rotate its key: `gw key rotate {request.namespace} --private-key-file FILE`.",
             )
-        return name, Action.UNCHANGED if name in snapshot.secrets else Action.CREATE
+        return name
     for name, identity in snapshot.secrets.items():
         if identity == wanted:
-            return name, Action.UNCHANGED
+            return name
     versions = (
         version for version in range(1, len(snapshot.secrets) + 2) if secret_name(version) not in snapshot.secrets
     )
-    return secret_name(next(versions)), Action.CREATE
+    return secret_name(next(versions))
 
 
 def _gateway_step(request: TenantRequest, snapshot: Snapshot, secret: str) -> Step:
     manifest, live = build_gateway(request, secret), _live_gateway(request, snapshot)
-    step = Step(_unless(live), "ActionsGateway", request.gateway_name, request.github_url, manifest)
     if live is not None:
         differing = list(differing_fields(request.gateway_name, live.get("spec") or {}, manifest["spec"]))
         if differing:
             raise Refused(
                 f"the gateway {request.gateway_name} exists with other settings ({', '.join(differing)})",
                 f"Compare it with `kubectl get actionsgateway -n {request.namespace} -o yaml`; "
-                f"change it with `kubectl edit actionsgateway -n {request.namespace} {request.gateway_name}`.",
+                f"change it with `gw tenant update {request.namespace} …`.",
             )
-    return step
+    return _unless(live, manifest, request.github_url)
 
 
 def differing_fields(name: str, live: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
@@ -174,9 +124,9 @@ def _quota_step(request: TenantRequest, snapshot: Snapshot) -> Iterator[Step]:
     ):
         raise Refused(
             f"the quota {QUOTA} exists with other limits",
-            f"Change it with `kubectl edit resourcequota -n {request.namespace} {QUOTA}`, or leave --quota out.",
+            f"Change it with `gw quota adjust {request.namespace} KEY=AMOUNT`, or leave --quota out.",
         )
-    yield Step(_unless(snapshot.quota), "ResourceQuota", QUOTA, detail, build_quota(request))
+    yield _unless(snapshot.quota, build_quota(request), detail)
 
 
 def _ca_step(request: TenantRequest, snapshot: Snapshot) -> Iterator[Step]:
@@ -187,9 +137,7 @@ def _ca_step(request: TenantRequest, snapshot: Snapshot) -> Iterator[Step]:
             f"the ConfigMap {CA_CONFIGMAP} exists with other certificate authorities",
             f"Change it with `kubectl edit configmap -n {request.namespace} {CA_CONFIGMAP}`, or name its file.",
         )
-    yield Step(
-        _unless(snapshot.configmap), "ConfigMap", CA_CONFIGMAP, str(request.ca_bundle_file), build_ca_configmap(request)
-    )
+    yield _unless(snapshot.configmap, build_ca_configmap(request), str(request.ca_bundle_file))
 
 
 def _same_quota(live: Mapping[str, Any], wanted: Mapping[str, str]) -> bool:
@@ -205,9 +153,7 @@ def _live_gateway(request: TenantRequest, snapshot: Snapshot) -> Mapping[str, An
 def _wanted_identity(request: TenantRequest) -> AppIdentity:
     if request.credentials is None:
         raise Refused("no private key file was named", "Add --private-key-file FILE with the App's private key.")
-    return AppIdentity(
-        request.credentials.app_id, str(request.credentials.installation_id), request.credentials.key_fingerprint
-    )
+    return identity_from(request.credentials)
 
 
 def _secret_detail(request: TenantRequest) -> str:
@@ -215,5 +161,5 @@ def _secret_detail(request: TenantRequest) -> str:
     return f"App {request.app_id}, installation {request.installation_id}, key {fingerprint}, immutable"
 
 
-def _unless(live: object) -> Action:
-    return Action.CREATE if live is None else Action.UNCHANGED
+def _unless(live: object, manifest: Manifest, detail: str = "") -> Step:
+    return create_step(manifest, detail) if live is None else unchanged_step(manifest, detail)

@@ -10,19 +10,15 @@ from pydantic import ValidationError
 
 from actions_gateway.api.gateway import parse_gateway_spec
 from actions_gateway.api.quantities import parse_quantity
-from actions_gateway.github.app import (
-    APP_ID_FILE,
-    INSTALLATION_ID_FILE,
-    AppCredentials,
-    CredentialInvalid,
-    parse_credentials,
-)
+from actions_gateway.github.app import AppCredentials
 from actions_gateway.github.secrets import Secret
 from actions_gateway.github.urls import scope_of
-from gw.errors import CredentialsRejected, Refused
+from gw.errors import Refused
+from gw.ops.keys.credentials import check_credentials
 from gw.ops.namespaces import check_tenant_name
 from gw.ops.onboarding.gatewayfile import read_gateway_file
 from gw.ops.onboarding.groups import EXAMPLE, check_group, first_error, parse_group
+from gw.ops.priorityclasses import classes_of
 from gw.sources.github import read_key
 
 _PLACEHOLDER = "to-be-decided"
@@ -68,8 +64,7 @@ class TenantRequest:
     @property
     def priority_classes(self) -> tuple[str, ...]:
         """The classes that the groups' tiers name, each once."""
-        tiers = (tier for group in self.spec.get("runnerGroups") or [] for tier in group.get("priorityTiers") or [])
-        return tuple(dict.fromkeys(str(tier["priorityClassName"]) for tier in tiers))
+        return classes_of(self.spec.get("runnerGroups") or [])
 
 
 def check_wishes(wishes: TenantWishes) -> TenantRequest:
@@ -84,11 +79,11 @@ def check_wishes(wishes: TenantWishes) -> TenantRequest:
     name = wishes.gateway_name or (file.name if file else None) or wishes.namespace
     spec = dict(file.spec) if file else {}
     url = wishes.github_url or str(spec.get("gitHubURL") or "")
-    spec |= {"gitHubURL": _checked_url(url)}
+    spec |= {"gitHubURL": checked_url(url)}
     if wishes.runner_groups:
         spec["runnerGroups"] = [parse_group(text) for text in wishes.runner_groups]
     spec = {key: value for key, value in spec.items() if key not in ("gitHubAppRef", "caBundleRef")}
-    _check_spec(name, spec)
+    check_spec(name, spec)
     key = read_key(wishes.private_key_file) if wishes.private_key_file is not None else Secret("")
     return TenantRequest(
         namespace=wishes.namespace,
@@ -100,7 +95,7 @@ def check_wishes(wishes: TenantWishes) -> TenantRequest:
         credentials=_credentials(wishes, key),
         private_key=key,
         private_key_file=wishes.private_key_file,
-        ca_pem=_read_ca(wishes.ca_bundle_file),
+        ca_pem=read_ca_bundle(wishes.ca_bundle_file),
         ca_bundle_file=wishes.ca_bundle_file,
         quota=parse_quota(wishes.quota),
         use_existing_namespace=wishes.use_existing_namespace,
@@ -123,7 +118,8 @@ def parse_quota(texts: Sequence[str]) -> dict[str, str]:
     return limits
 
 
-def _checked_url(url: str) -> str:
+def checked_url(url: str) -> str:
+    """The URL as it stands; raises Refused that names the option."""
     if not url:
         raise Refused(
             "nobody said whose jobs to run", "Add --github-url https://github.com/ORGANIZATION, or a repository's URL."
@@ -135,7 +131,7 @@ def _checked_url(url: str) -> str:
     return url
 
 
-def _check_spec(name: str, spec: Mapping[str, Any]) -> None:
+def check_spec(name: str, spec: Mapping[str, Any]) -> None:
     """The rules of the CRD and that a job could run here, before anything is asked or written."""
     if not spec.get("runnerGroups"):
         raise Refused("no runner group was named, so no job could run here", f"Add one. {EXAMPLE}")
@@ -152,20 +148,16 @@ def _check_spec(name: str, spec: Mapping[str, Any]) -> None:
 def _credentials(wishes: TenantWishes, key: Secret) -> AppCredentials | None:
     if wishes.private_key_file is None:
         return None
-    try:
-        return parse_credentials(app_id=wishes.app_id, installation_id=wishes.installation_id, private_key=key.reveal())
-    except CredentialInvalid as problem:
-        what = problem.message.removeprefix(f"the key {problem.field} of the App's Secret ")
-        option = {APP_ID_FILE: "--app-id", INSTALLATION_ID_FILE: "--installation-id"}.get(problem.field)
-        if option:
-            raise Refused(f"{option} {what}", "Both numbers stand in the App's settings at GitHub.") from problem
-        raise CredentialsRejected(
-            f"the private key file {wishes.private_key_file} {what}",
-            "Download a private key from the App's settings at GitHub and name that file.",
-        ) from problem
+    return check_credentials(
+        app_id=wishes.app_id,
+        installation_id=wishes.installation_id,
+        private_key=key,
+        source=f"the private key file {wishes.private_key_file}",
+    )
 
 
-def _read_ca(path: Path | None) -> str | None:
+def read_ca_bundle(path: Path | None) -> str | None:
+    """The file's text, None without a file; raises Refused for one that holds no certificate."""
     if path is None:
         return None
     try:

@@ -1,37 +1,22 @@
 """What is there already where a new tenant shall be."""
 
-import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from actions_gateway.github.app import (
-    APP_ID_FILE,
-    INSTALLATION_ID_FILE,
-    PRIVATE_KEY_FILE,
-    CredentialInvalid,
-    parse_credentials,
-)
 from actions_gateway.kube import errors
 from actions_gateway.kube import resources as r
-from gw.ops.onboarding.manifests import CA_CONFIGMAP, QUOTA, SECRET_BASE, secret_name
+from gw.ops.keys.manifests import SECRET_BASE, secret_name
+from gw.ops.onboarding.manifests import CA_CONFIGMAP, QUOTA
 from gw.ops.onboarding.request import TenantRequest
+from gw.ops.priorityclasses import gather_priority_classes
 from gw.ops.tenants import reading_types
 from gw.sources.cluster import Cluster, asking
+from gw.sources.secrets import AppIdentity, identity_of
 
 Manifest = Mapping[str, Any]
 
 _MOST_VERSIONS = 99
-
-
-@dataclass(frozen=True, slots=True)
-class AppIdentity:
-    """Which credential a Secret holds, without the credential."""
-
-    app_id: str
-    installation_id: str
-    key_fingerprint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,31 +40,15 @@ async def gather_snapshot(cluster: Cluster, request: TenantRequest) -> Snapshot:
     with asking(f"read what the namespace {request.namespace} holds"):
         namespace = await _get(cluster, r.NAMESPACES, request.namespace)
         if namespace is None:
-            return Snapshot(priority_classes=await _priority_classes(cluster, request))
+            return Snapshot(priority_classes=await gather_priority_classes(cluster, request.priority_classes))
         return Snapshot(
             namespace=namespace,
             gateways=tuple(gateways),
             secrets=await _secrets(cluster, request.namespace, _referenced(gateways)),
             configmap=await _get(cluster, r.CONFIGMAPS, CA_CONFIGMAP, request.namespace) if request.ca_pem else None,
             quota=await _get(cluster, r.RESOURCEQUOTAS, QUOTA, request.namespace) if request.quota else None,
-            priority_classes=await _priority_classes(cluster, request),
+            priority_classes=await gather_priority_classes(cluster, request.priority_classes),
         )
-
-
-def identity_of(secret: Manifest) -> AppIdentity | None:
-    """Which credential a stored Secret holds; the key itself is forgotten here."""
-    data = secret.get("data") or {}
-    try:
-        texts = {
-            name: base64.b64decode(data[name]).decode()
-            for name in (APP_ID_FILE, INSTALLATION_ID_FILE, PRIVATE_KEY_FILE)
-        }
-        credentials = parse_credentials(
-            app_id=texts[APP_ID_FILE], installation_id=texts[INSTALLATION_ID_FILE], private_key=texts[PRIVATE_KEY_FILE]
-        )
-    except (KeyError, UnicodeDecodeError, binascii.Error, CredentialInvalid):
-        return None
-    return AppIdentity(credentials.app_id, str(credentials.installation_id), credentials.key_fingerprint)
 
 
 async def _secrets(cluster: Cluster, namespace: str, referenced: list[str]) -> dict[str, AppIdentity | None]:
@@ -100,16 +69,6 @@ async def _secrets(cluster: Cluster, namespace: str, referenced: list[str]) -> d
 def _referenced(gateways: list[dict[str, Any]]) -> list[str]:
     names = (((gateway.get("spec") or {}).get("gitHubAppRef") or {}).get("name") for gateway in gateways)
     return [str(name) for name in names if name and not str(name).startswith(f"{SECRET_BASE}-v")]
-
-
-async def _priority_classes(cluster: Cluster, request: TenantRequest) -> frozenset[str] | None:
-    """The classes that exist; read only when a tier names one."""
-    if not request.priority_classes:
-        return frozenset()
-    try:
-        return frozenset(str(item["metadata"]["name"]) for item in (await cluster.list(r.PRIORITYCLASSES)).items)
-    except errors.Forbidden:
-        return None
 
 
 async def _get(cluster: Cluster, resource: r.Resource, name: str, namespace: str | None = None) -> Manifest | None:

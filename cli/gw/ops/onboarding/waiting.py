@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from actions_gateway.api.conditions import ConditionType, Reason
 from actions_gateway.engine.clock import Clock
 from gw.errors import CredentialsRejected, GwError, Refused, TimedOut
-from gw.ops.onboarding.conversation import Conversation
+from gw.ops.changes.conversation import Conversation
 from gw.ops.tenants import TenantSummary, groups_of
 from gw.sources.cluster import Cluster, asking
 from gw.sources.gateways import ConditionFact, GatewayFact, GroupFact
@@ -15,7 +15,7 @@ from gw.sources.gathering import gather_gateways, gather_groups
 
 _LOOK_SECONDS = 0.3
 
-_FINAL_CREDENTIAL_REASONS = frozenset(
+FINAL_CREDENTIAL_REASONS = frozenset(
     {
         Reason.SECRET_FIELD_MISSING,
         Reason.SECRET_FIELD_INVALID,
@@ -108,7 +108,7 @@ async def _look(cluster: Cluster, namespace: str, gateway_name: str) -> Progress
 
 def _hopeless(gateway: GatewayFact) -> GwError | None:
     credential = gateway.condition(ConditionType.CREDENTIAL_UNAVAILABLE)
-    if credential is not None and credential.is_true and credential.reason in _FINAL_CREDENTIAL_REASONS:
+    if credential is not None and credential.is_true and credential.reason in FINAL_CREDENTIAL_REASONS:
         return CredentialsRejected(
             f"the agent cannot use the App credential ({credential.reason}: {_words(credential)})",
             f"Put a working one into a new Secret and its name into spec.gitHubAppRef.name of {gateway.name}.",

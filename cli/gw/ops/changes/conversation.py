@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from gw.ops.onboarding.plan import Plan, Step
+from gw.ops.changes.plan import Plan, Step
 
 
 class Conversation(Protocol):
@@ -12,16 +12,22 @@ class Conversation(Protocol):
         """Something was proven before anything is written."""
 
     def show_plan(self, plan: Plan) -> None:
-        """What is about to be written."""
+        """What is about to be written, field by field, and what it means."""
 
     def confirm(self, question: str) -> bool:
         """Whether to go on; raises Refused when there is nobody to ask."""
 
+    def confirm_by_name(self, question: str, name: str) -> bool:
+        """Whether the person types that name; raises Refused when there is nobody to ask."""
+
+    def goes_on_with(self, command: str) -> None:
+        """What to run after an interrupt, where the same command again would do more."""
+
     def wrote(self, step: Step) -> None:
-        """An object was written."""
+        """A step was carried out."""
 
     def undid(self, step: Step) -> None:
-        """An object of this run was taken back."""
+        """An object that this run made was taken back."""
 
     def reached(self, what: str) -> None:
         """Something that was waited for is true."""

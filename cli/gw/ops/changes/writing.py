@@ -1,0 +1,116 @@
+"""Writes a plan in its order.
+
+What this run made is taken back when the server refuses a later object; changed objects stay changed, and the error
+says which. An answer that leaves open what happened takes nothing back: the same command goes on from there.
+
+Objects of a busy cluster change all the time, a quota's status with every pod. A patch that meets such a change is
+repeated on the new state, unless the change touches what the patch is about.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from actions_gateway.kube import errors
+from gw.errors import GwError
+from gw.ops.changes.conversation import Conversation
+from gw.ops.changes.fields import changes_between
+from gw.ops.changes.plan import Action, Plan, Step
+from gw.ops.changes.refusal import changed_meanwhile, is_open, refusal, with_progress
+from gw.ops.changes.rehearsal import is_namespace, perform
+from gw.sources.cluster import Cluster
+
+_WRITES = 5
+_Written = tuple[Step, Mapping[str, Any]]
+
+
+async def write(cluster: Cluster, plan: Plan, conversation: Conversation, *, field_manager: str) -> None:
+    """Every step of the plan; raises GwError."""
+    written: list[_Written] = []
+    first = [step for step in plan.to_write if is_namespace(step)]
+    for step in first:
+        await _write(cluster, step, written, conversation, field_manager)
+    rest = [step for step in plan.to_write if step not in first]
+    # Inside of a namespace that is new nothing could be rehearsed before.
+    for is_rehearsal in (True, False) if first else (False,):
+        for step in rest:
+            await _write(cluster, step, written, conversation, field_manager, dry_run=is_rehearsal)
+
+
+async def _write(
+    cluster: Cluster,
+    step: Step,
+    written: list[_Written],
+    conversation: Conversation,
+    field_manager: str,
+    *,
+    dry_run: bool = False,
+) -> None:
+    try:
+        result = await _perform(cluster, step, field_manager, dry_run=dry_run)
+    except errors.KubeError as problem:
+        error = refusal(problem, step)
+        if not is_open(problem):
+            await _take_back(cluster, written, conversation, error)
+        raise with_progress(error, [each for each, _ in written], step, problem) from problem
+    except GwError as error:
+        await _take_back(cluster, written, conversation, error)
+        raise
+    if not dry_run:
+        written.append((step, result))
+        conversation.wrote(step)
+
+
+async def _perform(cluster: Cluster, step: Step, field_manager: str, *, dry_run: bool) -> Mapping[str, Any]:
+    planned = step.live
+    for attempt in range(_WRITES):
+        try:
+            return await perform(cluster, step, field_manager=field_manager, dry_run=dry_run)
+        except errors.NotFound:
+            if step.action is not Action.DELETE:
+                raise
+            return {}
+        except errors.Conflict:
+            if step.action is not Action.CHANGE or attempt == _WRITES - 1:
+                raise
+            now = await cluster.get(step.resource, step.name, step.namespace)
+            if touched := _touched(step, planned, now):
+                raise changed_meanwhile(step, now, touched) from None
+            step = replace(step, live=now)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _touched(step: Step, planned: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """The fields that changed since the plan and lie under what the patch sets; a list is set as a whole."""
+    if planned["metadata"].get("uid") != now["metadata"].get("uid"):
+        return ["metadata.uid"]
+    prefixes = _set_by(step.manifest, "")
+    changed = [each.path for each in changes_between(planned, now)]
+    return [path for path in changed if any(_is_below(path, prefix) for prefix in prefixes)]
+
+
+def _set_by(patch: Mapping[str, Any], path: str) -> list[str]:
+    found: list[str] = []
+    for key, value in patch.items():
+        below = f"{path}.{key}" if path else str(key)
+        found += _set_by(value, below) if isinstance(value, Mapping) and value else [below]
+    return found
+
+
+def _is_below(path: str, prefix: str) -> bool:
+    return path == prefix or path.startswith((f"{prefix}.", f"{prefix}[")) or prefix.startswith(f"{path}.")
+
+
+async def _take_back(cluster: Cluster, written: list[_Written], conversation: Conversation, error: GwError) -> None:
+    """Deletes what this run made, latest first; what cannot go is named in the error."""
+    for step, result in reversed(list(written)):
+        if step.action is not Action.CREATE:
+            continue
+        uid = str((result.get("metadata") or {}).get("uid") or "") or None
+        try:
+            await cluster.delete(step.resource, step.name, namespace=step.namespace, uid=uid)
+        except errors.KubeError as second:
+            error.details = (*error.details, f"{step} could not be taken back: {second.message}.")
+            continue
+        written.remove((step, result))
+        conversation.undid(step)

@@ -1,0 +1,1 @@
+"""Incidents: guided procedures that keep a record, so that anybody can go on with them where they stand."""

@@ -1,0 +1,1 @@
+"""Runbook pages: read, found, and run step by step."""

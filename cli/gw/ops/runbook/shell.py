@@ -1,0 +1,99 @@
+"""Runs a page's commands as a person would type them: with bash, and with the very gw and the cluster of this gw."""
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TextIO
+
+_BASH = ("bash", "-euo", "pipefail", "-c")
+
+
+@dataclass(frozen=True, slots=True)
+class ShellTarget:
+    """Which cluster its commands speak to, as far as it was named, and where their output goes."""
+
+    kubeconfig: Path | None = None
+    context: str | None = None
+    output: TextIO | None = None
+    """In place of standard output."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a command answered that nobody needs to see while all is well."""
+
+    code: int
+    output: str
+
+
+class Shell(Protocol):
+    """What runs commands."""
+
+    def has(self, program: str) -> bool:
+        """Whether the program is there."""
+
+    def run(self, script: str, *, answers: tuple[str, ...] = ()) -> int:
+        """The exit code; output is seen as it comes. `answers` are options that every gw command of it gets."""
+
+    def probe(self, script: str) -> Probe:
+        """The same with the output kept back."""
+
+
+class Bash:
+    """The real one. Its commands share this process's terminal, so that they ask and are interrupted as ever."""
+
+    def __init__(self, target: ShellTarget) -> None:
+        self._target = target
+
+    def has(self, program: str) -> bool:
+        import shutil
+
+        return program == "gw" or shutil.which(program) is not None
+
+    def run(self, script: str, *, answers: tuple[str, ...] = ()) -> int:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        command = [*_BASH, self._prelude(answers) + script]
+        return subprocess.run(
+            command, env=self._environment(os.environ), stdout=self._target.output, check=False
+        ).returncode
+
+    def probe(self, script: str) -> Probe:
+        done = subprocess.run(
+            [*_BASH, self._prelude(()) + script],
+            env=self._environment(os.environ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        return Probe(done.returncode, done.stdout)
+
+    def _prelude(self, answers: tuple[str, ...]) -> str:
+        """gw is this gw whatever the path has; kubectl knows no variable for a context."""
+        # Whatever is called gw in the working folder is not meant (-P).
+        own = shlex.join([sys.executable, "-P", "-m", "gw"])
+        lines = [f'gw() {{ {own} "$@" {shlex.join(answers)}; }}', "export -f gw"]
+        if self._target.context is not None:
+            option = shlex.quote(f"--context={self._target.context}")
+            lines += [f'kubectl() {{ command kubectl {option} "$@"; }}', "export -f kubectl"]
+        return "\n".join(lines) + "\n"
+
+    def _environment(self, ours: Mapping[str, str]) -> dict[str, str]:
+        variables = dict(ours)
+        if self._target.kubeconfig is not None:
+            # gw's own variable would win over kubectl's.
+            variables |= {"KUBECONFIG": str(self._target.kubeconfig), "GW_KUBECONFIG": str(self._target.kubeconfig)}
+        elif own := variables.get("GW_KUBECONFIG"):
+            variables["KUBECONFIG"] = own
+        if self._target.context is not None:
+            variables["GW_CONTEXT"] = self._target.context
+        # The format that was asked for is that of the run as a whole; pages show what people read.
+        variables.pop("GW_OUTPUT", None)
+        return variables
