@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any
 
 from actions_gateway.api import labels
+from gw.ops.named_values import NAMES, replace_named
 
 
 class Rule(StrEnum):
@@ -43,10 +44,6 @@ REMOVES: Mapping[Rule, str] = {
     Rule.OPAQUE: "other long runs of base64",
 }
 
-_NAMES = (
-    r"[A-Za-z0-9_.-]*(?:token|secret|passw(?:or)?d|passphrase|private[_-]?key|client[_-]?key(?:[_-]data)?|"
-    r"api[_-]?key|access[_-]?key|credentials?|signature|\bsig|jit[_-]?config|authorization)"
-)
 _PEM_BEGIN = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
 _PEM_END = re.compile(r"-----END [A-Z0-9 ]*-----")
 _PEM = re.compile(rf"{_PEM_BEGIN.pattern}.*?(?:{_PEM_END.pattern}|\Z)", re.DOTALL)
@@ -55,41 +52,34 @@ _PEM_BASE64 = re.compile(r"LS0tLS1CRUdJTi[A-Za-z0-9+/=_-]*")
 _PEM_PART = re.compile(r"[ \t]*(?=[^\s]*[a-z])(?=[^\s]*[A-Z])(?=[^\s]*[0-9+/=])[A-Za-z0-9+/]{16,}={0,2}[ \t]*")
 _PEM_LINES = 120
 """More than any key has; a block without an end ends here."""
-_JSON_VALUE = re.compile(
-    rf"""(?ix)
-    (?P<quote> \\{{0,7}}["'])  (?P<name> {_NAMES})  (?P=quote)  (?P<between> \s* : \s* )
-    (?! \\{{0,7}}["'] \[removed:[ ][a-z-]+\] \\{{0,7}}["'] )
-    (?: (?P<escaped> \\{{1,7}}" ) (?: (?! \\{{1,7}}" ) . )* (?: \\{{1,7}}" | \Z )
-      | "  (?: [^"\\] | \\. )* (?: " | \\? \Z )
-      | '  (?: [^'\\] | \\. )* (?: ' | \\? \Z )
-    )""",
-    re.DOTALL,
-)
-_ASSIGNED = re.compile(rf"(?i)(?<![A-Za-z0-9_.-])(?P<name>{_NAMES})=(?!\[removed)[^\s\"'&,;}}\])]+")
-_TOLD = re.compile(
-    rf"(?i)(?<![A-Za-z0-9_.-])(?P<name>{_NAMES}):[ \t]*(?!\[removed)(?=[^\s\"'&,;}}]*[0-9])[^\s\"'&,;}}]{{8,}}"
-)
-"""As YAML and headers write it; a word of a sentence that follows a colon has no digit."""
-_FLAG = re.compile(rf"(?i)--?{_NAMES}")
+_FLAG = re.compile(rf"(?i)--?{NAMES}")
 _SCHEME = re.compile(r"(?i)\b(?P<name>bearer|basic|remoteauth)[ \t]+[A-Za-z0-9._~+/=-]{8,}")
 _HEADER = re.compile(
     r"(?i)\b(?P<name>(?:proxy-)?authorization['\"]?[ \t]*[:=][ \t]*['\"]?)(?!\[removed)(?:[a-z]+[ \t]+)?[^\s'\",;]+"
 )
-_URL_USER = re.compile(r"(?<=://)[^\s/@\"'<>\\]+@")
+_URL_USER = re.compile(
+    r"://(?:[^\s/@:\"'<>\\]{0,256}:[^\s\"']{0,1024}@"
+    r"(?=(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?![^\s/?#\"'\\<>,;)}\]]))"
+    r"|[^\s/\"'<>\\]{1,1024}@)"
+)
+"""A password that is not encoded as it should be has slashes and at signs: it ends at the last one before a host."""
 _GITHUB_TOKEN = re.compile(r"(?:gh[opsur]_|github_pat_)[A-Za-z0-9_.\-]{8,}|\bv1\.[0-9a-f]{40}")
-_JWT = re.compile(r"eyJ[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*){0,4}")
+_JWT = re.compile(r"eyJ[A-Za-z0-9_+/-]{5,}={0,2}(?:\.[A-Za-z0-9_-]*){0,4}")
+"""Or any other JSON in base64, as the registries of a pull Secret."""
 _RUNS = (
     re.compile(r"(?<!SHA256:)(?<![A-Za-z0-9+/=])[A-Za-z0-9+/]{40,}={0,2}"),
     re.compile(r"(?<!SHA256:)(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{40,}"),
 )
 """Base64, and its form for URLs (RFC 4648); a key's fingerprint is public."""
+_RUN = 40
+_LONG_WORD = re.compile(r"(?<!\S)\S{40,}")
 _PATH_LIKE = 12
 """One slash in so many characters is a path's; base64 has one in 64."""
 
 _SECRET_NAME = re.compile(
-    r"(?i)(?:token|secret|passw|passphrase|pwd|credential|api_?key|private|auth|cert|_key|key$|dsn)"
+    r"(?i)(?:token|secret|passw|passphrase|pwd|(?:^|_)pass(?:_|$)|pass$|credential|api_?key|private|auth|cert|_key|key$|dsn)"
 )
-_SECRET_KEY = re.compile(rf"(?:.*/)?{_NAMES}", re.IGNORECASE)
+_SECRET_KEY = re.compile(rf"(?:.*/)?{NAMES}", re.IGNORECASE)
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _REFERENCES = frozenset({labels.CREDENTIAL_SECRET})
 """Keys that only name a Secret."""
@@ -121,28 +111,30 @@ def redact_text(text: str, removed: Removed) -> str:
 
     text = _PEM.sub(by(Rule.PRIVATE_KEY), text)
     text = _PEM_BASE64.sub(by(Rule.PRIVATE_KEY), text)
-    text = _URL_USER.sub(by(Rule.URL_USER, lambda _: f"{mark(Rule.URL_USER)}@"), text)
-    if has("gh", "github_pat_", "v1."):
+    if "://" in text and "@" in text:
+        text = _URL_USER.sub(by(Rule.URL_USER, lambda _: f"://{mark(Rule.URL_USER)}@"), text)
+    if has("gho_", "ghp_", "ghs_", "ghu_", "ghr_", "github_pat_", "v1."):
         text = _GITHUB_TOKEN.sub(by(Rule.GITHUB_TOKEN), text)
     text = _JWT.sub(by(Rule.JSON_WEB_TOKEN), text)
     if has("bearer", "basic", "remoteauth"):
         text = _SCHEME.sub(by(Rule.AUTHORIZATION, lambda found: f"{found['name']} {mark(Rule.AUTHORIZATION)}"), text)
     if has("authorization"):
         text = _HEADER.sub(by(Rule.AUTHORIZATION, lambda found: f"{found['name']}{mark(Rule.AUTHORIZATION)}"), text)
-    if has("token", "secret", "passw", "passphrase", "key", "credential", "sig", "config", "authorization"):
-        text = _JSON_VALUE.sub(by(Rule.NAMED_VALUE, _json_value), text)
-        text = _ASSIGNED.sub(by(Rule.NAMED_VALUE, lambda found: f"{found['name']}={mark(Rule.NAMED_VALUE)}"), text)
-        text = _TOLD.sub(by(Rule.NAMED_VALUE, lambda found: f"{found['name']}: {mark(Rule.NAMED_VALUE)}"), text)
-    for run in _RUNS:
-        text = run.sub(lambda found: by(Rule.OPAQUE)(found) if _is_opaque(found[0]) else found[0], text)
+    text = replace_named(text, lambda: _told(removed, Rule.NAMED_VALUE))
+    if any(len(word) >= _RUN for word in text.split()):
+        text = _LONG_WORD.sub(lambda word: _without_runs(word[0], by(Rule.OPAQUE)), text)
     return text
 
 
-def _json_value(found: re.Match[str]) -> str:
-    """The same pair with the mark for its value, in the quotes that it has."""
-    quote = found["escaped"] or '"'
-    name = f"{found['quote']}{found['name']}{found['quote']}"
-    return f"{name}{found['between']}{quote}{mark(Rule.NAMED_VALUE)}{quote}"
+def _without_runs(word: str, replace: Callable[[re.Match[str]], str]) -> str:
+    for run in _RUNS:
+        word = run.sub(lambda found: replace(found) if _is_opaque(found[0]) else found[0], word)
+    return word
+
+
+def _told(removed: Removed, rule: Rule) -> str:
+    removed(rule)
+    return mark(rule)
 
 
 def _is_opaque(run: str) -> bool:
@@ -203,7 +195,7 @@ def _redact_mapping(value: Mapping[str, Any], removed: RemovedAt, path: str) -> 
 
 
 def _rule_of(key: str, entry: Any, variable: Any) -> Rule | None:
-    if not isinstance(entry, str) or not entry or key in _REFERENCES:
+    if isinstance(entry, bool) or not isinstance(entry, str | int | float) or entry == "" or key in _REFERENCES:
         return None
     if key == _LAST_APPLIED:
         return Rule.LAST_APPLIED
