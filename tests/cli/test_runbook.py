@@ -39,7 +39,7 @@ Tell the [tenant](other.md).
 
 1. Look.
 
-   <!-- run: needs=gw,gw-viewer before=tenant-there after=anything changes=no exits=0,1 -->
+   <!-- run: needs=gw,gw-viewer before=tenant-there after=anything changes=no exits=0,1,3 -->
    ```sh
    gw logs agent -n TENANT
    ```
@@ -76,6 +76,75 @@ symptoms: [You want to know]
 gw version
 ```
 """
+WAYS = """---
+title: Ways
+symptoms: [There are several]
+---
+# Ways
+
+## With gw
+
+<!-- run: needs=gw before=anything after=anything changes=no -->
+```sh
+gw version
+```
+
+### Another way
+
+<!-- run: needs=gw before=anything after=anything changes=no path=aside -->
+```sh
+gw version -o json
+```
+
+### More of it
+
+<!-- run: needs=gw before=anything after=anything changes=no -->
+```sh
+gw version -o short
+```
+
+## With kubectl
+
+### The agent
+
+<!-- run: needs=kubectl before=anything after=anything changes=no path=aside -->
+```sh
+kubectl version
+```
+"""
+ENDING = """---
+title: End a tenant
+symptoms: [A team leaves]
+places:
+  TENANT: the tenant
+  KEY_FILE: the file with the new key
+  APP_ID: the number of the App
+conditions:
+  gone: kubectl get namespace TENANT
+  contained: gw health TENANT
+---
+# End a tenant
+
+<!-- run: needs=gw before=anything after=contained changes=asked waits=2 -->
+```sh
+gw incident key-compromise TENANT
+```
+
+<!-- person: needs=github-owner before=anything after=anything gives=KEY_FILE,APP_ID -->
+Make a new key, and look the number of the App up.
+
+<!-- run: needs=gw before=anything after=anything changes=asked confirm=APP_ID -->
+```sh
+gw incident key-compromise TENANT --private-key-file KEY_FILE
+```
+
+## Delete it
+
+<!-- run: needs=kubectl before=anything after=gone changes=yes confirm=TENANT path=aside -->
+```sh
+kubectl delete namespace TENANT
+```
+"""
 SET = ("--set", "TENANT=team-a")
 DONE = ("--done", "1")
 
@@ -87,6 +156,8 @@ class ShellDouble:
     codes: dict[str, int] = field(default_factory=dict)
     ran: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     probed: list[str] = field(default_factory=list)
+    complaints: dict[str, str] = field(default_factory=dict)
+    """What is said on standard error, by a part of the script."""
     lacks: str = ""
     target: ShellTarget = field(default_factory=ShellTarget)
     on_run: Callable[[str], None] = lambda script: None
@@ -94,14 +165,15 @@ class ShellDouble:
     def has(self, program: str) -> bool:
         return program != self.lacks
 
-    def run(self, script: str, *, answers: tuple[str, ...] = ()) -> int:
+    def run(self, script: str, *, answers: tuple[str, ...] = (), exits: frozenset[int] = frozenset({0})) -> int:
         self.ran.append((script.strip(), answers))
         self.on_run(script)
         return self._code(script)
 
     def probe(self, script: str) -> Probe:
         self.probed.append(script)
-        return Probe(self._code(script), f"what {script} said\n")
+        said = next((words for part, words in self.complaints.items() if part in script), "")
+        return Probe(self._code(script), f"what {script} said\n{said}", said)
 
     def _code(self, script: str) -> int:
         return next((code for part, code in self.codes.items() if part in script), 0)
@@ -125,12 +197,20 @@ class Runbook:
 
 
 @pytest.fixture
-def runbook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runbook:
+def pages() -> dict[str, str]:
+    """Pages beside those that are always there, by name."""
+    return {}
+
+
+@pytest.fixture
+def runbook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pages: dict[str, str]) -> Runbook:
     folder = tmp_path / "runbooks"
     for name in ("procedures", "alerts", "checks"):
         (folder / name).mkdir(parents=True)
     (folder / "procedures" / "restart.md").write_text(PAGE)
     (folder / "procedures" / "read.md").write_text(READING)
+    for name, text in pages.items():
+        (folder / "procedures" / f"{name}.md").write_text(text)
     (folder / "checks" / "agent.available.md").write_text(
         "---\ntitle: An agent is not ready\ncheck: agent.available\nsymptoms: [The agent is gone]\n---\n# It is not\n"
     )
@@ -282,9 +362,15 @@ def test_a_persons_step_waits_without_a_terminal_and_is_told_done_later(runbook:
         ({"logs": 2}, 1, "step 2, it ended with exit code 2", 1),
         ({"health": 1}, 1, "step 3, served does not hold after it: gw health team-a --check session.open", 2),
         ({"health": 3}, 3, "step 3, served could not be looked at: gw health", 2),
+        ({"health": 4}, 4, "step 3, served could not be looked at: gw health", 2),
+        ({"health": 5}, 5, "step 3, served did not come to hold in time after it: gw health", 2),
         ({"logs": 0, "show": 3}, 3, "tenant-there could not be looked at", 0),
+        ({"show": 127}, 3, "tenant-there could not be looked at", 0),
     ],
-    ids=["fails", "is allowed to", "is not allowed to", "afterwards", "afterwards unseen", "person's unseen"],
+    ids=[
+        *("fails", "is allowed to", "is not allowed to", "afterwards", "afterwards unseen", "afterwards locked out"),
+        *("afterwards too late", "person's unseen", "no such program"),
+    ],
 )
 def test_the_first_failure_ends_a_run_with_the_command_that_goes_on_there(
     runbook: Runbook, codes: dict[str, int], code: int, said: str, ran: int
@@ -316,6 +402,136 @@ def test_a_program_that_is_missing_is_named_before_the_first_step(runbook: Runbo
     assert answer.code == 2, answer
     assert "restart needs kubectl, which this machine lacks" in answer.err
     assert runbook("run", "restart", *SET, *DONE, "--yes").code == 0
+
+
+def test_what_could_not_be_told_lets_a_run_go_on_and_is_its_end(runbook: Runbook) -> None:
+    runbook.shell.codes = {"logs": 3}
+    answer = runbook("run", "restart", *SET, *DONE, "--yes", "-o", "json")
+    assert answer.code == 3, answer
+    document = json.loads(answer.out)
+    assert [step["state"] for step in document["steps"]] == ["done", "untold", "done"]
+    assert document["exit_code"] == 3
+    assert "Unknown: step 2, it could not find out all that it looked for." in answer.err
+    assert (
+        runbook("run", "restart", *SET, *DONE, "--yes").out
+        == "Restart an agent: 2 of 3 steps done, 1 could not be told.\n"
+    )
+
+
+# -- ways, names and what is known later
+
+
+@pytest.mark.parametrize("pages", [{"ways": WAYS}])
+@pytest.mark.parametrize(
+    ("section", "ran"),
+    [
+        ("With gw", ["gw version", "gw version -o short"]),
+        ("Another way", ["gw version -o json"]),
+        ("The agent", ["kubectl version"]),
+    ],
+)
+def test_a_section_leaves_out_the_other_ways_of_the_sections_within_it(
+    runbook: Runbook, section: str, ran: list[str]
+) -> None:
+    assert runbook("run", "ways", "--section", section).code == 0
+    assert [script for script, _ in runbook.shell.ran] == ran
+
+
+@pytest.mark.parametrize("pages", [{"ways": WAYS}])
+def test_a_section_that_has_other_ways_alone_is_not_run_as_a_whole(runbook: Runbook) -> None:
+    answer = runbook("run", "ways", "--section", "With kubectl")
+    assert answer.code == 2, answer
+    assert "Name a section that has some: With gw, Another way, More of it, The agent." in answer.err
+
+
+DELETE = ("run", "ending", *SET, "--section", "Delete it")
+
+
+@pytest.mark.parametrize("pages", [{"ending": ENDING}])
+@pytest.mark.parametrize("confirm", [(), ("--confirm", "team-b")])
+def test_yes_alone_runs_no_block_that_destroys_something(runbook: Runbook, confirm: tuple[str, ...]) -> None:
+    answer = runbook(*DELETE, "--yes", *confirm)
+    assert answer.code == 2, answer
+    assert "was not confirmed by name" in answer.err
+    assert "Add --yes --confirm team-a" in answer.err
+    assert runbook.shell.ran == []
+    assert runbook(*DELETE, "--yes", "--confirm", "team-a").code == 0
+    assert [script for script, _ in runbook.shell.ran] == ["kubectl delete namespace team-a"]
+
+
+@pytest.mark.parametrize("pages", [{"ending": ENDING}])
+def test_a_block_that_destroys_something_is_asked_for_by_name(runbook: Runbook) -> None:
+    refused = runbook(*DELETE, answer="y\ny\n")
+    assert refused.code == 2, refused
+    assert "This cannot be undone. Type team-a to run this step:" in refused.err
+    assert "Stopped: step 4, it was not confirmed." in refused.err
+    assert runbook.shell.ran == []
+    assert runbook(*DELETE, answer="y\nteam-a\n").code == 0
+    assert len(runbook.shell.ran) == 1
+
+
+@pytest.mark.parametrize("pages", [{"ending": ENDING}])
+@pytest.mark.parametrize(
+    ("complaint", "code", "said"),
+    [
+        ("", 1, "gone does not hold after it"),
+        ('Error from server (NotFound): namespaces "team-a" not found\n', 1, "gone does not hold after it"),
+        ("error: timed out waiting for the condition on pods/a\n", 5, "gone did not come to hold in time after it"),
+        ('Error from server (Forbidden): namespaces "team-a" is forbidden\n', 3, "gone could not be looked at"),
+        ("error: You must be logged in to the server (Unauthorized)\n", 4, "gone could not be looked at"),
+    ],
+)
+def test_kubectl_that_could_not_ask_is_told_apart_from_a_no(
+    runbook: Runbook, complaint: str, code: int, said: str
+) -> None:
+    runbook.shell.codes = {"get namespace": 1}
+    runbook.shell.complaints = {"get namespace": complaint}
+    answer = runbook(*DELETE, "--yes", "--confirm", "team-a")
+    assert answer.code == code, answer
+    assert f"step 4, {said}" in answer.err
+    assert complaint.strip() in answer.err
+
+
+@pytest.mark.parametrize("pages", [{"ending": ENDING}])
+@pytest.mark.parametrize(
+    ("health", "code", "said"),
+    [
+        (1, 2, "Stopped: step 1, it waits for a person"),
+        (5, 2, "Stopped: step 1, it waits for a person"),
+        (3, 3, "Stopped: step 1, contained could not be looked at"),
+        (0, 2, "Stopped: step 2, it is a person's"),
+    ],
+)
+def test_a_command_that_waits_for_a_person_has_not_failed(runbook: Runbook, health: int, code: int, said: str) -> None:
+    runbook.shell.codes = {"incident": 2, "health": health}
+    answer = runbook("run", "ending", *SET, "--yes")
+    assert answer.code == code, answer
+    assert said in answer.err
+    step = said.partition("step ")[2][0]
+    assert f"gw runbook run ending --set TENANT=team-a --from {step}" in answer.err
+    assert "--done 1" not in answer.err
+    assert ("Waits:   step 1, it waits for a person" in answer.err) == (health == 0)
+
+
+@pytest.mark.parametrize("pages", [{"ending": ENDING}])
+def test_what_only_a_persons_step_brings_about_is_asked_for_behind_it(runbook: Runbook) -> None:
+    first = ("gw incident key-compromise team-a", ("--yes",))
+    waiting = runbook("run", "ending", *SET, "--yes")
+    assert (waiting.code, runbook.shell.ran) == (2, [first])
+    assert "Stopped: step 2, it is a person's" in waiting.err
+    assert "--from 2 --done 2 --set KEY_FILE=… --set APP_ID=… goes on there" in waiting.err
+    asked = runbook("run", "ending", *SET, answer="y\ny\n")
+    assert asked.code == 2, asked
+    assert "Stopped: step 3, it takes APP_ID, KEY_FILE, which was not said yet." in asked.err
+    assert "KEY_FILE is the file with the new key" in asked.err
+    assert "--set TENANT=team-a --from 3 --set APP_ID=… --set KEY_FILE=… goes on there" in asked.err
+    again = ("run", "ending", *SET, "--yes", "--from", "3")
+    assert "nothing was said in place of KEY_FILE, APP_ID" in runbook(*again).err
+    again += ("--set", "KEY_FILE=new.pem", "--set", "APP_ID=12")
+    assert "was not confirmed by name" in runbook(*again).err
+    assert runbook(*again, "--confirm", "12").code == 0
+    last = "gw incident key-compromise team-a --private-key-file new.pem"
+    assert runbook.shell.ran[-1] == (last, ("--yes", "--confirm", "12"))
 
 
 @pytest.mark.parametrize("ends_it", ["signal", "the command's own exit code"])
@@ -367,6 +583,29 @@ def test_a_block_ends_at_its_first_failure(tools: Path, capfd: pytest.CaptureFix
     assert bash.probe("echo seen; echo $UNKNOWN").code == 1
     assert capfd.readouterr().out == ""
     assert (bash.has("kubectl"), bash.has("gw"), bash.has("helm-of-nobody")) == (True, True, False)
+
+
+@pytest.mark.parametrize(
+    ("script", "code", "printed"),
+    [
+        ("echo first; gw no-such-command 2> /dev/null\necho last\n", 2, "first\nlast\n"),
+        ("(exit 3)\n(exit 1)\necho last\n", 3, "last\n"),
+        ("echo all\n", 0, "all\n"),
+        ("(exit 1)\n(exit 7)\necho never\n", 7, ""),
+        ("false | true\necho last\n", 1, "last\n"),
+        ("false || echo caught\n", 0, "caught\n"),
+    ],
+)
+def test_a_block_that_may_end_badly_is_run_to_its_end_and_each_command_compared(
+    tools: Path, capfd: pytest.CaptureFixture[str], script: str, code: int, printed: str
+) -> None:
+    assert Bash(ShellTarget()).run(script, exits=frozenset({0, 1, 2, 3})) == code
+    assert capfd.readouterr().out == printed
+
+
+def test_a_probe_keeps_complaints_apart(tools: Path) -> None:
+    probe = Bash(ShellTarget()).probe("echo seen; echo no >&2; false")
+    assert (probe.code, probe.output, probe.errors) == (1, "seen\nno\n", "no\n")
 
 
 def _version() -> str:

@@ -103,7 +103,8 @@ def run(
 
     Shows the plan, asks, and before and after each step looks whether what has to hold does. Stops at the first
     failure with the command that goes on there. Exits with 1 when a step fails, 2 when one was not begun or waits for a
-    person, 3 when it cannot be known whether something holds.
+    person, 3 when something could not be found out, 4 when the credentials are not accepted, 5 when something did not
+    come to hold in time.
     """
     import sys
 

@@ -9,7 +9,7 @@ from rich.text import Text
 from gw.checks.wording import counted
 from gw.errors import Refused
 from gw.ops.runbook.finding import Match
-from gw.ops.runbook.model import Block, Changes, Kind, Page, Section, Step
+from gw.ops.runbook.model import Block, Changes, Deed, Kind, Page, Section, Step
 from gw.ops.runbook.plan import Condition, PlannedStep, RunOrder, RunPlan
 from gw.ops.runbook.running import RunResult, State, StepResult
 from gw.output.layout import Cell, columns, styled
@@ -22,7 +22,6 @@ _CHANGES = {
     Changes.YES: "changes something",
     Changes.ASKED: "changes something, shows what and asks",
 }
-_STYLES = {State.DONE: "ok", State.FAILED: "bad", State.UNKNOWN: "warn", State.REFUSED: "warn", State.WAITING: "warn"}
 _SHOWN_LINES = 20
 
 
@@ -102,18 +101,21 @@ def run_view(result: RunResult) -> View:
 
 
 def stop_lines(result: RunResult, order: RunOrder, options: Sequence[str]) -> list[Text]:
-    """Where a run stopped, why, and the command that goes on there; nothing when it came to its end."""
+    """What could not be told or waits; where a run stopped before its end, why, and the command that goes on there."""
+    kept = [*(("Unknown: ", each) for each in result.untold), *(("Waits:   ", each) for each in result.waiting)]
+    told = [Text.assemble(styled(word, "warn"), f"step {each.planned.number}, {each.what}.") for word, each in kept]
     stopped = result.stopped
     if stopped is None:
-        return []
+        return told
     shown = stopped.evidence.splitlines()[-_SHOWN_LINES:]
     again = list(order.done)
-    if stopped.state is State.WAITING:
+    if stopped.state is State.WAITING and stopped.planned.is_deed:
         again.append(stopped.planned.number)
     return [
+        *told,
         Text.assemble(styled("Stopped: ", "bad"), f"step {stopped.planned.number}, {stopped.what}."),
         *(Text(f"         {line}") for line in shown),
-        _next_line(order, stopped.planned.number, sorted(again), options),
+        _next_line(order, stopped.planned, sorted(again), options),
     ]
 
 
@@ -134,6 +136,9 @@ class PrintedRun(PrintedProgress):
             sections = list(dict.fromkeys(step.section for step in plan.left_out))
             self._printer.note(f"Left out unless --section names them: {', '.join(sections)}.")
 
+    def confirm_by_name(self, question: str, name: str) -> bool:
+        return self._printer.confirm_by_name(question, name)
+
     def begins(self, planned: PlannedStep) -> None:
         self._printer.note(Text())
         self._printer.note(styled(f"Step {planned.number}: {planned.step.section}", "head"))
@@ -150,17 +155,20 @@ class PrintedRun(PrintedProgress):
 
     def interrupted(self, planned: PlannedStep) -> None:
         self._printer.note(f"Interrupted in step {planned.number}; it may have done a part of its work.")
-        self._printer.note(_next_line(self._order, planned.number, sorted(self._order.done), self._options))
+        self._printer.note(_next_line(self._order, planned, sorted(self._order.done), self._options))
 
 
-def _next_line(order: RunOrder, number: int, done: Sequence[int], options: Sequence[str]) -> Text:
+def _next_line(order: RunOrder, planned: PlannedStep, done: Sequence[int], options: Sequence[str]) -> Text:
+    number = planned.number
     command = ["gw", "runbook", "run", order.page.name]
     command += [word for place, value in order.values.items() for word in ("--set", f"{place}={value}")]
     command += ["--section", order.section] if order.section is not None else []
     command += ["--from", str(number)]
     command += [word for each in done for word in ("--done", str(each)) if each >= number]
     command += options
-    return Text.assemble(styled("Next:  ", "head"), f"{shlex.join(command)} goes on there.")
+    told = planned.step.gives if isinstance(planned.step, Deed) else ()
+    lacking = "".join(f" --set {place}=…" for place in (*planned.lacks, *told) if place not in order.values)
+    return Text.assemble(styled("Next:  ", "head"), f"{shlex.join(command)}{lacking} goes on there.")
 
 
 def _planned_lines(planned: PlannedStep) -> Iterator[Text | str]:
@@ -181,7 +189,8 @@ def _closing(result: RunResult) -> str:
         return f"Dry run: {counted(count, 'step')} would be run, none was."
     done = sum(each.state is State.DONE for each in result.steps)
     page = result.plan.page
-    return f"{page.title}: {done} of {counted(count, 'step')} done."
+    untold = f", {len(result.untold)} could not be told" if result.untold else ""
+    return f"{page.title}: {done} of {counted(count, 'step')} done{untold}."
 
 
 def _step_count(page: Page) -> str:
@@ -213,8 +222,9 @@ def _step_data(step: Step) -> dict[str, Any]:
         "aside": step.is_aside,
     }
     if isinstance(step, Block):
-        return data | {"script": step.script, "changes": step.changes.value, "exits": sorted(step.exits)}
-    return data | {"person": getattr(step, "text", "")}
+        block = {"script": step.script, "changes": step.changes.value, "exits": sorted(step.exits)}
+        return data | block | {"waits": sorted(step.waits), "confirm": step.confirm or None}
+    return data | {"person": getattr(step, "text", ""), "gives": list(getattr(step, "gives", ()))}
 
 
 def _result_data(result: StepResult) -> dict[str, Any]:

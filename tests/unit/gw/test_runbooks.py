@@ -104,6 +104,16 @@ def test_a_persons_step_has_the_words_of_its_paragraph() -> None:
     assert step.is_aside
 
 
+def test_a_step_says_when_it_waits_for_a_person_and_what_a_person_s_step_tells() -> None:
+    waiting = RUN.replace("asked", "asked exits=0,3 waits=2 confirm=TENANT")
+    person = "<!-- person: needs=gw before=anything after=anything gives=TENANT -->\nLook the tenant up.\n"
+    deed, block = parsed(f"{person}\n{waiting}{BLOCK}").steps
+    assert isinstance(deed, Deed)
+    assert isinstance(block, Block)
+    assert deed.gives == ("TENANT",)
+    assert (block.exits, block.waits, block.confirm) == (frozenset({0, 3}), frozenset({2}), "TENANT")
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [
@@ -114,6 +124,7 @@ def test_a_persons_step_has_the_words_of_its_paragraph() -> None:
         (RUN.replace("gw-oncall", "root") + BLOCK, "needs=root: known are gw, kubectl"),
         (RUN.replace("asked", "perhaps") + BLOCK, "changes=perhaps: known are no, yes, asked"),
         (RUN.replace("asked", "asked exits=ok") + BLOCK, "exits=ok: write exit codes with commas"),
+        (RUN.replace("asked", "asked waits=2,") + BLOCK, "waits=2,: write exit codes with commas"),
         (RUN.replace("asked", "asked path=main") + BLOCK, "path=main: known is aside"),
         (RUN.replace("after=well", "after=good") + BLOCK, "the condition good is not declared"),
         (RUN.replace("asked", "asked confirm=GROUP") + BLOCK, "the place GROUP is not declared"),
@@ -125,6 +136,10 @@ def test_a_persons_step_has_the_words_of_its_paragraph() -> None:
         (RUN + "  ```sh\n  gw health\n  ```\n", "the note is not indented as its block is"),
         ("<!-- person: needs=gw before=anything after=anything -->\n" + BLOCK, "a person: note stands above the wrong"),
         ("<!-- person: needs=gw before=anything after=anything -->\n\nText.\n", "the note is about nothing"),
+        (
+            "<!-- person: needs=gw before=anything after=anything gives=GROUP -->\nLook.\n",
+            "the place GROUP is not decl",
+        ),
     ],
 )
 def test_a_page_that_a_machine_could_misread_is_refused_with_its_line(body: str, said: str) -> None:

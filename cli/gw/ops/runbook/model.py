@@ -96,7 +96,7 @@ class Step:
     """Names of the page's conditions; empty when nothing has to hold."""
     after: tuple[str, ...]
     is_aside: bool
-    """Whether it is done only when its section is asked for by name: another way, a way back, a special case."""
+    """Whether it is done only when the very heading above it is named: another way, a way back, a special case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +107,12 @@ class Block(Step):
     """With places, as the page shows it."""
     changes: Changes
     exits: frozenset[int] = frozenset({0})
-    """The exit codes with which it goes on."""
+    """The exit codes with which each of its commands may end, so that it goes on."""
+    waits: frozenset[int] = frozenset()
+    """The exit codes with which it may wait for a person, whom its own words tell what to do; the run goes on only
+    where what has to hold after it does."""
     confirm: str = ""
-    """The place whose value its command asks for before it destroys anything."""
+    """The place whose value is typed before it destroys anything; where it asks by itself, by its own command."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,8 @@ class Deed(Step):
 
     text: str
     """The page's own words, as one line of text."""
+    gives: tuple[str, ...] = ()
+    """The places whose values are known only once it is done."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@
     Revoke the key in the App's settings.
 
 `before` and `after` name conditions of the front matter, where each is a command that exits with 0 while it holds, or
-say `anything`. Further keys: `exits=0,1`, `confirm=PLACE`, `path=aside`. Whatever is not known, and whatever a
-procedure leaves out, is refused with its line.
+say `anything`. Further keys of a `run:` note: `exits=0,1`, `waits=2`, `confirm=PLACE`; of a `person:` note:
+`gives=PLACE,PLACE`; of both: `path=aside`. Whatever is not known, and whatever a procedure leaves out, is refused with
+its line.
 """
 
 import re
@@ -29,8 +30,8 @@ _ANCHOR = re.compile(r'<a id="[^"]*"></a>')
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 _SHELL = "sh"
 _KEYS = {
-    "run": ({"needs", "before", "after", "changes"}, {"exits", "confirm", "path"}),
-    "person": ({"needs", "before", "after"}, {"path"}),
+    "run": ({"needs", "before", "after", "changes"}, {"exits", "waits", "confirm", "path"}),
+    "person": ({"needs", "before", "after"}, {"gives", "path"}),
 }
 """Of each sort of note, the keys that it must have and those that it may have."""
 _PAGE_KEYS = {"title", "symptoms", "checks", "places", "conditions", "not_rehearsed"}
@@ -162,12 +163,14 @@ class _Reader:
         if is_shell != (note.kind == "run"):
             raise self.problem(note.line, f"a {note.kind}: note stands above the wrong thing")
         if note.kind == "person":
-            return Deed(**common, text=self._paragraph(note, index))
+            gives = tuple(filter(None, note.values.get("gives", "").split(",")))
+            return Deed(**common, text=self._paragraph(note, index), gives=gives)
         return Block(
             **common,
             script=self._script(note, index),
             changes=self._parsed(note, Changes, "changes", note.values["changes"]),
-            exits=self._exits(note),
+            exits=self._exit_codes(note, "exits") or frozenset({0}),
+            waits=self._exit_codes(note, "waits"),
             confirm=note.values.get("confirm", ""),
         )
 
@@ -183,10 +186,12 @@ class _Reader:
             raise self.problem(note.line, f"path={path}: known is aside")
         return path is not None
 
-    def _exits(self, note: _Note) -> frozenset[int]:
-        text = note.values.get("exits", "0")
+    def _exit_codes(self, note: _Note, key: str) -> frozenset[int]:
+        text = note.values.get(key)
+        if text is None:
+            return frozenset()
         if not re.fullmatch(r"\d{1,3}(,\d{1,3})*", text):
-            raise self.problem(note.line, f"exits={text}: write exit codes with commas")
+            raise self.problem(note.line, f"{key}={text}: write exit codes with commas")
         return frozenset(map(int, text.split(",")))
 
     def _script(self, note: _Note, index: int) -> str:
@@ -221,11 +226,21 @@ def _refuse_unknown_words(page: Page, reader: _Reader) -> None:
         if missing := sorted(places_in(command) - set(page.places)):
             raise reader.problem(1, f"the condition {name} uses the place {missing[0]}, which is not declared")
     for step in page.steps:
-        named = places_in(step.script) | set(filter(None, [step.confirm])) if isinstance(step, Block) else set()
+        named = _places_named_by(step)
         if missing := sorted(named - set(page.places)):
             raise reader.problem(step.line, f"the place {missing[0]} is not declared in the front matter")
         if missing := sorted({*step.before, *step.after} - set(page.conditions)):
             raise reader.problem(step.line, f"the condition {missing[0]} is not declared in the front matter")
+
+
+def _places_named_by(step: Step) -> set[str]:
+    match step:
+        case Block():
+            return places_in(step.script) | set(filter(None, [step.confirm]))
+        case Deed():
+            return set(step.gives)
+        case _:
+            return set()
 
 
 def _conditions(text: str) -> tuple[str, ...]:

@@ -1,12 +1,12 @@
 """Decides which steps of a page are run, with what in place of the places."""
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gw.errors import Refused
 from gw.ops.runbook.library import find_section
-from gw.ops.runbook.model import Block, Changes, Deed, Page, Step
+from gw.ops.runbook.model import Block, Changes, Deed, Page, Section, Step
 from gw.ops.runbook.places import fill, places_in
 
 
@@ -44,7 +44,9 @@ class PlannedStep:
     before: tuple[Condition, ...]
     after: tuple[Condition, ...]
     destroys: str = ""
-    """The name that its command asks for."""
+    """The name that is typed before it is run; empty where it destroys nothing."""
+    lacks: tuple[str, ...] = ()
+    """The places that only an earlier step of a person tells, and that were not said yet."""
 
     @property
     def number(self) -> int:
@@ -100,10 +102,7 @@ def _chosen(order: RunOrder) -> tuple[Step, ...]:
     if order.section is None:
         steps = tuple(step for step in page.steps if not step.is_aside)
     else:
-        section = find_section(page, order.section)
-        ends = [each.line for each in page.sections if each.line > section.line and each.level <= section.level]
-        end = min(ends, default=max(step.line for step in page.steps) + 1)
-        steps = tuple(step for step in page.steps if section.line < step.line < end)
+        steps = _steps_of(page, find_section(page, order.section))
     if not steps:
         sections = list(dict.fromkeys(step.section for step in page.steps))
         raise Refused("there is no step to run there", f"Name a section that has some: {', '.join(sections)}.")
@@ -116,6 +115,15 @@ def _chosen(order: RunOrder) -> tuple[Step, ...]:
     return tuple(step for step in steps if step.number >= order.from_step)
 
 
+def _steps_of(page: Page, section: Section) -> tuple[Step, ...]:
+    """Every step right below the heading; of the sections within it the way alone, since asides are other ways."""
+    below = [each for each in page.sections if each.line > section.line]
+    last = max(step.line for step in page.steps) + 1
+    end = min((each.line for each in below if each.level <= section.level), default=last)
+    own_end = min((each.line for each in below), default=last)
+    return tuple(step for step in page.steps if section.line < step.line < (own_end if step.is_aside else end))
+
+
 def _refuse_unfilled(order: RunOrder, steps: tuple[Step, ...]) -> None:
     declared = order.page.places
     for place in order.values:
@@ -125,11 +133,24 @@ def _refuse_unfilled(order: RunOrder, steps: tuple[Step, ...]) -> None:
             raise Refused(
                 f"{order.page.name} has no place {place}", f"{hint}Its places: {', '.join(declared) or 'none'}."
             )
-    needed = {place for step in steps for place in _places_of(order.page, step)}
+    needed = {place for step, given in _with_given(order, steps) for place in _places_of(order.page, step) - given}
     if missing := [place for place in declared if place in needed and place not in order.values]:
-        words = "; ".join(f"{place} is {declared[place]}" for place in missing)
         options = " ".join(f"--set {place}=…" for place in missing)
-        raise Refused(f"nothing was said in place of {', '.join(missing)} ({words})", f"Add {options}.")
+        raise Refused(f"nothing was said in place of {_explained(order.page, missing)}", f"Add {options}.")
+
+
+def _with_given(order: RunOrder, steps: tuple[Step, ...]) -> Iterator[tuple[Step, frozenset[str]]]:
+    """Each step with the places that are told by a person's step which comes before it and is not done."""
+    given = frozenset[str]()
+    for step in steps:
+        yield step, given
+        if isinstance(step, Deed) and step.number not in order.done:
+            given |= set(step.gives)
+
+
+def _explained(page: Page, places: Sequence[str]) -> str:
+    words = "; ".join(f"{place} is {page.places[place]}" for place in places)
+    return f"{', '.join(places)} ({words})"
 
 
 def _places_of(page: Page, step: Step) -> set[str]:
@@ -148,5 +169,6 @@ def _planned(order: RunOrder, step: Step) -> PlannedStep:
         text=fill(step.script, order.values) if isinstance(step, Block) else getattr(step, "text", ""),
         before=conditions(step.before),
         after=conditions(step.after),
-        destroys=order.values[step.confirm] if isinstance(step, Block) and step.confirm else "",
+        destroys=order.values.get(step.confirm, "") if isinstance(step, Block) else "",
+        lacks=tuple(sorted(_places_of(order.page, step) - set(order.values))),
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol, TextIO
 
 _BASH = ("bash", "-euo", "pipefail", "-c")
+_FINE = frozenset({0})
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,9 @@ class Probe:
 
     code: int
     output: str
+    """Everything that it printed."""
+    errors: str = ""
+    """What of it went to standard error."""
 
 
 class Shell(Protocol):
@@ -36,8 +40,11 @@ class Shell(Protocol):
     def has(self, program: str) -> bool:
         """Whether the program is there."""
 
-    def run(self, script: str, *, answers: tuple[str, ...] = ()) -> int:
-        """The exit code; output is seen as it comes. `answers` are options that every gw command of it gets."""
+    def run(self, script: str, *, answers: tuple[str, ...] = (), exits: frozenset[int] = _FINE) -> int:
+        """The exit code; output is seen as it comes. `answers` are options that every gw command of it gets.
+
+        The first command that ends with none of `exits` ends it. Of those that end with one, the highest is the code.
+        """
 
     def probe(self, script: str) -> Probe:
         """The same with the output kept back."""
@@ -54,10 +61,10 @@ class Bash:
 
         return program == "gw" or shutil.which(program) is not None
 
-    def run(self, script: str, *, answers: tuple[str, ...] = ()) -> int:
+    def run(self, script: str, *, answers: tuple[str, ...] = (), exits: frozenset[int] = _FINE) -> int:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
-        command = [*_BASH, self._prelude(answers) + script]
+        command = [*_BASH, self._prelude(answers) + _to_the_end(script, exits)]
         return subprocess.run(
             command, env=self._environment(os.environ), stdout=self._target.output, check=False
         ).returncode
@@ -67,13 +74,12 @@ class Bash:
             [*_BASH, self._prelude(()) + script],
             env=self._environment(os.environ),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            capture_output=True,
             text=True,
             errors="replace",
             check=False,
         )
-        return Probe(done.returncode, done.stdout)
+        return Probe(done.returncode, done.stdout + done.stderr, done.stderr)
 
     def _prelude(self, answers: tuple[str, ...]) -> str:
         """gw is this gw whatever the path has; kubectl knows no variable for a context."""
@@ -97,3 +103,15 @@ class Bash:
         # The format that was asked for is that of the run as a whole; pages show what people read.
         variables.pop("GW_OUTPUT", None)
         return variables
+
+
+def _to_the_end(script: str, exits: frozenset[int]) -> str:
+    """The script that goes on after a command which ends as it may, and that ends with the highest such code."""
+    if exits == _FINE:
+        return script
+    allowed = "|".join(map(str, sorted(exits)))
+    trap = (
+        "gw_code=$?; case $gw_code in "
+        f"{allowed}) if ((gw_code > gw_highest)); then gw_highest=$gw_code; fi;; *) exit $gw_code;; esac"
+    )
+    return f"set +e\ngw_highest=0\ntrap {shlex.quote(trap)} ERR\n{script}\nexit $gw_highest\n"
