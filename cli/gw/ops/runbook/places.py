@@ -51,6 +51,7 @@ FORMS: Mapping[str, Form] = {
     "FILE": _PATH,
     "RELEASE": _PATH,
     "URL": _URL,
+    "CLUSTER": _WORD,
     "HOST": _WORD,
     "CA_FILE": _PATH,
     "IMAGE": _WORD,
@@ -69,8 +70,8 @@ def places_in(text: str) -> set[str]:
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:
-    """The command with its places filled in; every place that it names has to have a value."""
-    return _PLACE.sub(lambda found: values[found[0]], text)
+    """The command with its places filled in; one without a value stays as it is."""
+    return _PLACE.sub(lambda found: values.get(found[0], found[0]), text)
 
 
 def check_value(place: str, value: str) -> str:
