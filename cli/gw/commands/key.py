@@ -23,7 +23,11 @@ _InstallationId = Annotated[
 ]
 _CaBundleFile = Annotated[
     Path | None,
-    typer.Option("--ca-bundle-file", metavar="FILE", help="Certificate authorities of a private GitHub."),
+    typer.Option(
+        "--ca-bundle-file",
+        metavar="FILE",
+        help="Certificate authorities of a private GitHub. Else those that the gateway names.",
+    ),
 ]
 
 

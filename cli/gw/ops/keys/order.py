@@ -31,7 +31,7 @@ class RotateKey:
     delete_old: bool = False
     """Whether the old Secret goes once the new key works."""
     ca_bundle: Path | None = None
-    """Certificate authorities of a private GitHub, for the proof from here."""
+    """Certificate authorities of a private GitHub, for the proof from here; None takes those that the gateway names."""
     source: str = "the private key"
     """How to call the key when it is refused: mostly its file."""
 

@@ -7,12 +7,14 @@ says which Secret it replaces.
 from dataclasses import dataclass, replace
 
 from actions_gateway.engine.clock import Clock
+from actions_gateway.github.app import AppCredentials
 from actions_gateway.kube import resources as r
 from gw.errors import CredentialsRejected, GwError, TimedOut
 from gw.ops.changes.carrying import Carried, Manner, carry_out
 from gw.ops.changes.conversation import Conversation
 from gw.ops.changes.plan import Plan, delete_step
 from gw.ops.changes.rehearsal import refuse_lacking_rights
+from gw.ops.keys.authorities import trusted_authorities
 from gw.ops.keys.credentials import LookUp, prove_key
 from gw.ops.keys.decide import Rotation, choose_credentials, decide_rotation
 from gw.ops.keys.following import Followed, Target, follow
@@ -59,15 +61,21 @@ async def rotate_key(
 
     Nothing is written before the caller's rights, GitHub, the server and the person agree.
     """
-    run = _Run(cluster, order, look_up, clock, conversation, sources)
     await read_served(cluster, order.namespace)  # A tenant that does not exist is told before rights in it.
     await refuse_lacking_rights(cluster, _rights(order))
     snapshot = await gather_snapshot(cluster, order.namespace)
     credentials = choose_credentials(order, snapshot)
     rotation = decide_rotation(order, snapshot, credentials)
+    async with trusted_authorities(cluster, snapshot.live, order.ca_bundle) as bundle:
+        run = _Run(cluster, replace(order, ca_bundle=bundle), look_up, clock, conversation, sources)
+        return await _rotate(run, snapshot, rotation, credentials)
+
+
+async def _rotate(run: _Run, snapshot: Snapshot, rotation: Rotation, credentials: AppCredentials) -> RotatedKey:
+    order, clock = run.order, run.clock
     url_from = f"spec.gitHubURL of the gateway {snapshot.gateway.name}"
     query = InstallationQuery(snapshot.gateway.github_url, credentials, order.ca_bundle, url_from)
-    await prove_key(query, look_up, conversation)
+    await prove_key(query, run.look_up, run.conversation)
     began = clock.monotonic()
     result = await _write(run, snapshot, rotation)
     if result.outcome is not Outcome.ROTATED:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from actions_gateway.github.secrets import Secret
 from gw.errors import Refused
+from gw.ops.keys.authorities import trusted_authorities
 from gw.ops.keys.credentials import LookUp, Witness, check_credentials, prove_key
 from gw.ops.tenants import read_served
 from gw.sources.cluster import Cluster
@@ -23,6 +24,7 @@ class VerifyKey:
     app_id: str | None = None
     installation_id: str | None = None
     ca_bundle: Path | None = None
+    """Certificate authorities of a private GitHub in place of those that the gateway names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,8 @@ class VerifiedKey:
 
 async def verify_key(cluster: Cluster, order: VerifyKey, *, look_up: LookUp, witness: Witness) -> VerifiedKey:
     """The proven key; raises CredentialsRejected when GitHub says no, Blind when it says nothing."""
-    gateway = (await read_served(cluster, order.namespace)).fact
+    served = await read_served(cluster, order.namespace)
+    gateway = served.fact
     app_id = order.app_id or (gateway.credential.app_id if gateway.credential else "")
     installation_id = order.installation_id or (gateway.credential.installation_id if gateway.credential else "")
     if not app_id or not installation_id:
@@ -53,5 +56,6 @@ async def verify_key(cluster: Cluster, order: VerifyKey, *, look_up: LookUp, wit
         app_id=app_id, installation_id=installation_id, private_key=order.private_key, source=order.source
     )
     url_from = f"spec.gitHubURL of the gateway {gateway.name}"
-    query = InstallationQuery(gateway.github_url, credentials, order.ca_bundle, url_from)
-    return VerifiedKey(gateway, identity_from(credentials), await prove_key(query, look_up, witness))
+    async with trusted_authorities(cluster, served.live, order.ca_bundle) as bundle:
+        query = InstallationQuery(gateway.github_url, credentials, bundle, url_from)
+        return VerifiedKey(gateway, identity_from(credentials), await prove_key(query, look_up, witness))
