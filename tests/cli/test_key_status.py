@@ -58,6 +58,21 @@ def test_all_keys_and_who_shares_an_app(gw: Gw) -> None:
     check_golden("key-status.json", json.dumps(document, indent=2) + "\n")
 
 
+@pytest.mark.parametrize(
+    ("ends_at", "words"),
+    [(moment(-1800), "expires in 30m"), (moment(1800), "expired 30m ago"), (None, "none")],
+    ids=["it works", "it has ended", "no token"],
+)
+def test_a_tokens_end_is_told_in_the_same_words_as_of_a_tenant(gw: Gw, ends_at: str | None, words: str) -> None:
+    credential = gw.cluster.objects["actionsgateways", TENANT, TENANT]["status"]["credential"]
+    credential.pop("tokenExpiresAt", None)
+    if ends_at is not None:
+        credential["tokenExpiresAt"] = ends_at
+    for command in ("key", "status", TENANT), ("tenant", "show", TENANT):
+        (told,) = [line.split(maxsplit=1)[1] for line in gw(*command).out.splitlines() if line.split()[:1] == ["Token"]]
+        assert told == words
+
+
 def test_no_secret_is_read_for_all_keys(gw: Gw) -> None:
     gw.cluster.refusals["get", "secrets"] = AssertionError("a Secret was read")  # type: ignore[assignment]
     assert gw("key", "status").code == 3

@@ -11,12 +11,11 @@ from gw.ops.keys.order import Outcome, RotatedKey
 from gw.ops.keys.status import AgeSource, AppUse, KeyFact, KeyReport
 from gw.ops.keys.verifying import VerifiedKey
 from gw.output.changes import carried_view, dry_run_sentence
+from gw.output.credentials import UNKNOWN, permission_words, token_words
 from gw.output.layout import Cell, age, columns, stamp, styled, unproven_lines
+from gw.output.tenants import NO_TENANTS
 from gw.output.view import View
 from gw.sources.secrets import AppIdentity
-
-NO_TENANTS = "No tenants. Make one with `gw tenant add NAME …`."
-_UNKNOWN = "unknown"
 
 
 def key_report_view(report: KeyReport) -> View:
@@ -117,7 +116,7 @@ def _report_lines(report: KeyReport) -> Iterator[Text]:
                 _told(key, "installation_id"),
                 _fingerprint(key),
                 _age_words(key, report.at),
-                _token_words(key, report.at),
+                token_words(key.gateway.credential, report.at),
                 _permission_words(key.gateway.credential.permissions if key.gateway.credential else {}),
             ]
             for key in report.keys
@@ -139,7 +138,7 @@ def _detail_rows(key: KeyFact, now: datetime) -> Iterator[list[Cell]]:
     yield ["Installation", _told(key, "installation_id")]
     yield ["Key", _fingerprint(key)]
     yield ["Age", _age_words(key, now)]
-    yield ["Token", _token_words(key, now)]
+    yield ["Token", token_words(gateway.credential, now)]
     yield ["Permissions", _permission_words(gateway.credential.permissions if gateway.credential else {})]
 
 
@@ -147,7 +146,7 @@ def _use_lines(use: AppUse) -> Iterator[Text]:
     yield Text()
     by_key: dict[str, list[str]] = {}
     for tenant, fingerprint in use.tenants:
-        by_key.setdefault(fingerprint or _UNKNOWN, []).append(tenant)
+        by_key.setdefault(fingerprint or UNKNOWN, []).append(tenant)
     yield styled(f"App {use.app_id} is used by {counted(len(use.tenants), 'tenant')}:", "head")
     rows: list[list[Cell]] = [[fingerprint, ", ".join(tenants)] for fingerprint, tenants in by_key.items()]
     yield from columns(rows, header=("KEY", "TENANTS"), indent="  ")
@@ -170,10 +169,10 @@ def _verified_lines(verified: VerifiedKey) -> Iterator[Text]:
 def _use_words(verified: VerifiedKey) -> str:
     used = verified.gateway.credential
     if used is None:
-        return f"{_UNKNOWN}: no agent has reported on a key yet"
+        return f"{UNKNOWN}: no agent has reported on a key yet"
     if verified.is_in_use:
         return f"yes: {verified.gateway.namespace} works with this key"
-    return f"no: {verified.gateway.namespace} works with {used.key_fingerprint or _UNKNOWN}"
+    return f"no: {verified.gateway.namespace} works with {used.key_fingerprint or UNKNOWN}"
 
 
 def _sentence(rotated: RotatedKey) -> str:
@@ -202,7 +201,7 @@ def _next(words: str) -> Text:
 
 
 def _told(key: KeyFact, name: str) -> str:
-    return str(getattr(key.gateway.credential, name, "") or _UNKNOWN)
+    return str(getattr(key.gateway.credential, name, "") or UNKNOWN)
 
 
 def _fingerprint(key: KeyFact) -> str:
@@ -211,20 +210,13 @@ def _fingerprint(key: KeyFact) -> str:
 
 def _age_words(key: KeyFact, now: datetime) -> str:
     if key.since is None:
-        return _UNKNOWN
+        return UNKNOWN
     words = age(key.since, now)
     return words if key.since_from is AgeSource.SECRET else f"{words} or more"
 
 
-def _token_words(key: KeyFact, now: datetime) -> str:
-    ends_at = key.gateway.credential.token_expires_at if key.gateway.credential else None
-    if ends_at is None:
-        return _UNKNOWN
-    return f"expired {age(ends_at, now)} ago" if ends_at <= now else f"expires in {age(now, ends_at)}"
-
-
 def _permission_words(permissions: Mapping[str, str]) -> str:
-    return ", ".join(f"{name}:{level}" for name, level in sorted(permissions.items())) or _UNKNOWN
+    return permission_words(permissions) or UNKNOWN
 
 
 # -- documents

@@ -9,6 +9,7 @@ from rich.text import Text
 from actions_gateway.api.conditions import ConditionType, Reason
 from gw.ops.tenancy.limits import KeyShare
 from gw.ops.tenants import TenantDetail, TenantList, TenantSummary
+from gw.output.credentials import permission_words, token_words
 from gw.output.layout import Cell, age, columns, stamp, styled
 from gw.output.runner_groups import (
     block,
@@ -23,7 +24,7 @@ from gw.output.runner_groups import (
 )
 from gw.output.view import View
 from gw.sources.facts import Missing
-from gw.sources.gateways import CredentialFact, GatewayFact
+from gw.sources.gateways import GatewayFact
 
 NO_TENANTS = "No tenants. Make one with `gw tenant add NAME …`."
 _NEAR_PERCENT = 80
@@ -141,20 +142,10 @@ def _credential_rows(gateway: GatewayFact, now: datetime) -> list[Text]:
             ["App", credential.app_id or "-"],
             ["Installation", credential.installation_id or "-"],
             ["Key (SHA-256)", credential.key_fingerprint or "-"],
-            ["Token", _token_words(credential, now)],
-            [
-                "Permissions",
-                ", ".join(f"{name}:{level}" for name, level in sorted(credential.permissions.items())) or "-",
-            ],
+            ["Token", token_words(credential, now)],
+            ["Permissions", permission_words(credential.permissions) or "-"],
         ]
     )
-
-
-def _token_words(credential: CredentialFact, now: datetime) -> str:
-    expires_at = credential.token_expires_at
-    if expires_at is None:
-        return "none"
-    return f"expired {age(expires_at, now)} ago" if expires_at <= now else f"expires in {age(now, expires_at)}"
 
 
 def _ready_cell(gateway: GatewayFact) -> Text:
