@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import yaml
@@ -334,6 +335,48 @@ def test_interrupted_after_any_write_the_same_command_comes_to_the_same_end(
     assert (rotate.reference, rotate.secrets) == (NEW, [NEW])
     assert rotate.texts(NEW)["privateKey"] == OTHER_KEY
     assert not rotate.key_file.exists()
+
+
+@pytest.mark.parametrize(
+    ("last", "left"),
+    [
+        (1, f"the Secret {NEW} may be created or not, see `kubectl get secrets {NEW} -n {TENANT}`"),
+        (
+            2,
+            (
+                f"written so far: {WRITES[0]}; the {WRITES[1]} may be changed or not, see "
+                f"`kubectl get actionsgateways.actions-gateway.github.com {TENANT} -n {TENANT} -o yaml`"
+            ),
+        ),
+        (
+            3,
+            (
+                f"written so far: {WRITES[0]}, {WRITES[1]}; the {WRITES[2]} may be deleted or not, see "
+                f"`kubectl get secrets {OLD} -n {TENANT}`"
+            ),
+        ),
+    ],
+    ids=["the Secret", "the reference", "the deletion"],
+)
+def test_an_interrupt_inside_of_a_write_says_that_it_may_stand_and_how_to_look(
+    rotate: Rotation, last: int, left: str
+) -> None:
+    rotate.cluster.after[last] = KeyboardInterrupt()
+    answer = rotate("--delete-old")
+    assert answer.code == 130, answer
+    assert f"Interrupted; {left}.\n" in answer.err
+    assert "Next:  Run the same command again" in answer.err
+
+
+def test_an_interrupt_before_the_first_write_leaves_nothing_and_says_nothing(rotate: Rotation) -> None:
+    async def interrupted(_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    rotate.github.look_up = interrupted  # type: ignore[assignment]
+    answer = rotate()
+    assert answer.code == 130
+    assert "may be" not in answer.err
+    assert "written" not in answer.err
 
 
 def test_interrupted_while_it_waits_it_goes_on_there(rotate: Rotation) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from rich.text import Text
 
+from actions_gateway.kube.resources import SECRETS
 from gw.checks.wording import counted
 from gw.ops.changes.carrying import Carried
 from gw.ops.changes.fields import FieldChange
@@ -26,6 +27,7 @@ class PrintedChanges(PrintedProgress):
     def __init__(self, printer: Printer) -> None:
         super().__init__(printer)
         self._written: list[str] = []
+        self._open: Step | None = None
 
     def checked(self, what: str) -> None:
         self._line("proven", "ok", what)
@@ -50,14 +52,24 @@ class PrintedChanges(PrintedProgress):
         self._written.append(str(step))
         self._line(_DONE[step.action], _STYLES[step.action], str(step))
 
+    def left_open(self, step: Step) -> None:
+        self._open = step
+
     def undid(self, step: Step) -> None:
         self._written.remove(str(step))
         self._line("undone", "warn", str(step))
 
     def interrupted(self) -> None:
         """What an interrupt leaves behind; says nothing when that is nothing."""
-        if self._written:
-            self._interrupted(f"Interrupted; written so far: {', '.join(self._written)}.")
+        if self._written or self._open:
+            self._interrupted(f"Interrupted; {self._left()}.")
+
+    def _left(self) -> str:
+        """What stands, and what may stand."""
+        words = [f"written so far: {', '.join(self._written)}"] if self._written else []
+        if self._open is not None:
+            words.append(f"the {self._open} may be {_DONE[self._open.action]} or not, see `{_look_at(self._open)}`")
+        return "; ".join(words)
 
 
 def field_lines(fields: Sequence[FieldChange]) -> list[str]:
@@ -104,6 +116,14 @@ def dry_run_sentence(carried: Carried) -> str:
     count = counted(len(carried.plan.to_write), "object")
     what = f"{count} would be written" if carried.plan.to_write else "nothing would be written"
     return f"Dry run: {what} for {carried.plan.subject}{', none was' if carried.plan.to_write else ''}."
+
+
+def _look_at(step: Step) -> str:
+    """The command that shows whether the object is there; of one that stays, what it holds, unless that is secret."""
+    kind = f"{step.resource.plural}.{step.resource.group}" if step.resource.group else step.resource.plural
+    place = f" -n {step.namespace}" if step.namespace else ""
+    whole = " -o yaml" if step.action is Action.CHANGE and step.resource != SECRETS else ""
+    return f"kubectl get {kind} {step.name}{place}{whole}"
 
 
 def _word(action: Action) -> Text:

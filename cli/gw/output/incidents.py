@@ -64,8 +64,8 @@ class PrintedIncident(PrintedChanges):
 
     def interrupted(self) -> None:
         if self._incident is not None and self._is_open:
-            written = f"; written so far: {', '.join(self._written)}" if self._written else ""
-            self._printer.note(f"Interrupted; the incident {self._incident.name} stays open{written}.")
+            left = "; ".join(filter(None, (f"the incident {self._incident.name} stays open", self._left())))
+            self._printer.note(f"Interrupted; {left}.")
             self._printer.note(
                 Text.assemble(styled("Next:  ", "head"), f"Go on with `{self._incident.resume_command}`.")
             )

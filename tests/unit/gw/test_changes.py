@@ -67,6 +67,9 @@ class Person:
     def wrote(self, step: Step) -> None:
         self.heard.append(f"wrote {step}")
 
+    def left_open(self, step: Step) -> None:
+        self.heard.append(f"left open {step}")
+
     def undid(self, step: Step) -> None:
         self.heard.append(f"undid {step}")
 
@@ -92,6 +95,21 @@ def carried(
         destroys=destroys,
     )
     return asyncio.run(work)
+
+
+@pytest.mark.parametrize("interrupt", [asyncio.CancelledError, KeyboardInterrupt])
+def test_an_interrupt_inside_of_a_write_is_told_with_its_step(interrupt: type[BaseException]) -> None:
+    class Interrupted(ClusterDouble):
+        async def create(self, *arguments: Any, **how: Any) -> Any:
+            if not how.get("dry_run"):
+                raise interrupt
+            return {}
+
+    person = Person()
+    step = create_step({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "namespace": "team-a"}})
+    with pytest.raises(interrupt):
+        carried(Interrupted(), Plan("team-a", (step,)), person=person)
+    assert person.heard == ["left open ConfigMap x"]
 
 
 def raised(cluster: ClusterDouble, plan: Plan, *arguments: Any, **options: Any) -> GwError:

@@ -26,6 +26,9 @@ class Conversation(Protocol):
     def wrote(self, step: Step) -> None:
         """A step was carried out."""
 
+    def left_open(self, step: Step) -> None:
+        """An interrupt came while a step was carried out: it may have been, or not."""
+
     def undid(self, step: Step) -> None:
         """An object that this run made was taken back."""
 

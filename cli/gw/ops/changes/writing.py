@@ -7,6 +7,7 @@ Objects of a busy cluster change all the time, a quota's status with every pod. 
 repeated on the new state, unless the change touches what the patch is about.
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -55,6 +56,10 @@ async def _write(
         raise with_progress(error, [each for each, _ in written], step, problem) from problem
     except GwError as error:
         await _take_back(cluster, written, conversation, error)
+        raise
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        if not dry_run:
+            conversation.left_open(step)
         raise
     if not dry_run:
         written.append((step, result))
