@@ -111,8 +111,7 @@ def test_a_connection_that_breaks_at_any_step_is_gone_on_with_to_the_same_end(te
     assert answer.code == 3, answer
     assert "it may have been written all the same" in answer.err
     again = tenancy(*REMOVE, *SURE)
-    # The namespace was the last of it: of a tenant that is gone nothing is left to know it by.
-    assert again.code == (2 if plural == "namespaces" else 0), again
+    assert again.code == 0, again
     assert remains(tenancy) == {}
 
 
@@ -208,10 +207,41 @@ def test_nothing_goes_that_was_not_named(
     assert (tenancy.cluster.patched, tenancy.cluster.deleted) == ([], [])
 
 
-def test_an_unknown_tenant_is_refused_with_the_nearest(tenancy: Tenancy) -> None:
-    answer = tenancy("tenant", "remove", "team-aa", *SURE)
-    assert answer.code == 2
-    assert "Did you mean team-a?" in answer.err
+@pytest.mark.parametrize("arguments", [(), SURE, ("--dry-run",), ("--force", *SURE), ("--keep-namespace",)])
+def test_a_tenant_that_is_gone_is_nothing_to_do(tenancy: Tenancy, arguments: tuple[str, ...]) -> None:
+    assert tenancy(*REMOVE, *SURE).code == 0
+    tenancy.cluster.deleted.clear()
+    again = tenancy(*REMOVE, *arguments)
+    assert (again.code, again.err) == (0, ""), again
+    assert again.out == f"Nothing to remove: there is no namespace {TENANT}.\n"
+    document = json.loads(tenancy(*REMOVE, *arguments, "-o", "json").out)
+    assert (document["changed"], document["stands"], document["objects"]) == (False, True, [])
+    assert document["dry_run"] is ("--dry-run" in arguments)
+    assert tenancy.cluster.deleted == []
+
+
+def test_of_a_name_that_is_nobodys_the_nearest_is_told(tenancy: Tenancy) -> None:
+    answer = tenancy("tenant", "remove", "team-aa")
+    assert answer.code == 0, answer
+    said = "Nothing to remove: there is no namespace team-aa; the tenant with the nearest name is team-a.\n"
+    assert answer.out == said
+    assert remains(tenancy)["Namespace"] == [TENANT]
+
+
+def test_a_namespace_that_the_caller_may_not_see_is_not_taken_for_gone(tenancy: Tenancy) -> None:
+    for key in [key for key in tenancy.cluster.objects if key[1] == TENANT]:
+        del tenancy.cluster.objects[key]
+    tenancy.cluster.refusals["get", "namespaces"] = errors.Forbidden("namespaces is forbidden", status=403)
+    answer = tenancy(*REMOVE, *SURE)
+    assert answer.code == 2, answer
+    assert f"{TENANT} is not a tenant: no ActionsGateway is there" in answer.err
+
+
+@pytest.mark.parametrize(("name", "words"), [("Team_A", "there is no namespace"), ("kube-system", "is reserved")])
+def test_what_can_be_no_tenant_is_refused(tenancy: Tenancy, name: str, words: str) -> None:
+    answer = tenancy("tenant", "remove", name, *SURE)
+    assert answer.code == 2, answer
+    assert words in answer.err
 
 
 def test_missing_rights_are_named_before_anything_is_tried(tenancy: Tenancy) -> None:

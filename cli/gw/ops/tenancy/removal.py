@@ -12,6 +12,7 @@ from gw.checks.wording import counted
 from gw.errors import Refused
 from gw.ops.changes.plan import Plan, Step, change_step, delete_step, unchanged_step
 from gw.ops.keys.manifests import BY_GW
+from gw.ops.namespaces import can_be_tenant
 from gw.ops.tenancy.following import LIVE_PHASES
 from gw.ops.tenants import ServedGateway, groups_of, not_a_tenant, read_served, reading_types
 from gw.sources.cluster import Cluster, asking
@@ -53,6 +54,8 @@ class Found:
     """What else lives in the namespace, by kind and name."""
     unseen: str = ""
     """Why it is not known what else does."""
+    is_absent: bool = False
+    """No namespace of that name exists: an earlier run has ended, or there never was one."""
 
     @property
     def is_made_by_gw(self) -> bool:
@@ -70,15 +73,21 @@ class Removal:
 
 
 async def gather_removal(cluster: Cluster, namespace: str) -> Found:
-    """Reads everything once; raises Refused when the namespace neither is a tenant nor was one."""
+    """Reads everything once; raises Refused when a namespace of that name neither is a tenant nor was one."""
+    place: Manifest | None = None
+    is_absent = False
     with asking(f"read the namespace {namespace}"):
         try:
-            place: Manifest | None = await cluster.get(r.NAMESPACES, namespace)
-        except (errors.NotFound, errors.Forbidden):
-            place = None
+            place = await cluster.get(r.NAMESPACES, namespace)
+        except errors.NotFound:
+            is_absent = can_be_tenant(namespace)
+        except errors.Forbidden:
+            pass  # Whoever may not see it may still see the gateway in it.
     with reading_types(f"read the tenant {namespace}"):
         gateways = (await cluster.list(r.ACTIONSGATEWAYS, namespace)).items
         if not gateways:
+            if is_absent:
+                return Found(None, is_absent=True)
             if place is None or not _was_tenant(place):
                 raise await not_a_tenant(cluster, namespace)
             strangers, unseen = await _strangers(cluster, namespace)

@@ -19,6 +19,7 @@ from gw.ops.changes.plan import Action, Plan, Step
 from gw.ops.changes.writing import write
 from gw.ops.tenancy.following import Look, Patience, until_none
 from gw.ops.tenancy.removal import Found, Removal, decide_removal, gather_removal, told_job
+from gw.ops.tenants import nearest_tenant
 from gw.sources.cluster import Cluster, asking
 from gw.sources.gathering import gather_pods
 
@@ -51,13 +52,22 @@ class RemovedTenant:
     takes_namespace: bool
     stands: bool = False
     """Whether it is gone now."""
+    was_absent: bool = False
+    """Whether no namespace of that name was there."""
+    nearest: str = ""
+    """A tenant of a name that is like that of an absent one, in case that one was meant."""
 
 
 async def remove_tenant(
     cluster: Cluster, order: RemoveTenant, *, clock: Clock, conversation: Conversation
 ) -> RemovedTenant:
-    """The tenant that is gone; raises GwError. Nothing is written before rights, server and person agree."""
+    """The tenant that is gone; raises GwError. Nothing is written before rights, server and person agree.
+
+    One that is gone already is no error, so that a script may say it twice.
+    """
     found = await gather_removal(cluster, order.namespace)
+    if found.is_absent:
+        return await _absent(cluster, order)
     removal = decide_removal(found, order.namespace, is_forced=order.is_forced, keeps_namespace=order.keeps_namespace)
     remover = _Remover(cluster, order, found, removal, Patience(order.timeout_seconds, clock, conversation))
     jobs = f" Running jobs that are cut off: {len(found.workers)}." if found.workers and not removal.drains else ""
@@ -78,6 +88,21 @@ async def remove_tenant(
         await remover.until_gateways_gone()
     await remover.until_namespace_gone()
     return replace(result, stands=True)
+
+
+async def _absent(cluster: Cluster, order: RemoveTenant) -> RemovedTenant:
+    nothing = Carried(Plan(order.namespace, ()), is_written=False, is_dry_run=order.manner.dry_run)
+    nearest = await nearest_tenant(cluster, order.namespace)
+    return RemovedTenant(
+        nothing,
+        order.namespace,
+        had_gateway=False,
+        is_drained=False,
+        takes_namespace=True,
+        stands=True,
+        was_absent=True,
+        nearest=nearest,
+    )
 
 
 @dataclass(frozen=True, slots=True)
