@@ -5,6 +5,7 @@ import base64
 import hashlib
 import json
 import random
+import re
 import stat
 import string
 import tarfile
@@ -24,7 +25,7 @@ from gw.ops.redaction import LineRedactor, redact_object, redact_text
 
 from .double import ClusterDouble
 from .objects import agent_pod, container, gateway, healthy_cluster, namespace
-from .rig import Gw
+from .rig import Gw, check_golden
 from .test_events import event
 from .test_logs import AGENT, WORKER, entry, line
 
@@ -126,6 +127,34 @@ def test_the_manifest_lists_every_file_and_each_removal(gw: Gw, tmp_path: Path) 
     assert manifest["redaction"]["removed"]["environment"] == 1
     assert b"hunter2" not in files["objects/team-a/pods.json"]
     assert TOKEN not in json.dumps(told)
+
+
+def worth_keeping(gw: Gw) -> None:
+    """A tenant whose bundle has each kind of remark: removed, left out, and not read."""
+    pod = agent_pod()
+    pod["spec"]["containers"] = [{"name": "agc", "env": [{"name": "PROXY_PASSWORD", "value": "hunter2"}]}]
+    gw.cluster.put(pod)
+    forbidden = errors.Forbidden('nodes is forbidden: User "tess" cannot list resource "nodes"', status=403)
+    gw.cluster.refusals["list", r.NODES.plural] = forbidden
+    gw.cluster.refusals["list", r.HPAS.plural] = errors.ServerError("the API server is in trouble", status=500)
+
+
+def test_what_is_told_is_as_kept(gw: Gw) -> None:
+    worth_keeping(gw)
+    answer = gw("support-bundle", "team-a")
+    assert answer.code == 3, answer
+    # How large a file is tells of the checks that there are, and of the library that compresses.
+    check_golden("support-bundle.table.txt", re.sub(r"[0-9.]+ (?:bytes|KiB)", "SIZE", answer.out + answer.err))
+
+
+def test_the_manifest_is_as_kept(gw: Gw, tmp_path: Path) -> None:
+    worth_keeping(gw)
+    gw("support-bundle", "team-a")
+    manifest = json.loads(bundled(only_bundle(tmp_path))[MANIFEST])
+    manifest["gw"] = "of today"
+    for each in manifest["files"]:
+        each |= {"size": 0, "sha256": ""}
+    check_golden("support-bundle.manifest.json", json.dumps(manifest, indent=2) + "\n")
 
 
 def test_the_same_cluster_gives_the_same_bytes(gw: Gw, tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ class Rule(StrEnum):
 REMOVES: Mapping[Rule, str] = {
     Rule.PRIVATE_KEY: "private keys in PEM form, also in base64, and lines that may be a part of one",
     Rule.GITHUB_TOKEN: "tokens with GitHub's prefixes",
-    Rule.JSON_WEB_TOKEN: "JSON web tokens, as Kubernetes and GitHub Actions give them out",
+    Rule.JSON_WEB_TOKEN: "JSON web tokens, as Kubernetes and GitHub Actions give them out, and other JSON in base64",
     Rule.AUTHORIZATION: "what follows Bearer, Basic or an Authorization header's name",
     Rule.URL_USER: "user and password in a URL",
     Rule.NAMED_VALUE: "values of fields, parameters and flags that are named token, password, secret, key or alike",
