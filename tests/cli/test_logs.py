@@ -256,6 +256,22 @@ def test_following_outlives_an_api_server_that_is_away_for_a_moment(gw: Gw) -> N
     assert answer.out.count("back again") == 1
 
 
+def test_following_workers_outlives_the_last_of_them(gw: Gw) -> None:
+    def all_gone() -> None:
+        for key in [key for key in gw.cluster.objects if key[2] == WORKER[1]]:
+            del gw.cluster.objects[key]
+
+    def one_more() -> None:
+        gw.cluster.put(worker_pod(name="runner-team-a-cpu-0002"))
+        gw.cluster.logs["team-a", "runner-team-a-cpu-0002", "runner"] = [line("of the next", "08:00:09")]
+
+    follow(gw, all_gone, lambda: None, lambda: None, one_more, lambda: None)
+    answer = gw("logs", "worker", "-n", "team-a", "-f")
+    assert answer.code == 130, answer
+    assert "Error" not in answer.err
+    assert [each.rpartition(" ")[2] for each in answer.out.splitlines()] == ["began", "broke", "next"]
+
+
 def test_following_waits_for_a_pod_that_is_not_there_yet(gw: Gw) -> None:
     (key,) = [each for each in gw.cluster.objects if each[2] == AGENT[1]]
     pod = gw.cluster.objects.pop(key)
