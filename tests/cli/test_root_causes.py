@@ -332,6 +332,12 @@ def no_session(world: World) -> None:
     world.look(500)
 
 
+def silent_sessions(world: World) -> None:
+    """Sessions were open when GitHub went, and stay so."""
+    world.report(replace(IDLE, silence=f"{NO_ANSWER}: github.com refuses the connection"), 600)
+    world.look(500)
+
+
 def no_tunnel(world: World) -> None:
     world.lose_proxies()
     no_session(world)
@@ -458,6 +464,7 @@ FAULTS: list[tuple[str, Callable[[World], None], dict[str, str], set[str]]] = [
         NOT_TOLD,
     ),
     ("GitHub unreachable, token left", no_session, DEAF | {"github.reachable": PAGE}, set()),
+    ("GitHub unreachable, sessions left", silent_sessions, {"gateway.ready": PAGE, "github.reachable": PAGE}, set()),
     ("proxy down, token left", no_tunnel, DEAF | {"gateway.proxy": PAGE}, {"github.reachable"}),
     ("clock skew", skewed, DEAF | {"clock.agrees": TICKET, "github.reachable": PAGE}, NOT_TOLD),
     ("a release that does not arrive", behind, {"versions.agree": TICKET}, set()),

@@ -47,6 +47,7 @@ from gateway_sandbox.github.models import Job
 from gateway_sandbox.github.settings import SimulatorSettings
 from gateway_sandbox.github.simulator import GitHubSimulator
 from support.cluster import TOKEN, api_server, render_kubeconfig
+from support.definitions import until_served
 from support.pod_player import PodPlayer
 
 Manifest = dict[str, Any]
@@ -371,6 +372,8 @@ async def _furnish(client: KubeClient) -> None:
     for resource, manifest in needed:
         with contextlib.suppress(AlreadyExists):
             await client.create(resource, manifest)
+    # A real server takes a definition before it serves its type.
+    await until_served(client, RUNNERGROUPS.path(NAMESPACE))
 
 
 __all__ = ["FAST", "NAMESPACE", "Rig", "RunningAgent", "replace", "runner_group", "surroundings"]

@@ -111,9 +111,10 @@ class PodPlayer:
         started = _now()
         job, message = await self._mounted_job(playing)
         self.played.append(name)
+        # Told first: what a test does to a running pod's status is not to be overwritten.
+        await self._show(playing, "Running", {"running": {"startedAt": started}})
         self.running[name] = playing.pod
         self.most_running[group] = max(self.most_running.get(group, 0), self._running_of(group))
-        await self._show(playing, "Running", {"running": {"startedAt": started}})
         self._github.worker_started(job)
         exit_code, conclusion = await self.ending(playing)
         if conclusion is not None:

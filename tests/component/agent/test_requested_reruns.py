@@ -26,6 +26,7 @@ from gw.sources.jobs import JobReference, parse_job_reference
 from support.agent_play import play_tenant
 from support.agent_rig import FAST, NAMESPACE, Rig, RunningAgent, replace, runner_group
 from support.apiserver import Api, Play
+from support.definitions import until_served
 from support.pod_player import Gate, run_until_deleted
 
 CPU = ("self-hosted", "linux")
@@ -62,14 +63,8 @@ async def gateway(rig: Rig) -> AsyncIterator[None]:
             "runnerGroups": [{"name": "cpu", "runnerLabels": list(CPU)}],
         },
     }
-    for attempt in range(100):
-        try:
-            await rig.client.create(ACTIONSGATEWAYS, manifest)
-            break
-        except KubeError:  # the type is not served yet
-            if attempt == 99:
-                raise
-            await SystemClock().sleep(0.1)
+    await until_served(rig.client, ACTIONSGATEWAYS.path(NAMESPACE))
+    await rig.client.create(ACTIONSGATEWAYS, manifest)
     try:
         yield
     finally:

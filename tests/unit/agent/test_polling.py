@@ -76,7 +76,14 @@ class World:
         parts = SimpleNamespace(basics=basics, health=self.health)
         self.changes = 0
         self.throttle = Throttle(self.clock, on_change=self._count)
-        self.poller = Poller(cast("Connection", self.wire), "ci-cpu", cast("SessionParts", parts), self.throttle)
+        self.turns: list[bool] = []
+        self.poller = Poller(
+            cast("Connection", self.wire),
+            "ci-cpu",
+            cast("SessionParts", parts),
+            self.throttle,
+            on_turn=lambda: self.turns.append(self.poller.unanswered is not None),
+        )
 
     def _count(self) -> None:
         self.changes += 1
@@ -371,5 +378,33 @@ def test_a_poll_that_takes_its_cancellation_for_a_broken_connection_is_stopped_a
         await conversation.stop()
         assert polls == 1
         assert not conversation.is_open
+
+    run(main())
+
+
+@pytest.mark.parametrize("problem", [Unreachable("refused"), ServerError("down", status=502)], ids=["broken", "down"])
+def test_polls_that_stay_unanswered_are_told_and_the_first_answer_ends_that(problem: GitHubError) -> None:
+    async def main() -> None:
+        world = World([problem, problem, problem, JOB])
+        task = world.next()
+        await settle()
+        assert world.turns == []
+        await world.clock.advance(30.0)
+        assert (world.turns, world.poller.unanswered) == ([True], problem)
+        await world.clock.advance(60.0)
+        assert await task == JOB
+        assert (world.turns, world.poller.unanswered) == ([True, False], None)
+
+    run(main())
+
+
+def test_a_limit_of_github_is_an_answer() -> None:
+    async def main() -> None:
+        limited = RateLimited("slow down", status=429, wait_seconds=5.0)
+        world = World([limited, limited, limited, JOB])
+        task = world.next()
+        await world.clock.advance(60.0)
+        assert await task == JOB
+        assert world.turns == []
 
     run(main())

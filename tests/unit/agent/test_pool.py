@@ -41,6 +41,7 @@ class Session:
     def __init__(self, state: SessionState) -> None:
         self.state = state
         self.labels = ()
+        self.unanswered: GitHubError | None = None
         self.is_closing = False
         self.has_turn = state in (LISTENING, HOLDING)
 
@@ -210,6 +211,18 @@ def test_a_session_that_github_does_not_answer_is_told_as_that(problem: GitHubEr
     pool = pool_of()
     ended(pool, End.FAILED, problem)
     assert pool.state.problem == words
+
+
+def test_a_group_is_deaf_when_github_answers_none_of_its_open_sessions() -> None:
+    pool = pool_of(LISTENING, HOLDING, STARTING, max_listeners=4)
+    hears, holds = pool._sessions[:2]
+    cast("Any", hears).unanswered = Unreachable("refused")
+    assert pool.state.silence == ""
+    cast("Any", holds).unanswered = Unreachable("refused")
+    assert pool.state.silence == f"{NO_ANSWER}: refused"
+    hears.close()
+    holds.close()
+    assert pool.state.silence == ""
 
 
 def test_a_version_that_is_too_old_is_tried_once_a_minute_and_told_until_a_session_is_good() -> None:

@@ -49,6 +49,18 @@ REJECTED = Verdict(Reason.KEY_REJECTED, "GitHub does not accept the key privateK
             Reason.NO_ACTIVE_SESSIONS,
             "GitHub is down.",
         ),
+        (
+            {"active_sessions": 2, "silence": "GitHub gives no answer: refused."},
+            ConditionStatus.FALSE,
+            Reason.NO_ACTIVE_SESSIONS,
+            "No open session hears of jobs: GitHub gives no answer: refused.",
+        ),
+        (
+            {"active_sessions": 2, "busy_sessions": 1, "silence": "GitHub gives no answer: refused."},
+            ConditionStatus.TRUE,
+            Reason.LISTENER_ACTIVE,
+            "open",
+        ),
         ({"active_sessions": 0, "verdict": REJECTED}, ConditionStatus.FALSE, Reason.NO_ACTIVE_SESSIONS, "privateKey"),
         ({"is_suspended": True}, ConditionStatus.FALSE, Reason.SUSPENDED, "suspended"),
         ({"spec_problem": "spec.maxListeners: no"}, ConditionStatus.FALSE, Reason.INVALID_SPEC, "maxListeners"),

@@ -85,6 +85,8 @@ class AcquirerState:
     """Jobs that were delivered and are not claimed."""
     problem: str = ""
     """Why sessions cannot be opened at present; empty when they can."""
+    silence: str = ""
+    """Why no open session hears of jobs at present; empty while one may."""
     version_problem: str = ""
     """What the service says of a runner version that it no longer serves; empty when it serves it."""
     rejection: str = ""

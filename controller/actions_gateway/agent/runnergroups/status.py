@@ -33,6 +33,8 @@ class GroupFacts:
     session_problem: str
     verdict: Verdict
     credential: dict[str, Any] | None
+    silence: str = ""
+    """Why no open session hears of jobs; empty while one may."""
     refusals: tuple[str, ...] = ()
     """What the API server says of the pods that it does not admit, one of each claimed job that waits for it."""
     quota_problem: str = ""
@@ -62,13 +64,12 @@ def decide_ready(facts: GroupFacts) -> Condition:
             ConditionStatus.FALSE, Reason.SUSPENDED, "The group is suspended; running jobs go on to their end."
         )
     # The successor of a session that has just claimed a job is on its way: that is no outage.
-    if facts.active_sessions or facts.busy_sessions:
+    if facts.busy_sessions or (facts.active_sessions and not facts.silence):
         return ready(ConditionStatus.TRUE, Reason.LISTENER_ACTIVE, "At least one session is open.")
-    if not facts.verdict.is_available:
-        message = f"No session is open: {facts.verdict.message}"
-        return ready(ConditionStatus.FALSE, Reason.NO_ACTIVE_SESSIONS, message)
-    cause = facts.session_problem or "the first one is being opened"
-    return ready(ConditionStatus.FALSE, Reason.NO_ACTIVE_SESSIONS, f"No session is open: {cause.rstrip('.')}.")
+    lack = "No open session hears of jobs" if facts.active_sessions else "No session is open"
+    cause = facts.silence or facts.session_problem or "the first one is being opened"
+    message = f"{cause.rstrip('.')}." if facts.verdict.is_available else facts.verdict.message
+    return ready(ConditionStatus.FALSE, Reason.NO_ACTIVE_SESSIONS, f"{lack}: {message}")
 
 
 def decide_degraded(facts: GroupFacts) -> Condition:

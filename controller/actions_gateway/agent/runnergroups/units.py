@@ -219,6 +219,7 @@ class GroupUnits:
             registrations=unit.registrations,
             is_rate_limited=limited is not None and limited >= self._basics.tunables.sustained_limit_seconds,
             session_problem=acquirer.problem,
+            silence=acquirer.silence,
             verdict=tokens.verdict,
             credential=tokens.status,
             version_problem=acquirer.version_problem,

@@ -6,6 +6,7 @@ and its owner registers anew.
 """
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 
@@ -21,6 +22,7 @@ from actions_gateway.github.errors import (
     NotFound,
     RateLimited,
     RegistrationLost,
+    ServerError,
     SessionExpired,
     Unauthorized,
     Unreachable,
@@ -38,6 +40,8 @@ _STALE_PAUSE_SECONDS = 1.0
 _RECONNECT_SECONDS = (1.0, 2.0, 4.0)
 """At most, after a good poll's connection broke: a proxy went away with all its tunnels, and another one answers within
 moments. Spread, since so many come at once; what is still unreachable afterwards is down."""
+_UNANSWERED_ERRORS = 2
+"""So many polls in a row that GitHub does not answer, tens of seconds apart, are an outage and no passing matter."""
 _LONGEST_RATE_LIMIT_SECONDS = 300.0
 
 DEAD_SESSION = (Unauthorized, Forbidden, NotFound, SessionExpired)
@@ -47,8 +51,17 @@ DEAD_SESSION = (Unauthorized, Forbidden, NotFound, SessionExpired)
 class Poller:
     """The polls of one connection."""
 
-    def __init__(self, connection: Connection, group: str, parts: SessionParts, throttle: Throttle) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        group: str,
+        parts: SessionParts,
+        throttle: Throttle,
+        *,
+        on_turn: Callable[[], None] = lambda: None,
+    ) -> None:
         self._connection = connection
+        self._on_turn = on_turn
         self._parts = parts
         self._throttle = throttle
         basics = self._basics = parts.basics
@@ -62,6 +75,8 @@ class Poller:
         self._empty_answers = 0
         self._is_healed = False
         """The session was renewed since the last good poll."""
+        self.unanswered: GitHubError | None = None
+        """What keeps its polls from an answer; None while GitHub answers. `on_turn` hears of either turn."""
 
     async def next(self, status: RunnerStatus) -> Message | None:
         """The next message, or None after a poll that brought none; waits out whatever goes wrong.
@@ -96,6 +111,7 @@ class Poller:
             return None
         self._errors, self._reconnects, self._empty_answers, self._is_healed = 0, 0, 0, False
         self._throttle.relieved(Call.POLL)
+        self._note(None)
         self._basics.metrics.set(LAST_POLL_TIMESTAMP, self._basics.clock.now().timestamp(), **self._labels)
         return message
 
@@ -135,8 +151,16 @@ class Poller:
             self._count_error("other")
             tier = _FIRST_PAUSE_SECONDS if self._errors <= _FIRST_ERRORS else _LATER_PAUSE_SECONDS
             pause = self._basics.rng.uniform(*tier)
+            if isinstance(problem, Unreachable | ServerError) and self._errors >= _UNANSWERED_ERRORS:
+                self._note(problem)
         self._next_at = now + pause
         self._log.warning("poll failed", problem=str(problem), retry_in_seconds=round(pause, 1))
+
+    def _note(self, unanswered: GitHubError | None) -> None:
+        has_turned = (unanswered is None) != (self.unanswered is None)
+        self.unanswered = unanswered
+        if has_turned:
+            self._on_turn()
 
     def _may_reconnect(self, problem: GitHubError) -> bool:
         """Whether another way to GitHub may be open at once: a connection broke, and few new ones were tried since."""

@@ -27,7 +27,8 @@ from actions_gateway.metrics.catalog import ACTIVE_SESSIONS, AGENT_RECYCLE_ERROR
 log = structlog.get_logger(__name__)
 
 _UNOPENED = (SessionState.STARTING, SessionState.READY, SessionState.OPENING)
-_CLOSE_ORDER = (*_UNOPENED, SessionState.LISTENING, SessionState.HOLDING)
+_OPEN = (SessionState.LISTENING, SessionState.HOLDING)
+_CLOSE_ORDER = (*_UNOPENED, *_OPEN)
 """Who waits or will, and who of them goes first: the one with the least to lose."""
 
 _SLOT_STATES = {
@@ -100,12 +101,19 @@ class SessionPool:
             busy=0 if self._is_closing else states[SessionState.CLAIMING] + len(self._busy),
             pending_jobs=self._deliveries.count(self._clock.monotonic()),
             problem=self._problem,
+            silence=self._silence,
             version_problem=self._version_problem,
             rejection=self._problem if self._rejections >= _REJECTIONS else "",
             limited_since=self._throttle.limited_since,
             oldest=self._deliveries.oldest(self._clock.monotonic()),
             waiting=self._deliveries.counts(self._clock.monotonic()),
         )
+
+    @property
+    def _silence(self) -> str:
+        heard = [session.unanswered for session in self._sessions if session.state in _OPEN and not session.is_closing]
+        problems = [problem for problem in heard if problem is not None]
+        return f"{NO_ANSWER}: {problems[0]}" if problems and len(problems) == len(heard) else ""
 
     async def run(self) -> None:
         """Keeps the sessions until `close` was called and all of them have ended."""

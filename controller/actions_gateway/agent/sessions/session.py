@@ -122,6 +122,7 @@ class RunnerSession:
         self._registration: Registration | None = None
         self._connection: Connection | None = None
         self._conversation: Conversation | None = None
+        self._poller: Poller | None = None
         self.labels = tuple(group.settings.runner_labels)
         """What its runner is registered with."""
         self._is_used = False
@@ -149,6 +150,11 @@ class RunnerSession:
     def is_closing(self) -> bool:
         """Whether it was asked to close, or closes by itself."""
         return self._close_requested.is_set() or self.state is SessionState.CLOSING
+
+    @property
+    def unanswered(self) -> GitHubError | None:
+        """What keeps its polls from an answer; None while GitHub answers, and before the first."""
+        return self._poller.unanswered if self._poller else None
 
     async def run(self) -> End:
         """Registers, waits, works and closes; raises nothing but cancellation."""
@@ -197,7 +203,14 @@ class RunnerSession:
             return End.REJECTED
         self._to(SessionState.LISTENING)
         self._owner.opened()
-        self._conversation = Conversation(Poller(connection, self._group.name, self._parts, self._throttle))
+        self._poller = Poller(
+            connection,
+            self._group.name,
+            self._parts,
+            self._throttle,
+            on_turn=lambda: self._owner.changed(self),
+        )
+        self._conversation = Conversation(self._poller)
         return await self._listen(self._conversation, Claimer(connection, self._group, self._parts))
 
     async def _clean_up(self) -> None:
