@@ -5,8 +5,6 @@ import base64
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +12,32 @@ import pytest
 
 from actions_gateway.api import labels
 from actions_gateway.api.conditions import ConditionType, Reason
-from actions_gateway.api.names import AGENT, MANAGER_NAMESPACE, ONCALL_ROLE, PROXY, TENANT_ROLE, VIEWER_ROLE
+from actions_gateway.api.names import AGENT, MANAGER_NAMESPACE, ONCALL_ROLE, PROXY, TENANT_ROLE
 from actions_gateway.kube import resources as r
 from actions_gateway.kube.client import KubeClient, connect
 from cli.incidents import NEW, NEW_KEY, OLD, OLD_KEY, secret
 from cli.objects import condition, ready
 from cli.rig import Answer, AppDouble, Gw, PresentClock
-from gateway_sandbox.certificates import SandboxCertificates
-from gateway_sandbox.controlplane.server import ControlPlane, Options
+from gateway_sandbox.controlplane.server import ControlPlane
 from gw.sources.changes import parse_object
-from support.components import require_control_plane
-from support.installed import callers, children_in, gateway_in, install, user_subject
+from support.installed import Callers, children_in, gateway_in, user_subject
+from support.people import (
+    ON_CALL,
+    TENANTS_OWN,
+    VIEWER,
+    apply_as_manager,
+    apply_children,
+    give_roles,
+    make_namespace,
+    own_plane,
+    set_status,
+)
 from support.played_agents import show_ready
 
 Manifest = dict[str, Any]
 
 TENANT, GATEWAY, LOOK_SECONDS = "team-incident", "ci", 0.05
-ON_CALL, SECOND, VIEWER, TENANTS_OWN = "olivia", "oscar", "victor", "tess"
+SECOND = "oscar"
 PLAYED = (r.DEPLOYMENTS.kind, r.NETWORKPOLICIES.kind)
 FINGERPRINTS = {OLD_KEY: OLD, NEW_KEY: NEW}
 
@@ -54,19 +61,13 @@ async def play(admin: KubeClient) -> None:
     owner = await admin.get(r.ACTIONSGATEWAYS, GATEWAY, TENANT)
     for manifest in children_in(owner):
         if manifest["kind"] in PLAYED:
-            await _apply(admin, manifest)
+            await apply_as_manager(admin, manifest)
     for pod in (await admin.list(r.PODS, TENANT, label_selector=f"{labels.APP} in ({AGENT},{PROXY})")).items:
         await show_ready(admin, pod)
     deployment = await admin.get(r.DEPLOYMENTS, AGENT, TENANT)
     if (deployment.get("status") or {}).get("availableReplicas") == 1:
         name = deployment["spec"]["template"]["metadata"]["annotations"][labels.CREDENTIAL_SECRET]
         await _report_on(admin, owner, await admin.get(r.SECRETS, name, TENANT))
-
-
-async def _apply(client: KubeClient, manifest: Manifest) -> None:
-    resource = r.resource_of(manifest["apiVersion"], manifest["kind"])
-    assert resource is not None
-    await client.apply(resource, manifest, field_manager="gmc")
 
 
 async def _report_on(admin: KubeClient, owner: Manifest, held: Manifest) -> None:
@@ -76,66 +77,40 @@ async def _report_on(admin: KubeClient, owner: Manifest, held: Manifest) -> None
     works = condition(ConditionType.CREDENTIAL_UNAVAILABLE, "False", Reason.CREDENTIAL_AVAILABLE)
     for group in (await admin.list(r.RUNNERGROUPS, TENANT)).items:
         status = {"activeSessions": 1, "credential": credential, "conditions": [ready(), works]}
-        await _set_status(admin, r.RUNNERGROUPS, group["metadata"]["name"], status)
+        await set_status(admin, r.RUNNERGROUPS, group["metadata"]["name"], TENANT, status)
     available = [ready(), condition(ConditionType.AGC_AVAILABLE, "True", Reason.AGC_READY), works]
     status = {"observedGeneration": owner["metadata"]["generation"], "conditions": available, "credential": credential}
-    await _set_status(admin, r.ACTIONSGATEWAYS, GATEWAY, status)
-
-
-async def _set_status(admin: KubeClient, resource: r.Resource, name: str, status: Manifest) -> None:
-    await admin.patch(resource, name, {"status": status}, namespace=TENANT, subresource="status")
+    await set_status(admin, r.ACTIONSGATEWAYS, GATEWAY, TENANT, status)
 
 
 @pytest.fixture(scope="module")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """With a tenant that works with the old key, and with roles given to four people."""
-    require_control_plane()
-    folder = tmp_path_factory.mktemp("incidents")
-    running = ControlPlane(
-        folder / "data", SandboxCertificates.create(folder / "certificates"), Options(with_scheduler=False)
-    )
-    try:
-        asyncio.run(_prepare(running))
+    with own_plane(tmp_path_factory.mktemp("incidents"), _prepare) as running:
         yield running
-    finally:
-        running.stop()
 
 
-async def _prepare(plane: ControlPlane) -> None:
-    await plane.start(timeout_seconds=120.0)
-    await install(plane)
-    async with callers(plane) as everybody, AsyncExitStack() as stack:
-        admin = everybody.admin
-        await admin.create(r.NAMESPACES, {"metadata": {"name": TENANT, "labels": {labels.TENANT: labels.TENANT_MARK}}})
-        held = secret(TENANT, "github-app-v1")
-        await admin.create(r.SECRETS, held | {"metadata": {"name": "github-app-v1", "namespace": TENANT}})
-        owner = await everybody.gateway(gateway_in(TENANT, gitHubAppRef={"name": "github-app-v1"}))
-        async with everybody.manager() as manager:
-            for manifest in children_in(owner):
-                await everybody.until_admitted(partial(_apply, manager, manifest))
-        while not (await admin.get(r.ACTIONSGATEWAYS, GATEWAY, TENANT)).get("status", {}).get("credential"):
-            await play(admin)
-            await asyncio.sleep(LOOK_SECONDS)
-        for user, role in ((ON_CALL, ONCALL_ROLE), (SECOND, ONCALL_ROLE), (VIEWER, VIEWER_ROLE)):
-            await admin.create(r.CLUSTERROLEBINDINGS, _binding(role, user))
-        for user in (ON_CALL, SECOND):
-            await everybody.bind(ONCALL_ROLE, MANAGER_NAMESPACE, user_subject(user), kind="Role")
-        # Who changes a tenant's key in an incident has the tenant's role there, too; the other on-call person has not.
-        for user in (SECOND, TENANTS_OWN):
-            await everybody.bind(TENANT_ROLE, TENANT, user_subject(user))
-        for user, resource, where in (
-            (ON_CALL, r.ACTIONSGATEWAYS, TENANT),
-            (SECOND, r.SECRETS, TENANT),
-            (VIEWER, r.CONFIGMAPS, MANAGER_NAMESPACE),
-            (TENANTS_OWN, r.ACTIONSGATEWAYS, TENANT),
-        ):
-            client = await stack.enter_async_context(everybody.user(user))
+async def _prepare(everybody: Callers) -> None:
+    admin = everybody.admin
+    await make_namespace(admin, TENANT)
+    held = secret(TENANT, "github-app-v1")
+    await admin.create(r.SECRETS, held | {"metadata": {"name": "github-app-v1", "namespace": TENANT}})
+    await apply_children(everybody, await everybody.gateway(gateway_in(TENANT, gitHubAppRef={"name": "github-app-v1"})))
+    while not (await admin.get(r.ACTIONSGATEWAYS, GATEWAY, TENANT)).get("status", {}).get("credential"):
+        await play(admin)
+        await asyncio.sleep(LOOK_SECONDS)
+    for user in (ON_CALL, SECOND):
+        await everybody.bind(ONCALL_ROLE, MANAGER_NAMESPACE, user_subject(user), kind="Role")
+    # Who changes a tenant's key in an incident has the tenant's role there, too; the other on-call person has not.
+    await everybody.bind(TENANT_ROLE, TENANT, user_subject(SECOND))
+    await give_roles(everybody, TENANT, on_call=(ON_CALL, SECOND))
+    for user, resource, where in (
+        (SECOND, r.SECRETS, TENANT),
+        (ON_CALL, r.CONFIGMAPS, MANAGER_NAMESPACE),
+        (SECOND, r.CONFIGMAPS, MANAGER_NAMESPACE),
+    ):
+        async with everybody.user(user) as client:
             await everybody.until_allowed(client, "list", resource, where)
-
-
-def _binding(role: str, user: str) -> Manifest:
-    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role}
-    return {"metadata": {"generateName": "incidents-"}, "roleRef": reference, "subjects": [user_subject(user)]}
 
 
 class Person:

@@ -4,9 +4,7 @@ import asyncio
 import base64
 import json
 from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,7 @@ import pytest
 
 from actions_gateway.api import labels
 from actions_gateway.api.conditions import ConditionType, Reason
-from actions_gateway.api.names import AGENT, ONCALL_ROLE, PROXY, TENANT_ROLE, VIEWER_ROLE
+from actions_gateway.api.names import AGENT, PROXY
 from actions_gateway.github.secrets import Secret
 from actions_gateway.kube import resources as r
 from actions_gateway.kube.client import KubeClient, connect
@@ -22,18 +20,26 @@ from cli.key_rotation import fingerprint
 from cli.objects import condition, ready
 from cli.onboarding import KEY, OTHER_KEY, SECRET_LINES
 from cli.rig import Answer, Gw, PresentClock
-from gateway_sandbox.certificates import SandboxCertificates
-from gateway_sandbox.controlplane.server import ControlPlane, Options
+from gateway_sandbox.controlplane.server import ControlPlane
 from gw.ops.keys.manifests import build_app_secret
 from gw.sources.changes import parse_object
-from support.components import require_control_plane
-from support.installed import callers, children_in, gateway_in, install, user_subject
+from support.installed import Callers, children_in, gateway_in
+from support.people import (
+    ON_CALL,
+    TENANTS_OWN,
+    VIEWER,
+    apply_as_manager,
+    apply_children,
+    give_roles,
+    make_namespace,
+    own_plane,
+    set_status,
+)
 from support.played_agents import show_ready
 
 Manifest = dict[str, Any]
 
 TENANT, GATEWAY, LOOK_SECONDS = "team-keys", "ci", 0.05
-ON_CALL, VIEWER, TENANTS_OWN = "olivia", "victor", "tess"
 OURS = f"{labels.APP} in ({AGENT},{PROXY})"
 
 
@@ -58,19 +64,13 @@ async def play(admin: KubeClient) -> None:
     owner = await admin.get(r.ACTIONSGATEWAYS, GATEWAY, TENANT)
     for manifest in children_in(owner):
         if manifest["kind"] == r.DEPLOYMENTS.kind:
-            await _apply(admin, manifest)
+            await apply_as_manager(admin, manifest)
     for pod in (await admin.list(r.PODS, TENANT, label_selector=OURS)).items:
         await show_ready(admin, pod)
     deployment = await admin.get(r.DEPLOYMENTS, AGENT, TENANT)
     name = deployment["spec"]["template"]["metadata"]["annotations"][labels.CREDENTIAL_SECRET]
     if (deployment.get("status") or {}).get("availableReplicas") == 1:
         await _report_on(admin, owner, await admin.get(r.SECRETS, name, TENANT))
-
-
-async def _apply(client: KubeClient, manifest: Manifest) -> None:
-    resource = r.resource_of(manifest["apiVersion"], manifest["kind"])
-    assert resource is not None
-    await client.apply(resource, manifest, field_manager="gmc")
 
 
 async def _report_on(admin: KubeClient, owner: Manifest, secret: Manifest) -> None:
@@ -82,56 +82,28 @@ async def _report_on(admin: KubeClient, owner: Manifest, secret: Manifest) -> No
     available = [ready(), condition(ConditionType.AGC_AVAILABLE, "True", Reason.AGC_READY), works]
     for group in (await admin.list(r.RUNNERGROUPS, TENANT)).items:
         status = {"activeSessions": 1, "credential": credential, "conditions": [ready(), works]}
-        await _set_status(admin, r.RUNNERGROUPS, group["metadata"]["name"], status)
+        await set_status(admin, r.RUNNERGROUPS, group["metadata"]["name"], TENANT, status)
     seen = {"observedGeneration": owner["metadata"]["generation"], "conditions": available, "credential": credential}
-    await _set_status(admin, r.ACTIONSGATEWAYS, GATEWAY, seen)
-
-
-async def _set_status(admin: KubeClient, resource: r.Resource, name: str, status: Manifest) -> None:
-    await admin.patch(resource, name, {"status": status}, namespace=TENANT, subresource="status")
+    await set_status(admin, r.ACTIONSGATEWAYS, GATEWAY, TENANT, seen)
 
 
 @pytest.fixture(scope="module")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """With a tenant that works with KEY, and with roles given to three people."""
-    require_control_plane()
-    folder = tmp_path_factory.mktemp("keys")
-    running = ControlPlane(
-        folder / "data", SandboxCertificates.create(folder / "certificates"), Options(with_scheduler=False)
-    )
-    try:
-        asyncio.run(_prepare(running))
+    with own_plane(tmp_path_factory.mktemp("keys"), _prepare) as running:
         yield running
-    finally:
-        running.stop()
 
 
-async def _prepare(plane: ControlPlane) -> None:
-    await plane.start(timeout_seconds=120.0)
-    await install(plane)
-    async with callers(plane) as everybody, AsyncExitStack() as stack:
-        admin = everybody.admin
-        await admin.create(r.NAMESPACES, {"metadata": {"name": TENANT, "labels": {labels.TENANT: labels.TENANT_MARK}}})
-        old = build_app_secret(TENANT, "github-app-v1", app_id="7", installation_id="8", private_key=Secret(KEY))
-        await admin.create(r.SECRETS, old)
-        owner = await everybody.gateway(gateway_in(TENANT))
-        async with everybody.manager() as manager:
-            for manifest in children_in(owner):
-                await everybody.until_admitted(partial(_apply, manager, manifest))
-        while not (await admin.get(r.ACTIONSGATEWAYS, GATEWAY, TENANT)).get("status", {}).get("credential"):
-            await play(admin)
-            await asyncio.sleep(LOOK_SECONDS)
-        for user, role in ((ON_CALL, ONCALL_ROLE), (VIEWER, VIEWER_ROLE)):
-            await admin.create(r.CLUSTERROLEBINDINGS, _binding(role, user))
-        await everybody.bind(TENANT_ROLE, TENANT, user_subject(TENANTS_OWN))
-        for user in (ON_CALL, VIEWER, TENANTS_OWN):
-            client = await stack.enter_async_context(everybody.user(user))
-            await everybody.until_allowed(client, "list", r.PODS, TENANT)
-
-
-def _binding(role: str, user: str) -> Manifest:
-    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role}
-    return {"metadata": {"generateName": "keys-"}, "roleRef": reference, "subjects": [user_subject(user)]}
+async def _prepare(everybody: Callers) -> None:
+    admin = everybody.admin
+    await make_namespace(admin, TENANT)
+    old = build_app_secret(TENANT, "github-app-v1", app_id="7", installation_id="8", private_key=Secret(KEY))
+    await admin.create(r.SECRETS, old)
+    await apply_children(everybody, await everybody.gateway(gateway_in(TENANT)))
+    while not (await admin.get(r.ACTIONSGATEWAYS, GATEWAY, TENANT)).get("status", {}).get("credential"):
+        await play(admin)
+        await asyncio.sleep(LOOK_SECONDS)
+    await give_roles(everybody, TENANT)
 
 
 class Person:
