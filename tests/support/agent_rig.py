@@ -70,6 +70,7 @@ FAST = Tunables(
     claim_seconds=0.0,
 )
 _LOOK_SECONDS = 0.01
+_DYING_SECONDS = 0.5
 
 
 def pem(key: rsa.RSAPrivateKey) -> str:
@@ -265,6 +266,10 @@ class RunningAgent:
     async def kill(self) -> None:
         """Ends it as SIGKILL does: nothing that it still does has an effect."""
         self.client.is_dead = True
+        while not self._task.done():
+            # Again, since a process that is killed waits for none of its sessions to close.
+            self._task.cancel()
+            await asyncio.wait({self._task}, timeout=_DYING_SECONDS)
         await self.stop()
 
     async def stop(self) -> None:
