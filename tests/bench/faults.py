@@ -10,7 +10,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from gateway_sandbox.faults import FAULTS
-from support.fault_drill import HEADER, best_cluster, drill
+from support.components import best_cluster
+from support.fault_drill import HEADER, drill
 
 EMBEDDED = "--embedded"
 

@@ -1,18 +1,22 @@
 """One suite, two API servers: a case that takes `play` runs on the embedded server and on the session's real one.
 
 `@pytest.mark.real_only(reason)` and `@pytest.mark.embedded_only(reason)` name the exceptions: what the embedded server
-leaves out, and what only a fresh server of one's own can show.
+leaves out, and what only a fresh server of one's own can show. `@pytest.mark.once(reason)` is for what takes long and
+says the same on both: on the real one where that is built, and else on the embedded one.
 """
 
 import pytest
 
 from support.apiserver import SERVERS, EmbeddedPlay, Play, RealPlay
+from support.components import best_cluster
 
 
 def pytest_configure(config: pytest.Config) -> None:
     for name in SERVERS:
         config.addinivalue_line("markers", f"on_{name}: the case runs on the {name} API server (set by `play`)")
         config.addinivalue_line("markers", f"{name}_only(reason): the case says nothing about the other API server")
+
+    config.addinivalue_line("markers", "once(reason): one API server is enough, the real one where that is built")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -28,6 +32,8 @@ def _is_wanted(metafunc: pytest.Metafunc, name: str) -> bool:
         mark = metafunc.definition.get_closest_marker(f"{server}_only")
         if mark is None or len(mark.args) != 1:
             raise pytest.UsageError(f"{metafunc.definition.nodeid}: {server}_only needs its reason")
+    if metafunc.definition.get_closest_marker("once"):
+        return name == best_cluster()
     return not only or name in only
 
 

@@ -66,6 +66,7 @@ def sessions(sandbox: Any) -> list[int]:
     return [group["status"].get("activeSessions", 0) for group in sandbox.objects("runnergroups", NAMESPACE)]
 
 
+@pytest.mark.once("the agent is the same on both, and fifty jobs take a minute")
 def test_a_rollout_restart_costs_no_job(sandbox: Any, tmp_path: Path) -> None:
     runs = {}
     for label, count in JOBS.items():

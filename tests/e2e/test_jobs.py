@@ -104,6 +104,7 @@ def test_after_its_jobs_the_gateway_is_healthy_with_sessions_open_and_nothing_in
         assert (group["active_jobs"], group["pending_jobs"]) == (0, 0), group
 
 
+@pytest.mark.once("the agent is the same on both, and its patience with a quota takes half a minute")
 def test_a_quota_that_admits_no_worker_is_told_and_raising_it_starts_the_job(sandbox: Any, tmp_path: Path) -> None:
     workflow = tmp_path / "blocked.yml"
     workflow.write_text("on: push\njobs:\n  a:\n    runs-on: [self-hosted, linux]\n    steps: [{run: 'true'}]\n")

@@ -87,6 +87,7 @@ def changes(requests: list[Request]) -> list[Request]:
     ]
 
 
+@pytest.mark.once("the manager and its tenant are the same on both, and it takes a minute")
 def test_without_a_manager_a_tenant_goes_on_and_its_return_changes_nothing(sandbox: Any, tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     first.mkdir()

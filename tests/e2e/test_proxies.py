@@ -162,6 +162,7 @@ def name_of(sandbox: Any, process: PodProcess) -> str:
     return str(name)
 
 
+@pytest.mark.once("the proxies are the same on both, and failures of the agent are half a minute apart")
 def test_without_a_proxy_nothing_reaches_github_and_with_it_everything_goes_on(sandbox: Any, tmp_path: Path) -> None:
     until(lambda: ready_proxies(sandbox) == 2)
     run_id = start_jobs(sandbox, tmp_path, count=1, script=f"{HELD}; echo the end")

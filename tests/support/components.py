@@ -43,6 +43,16 @@ def require_control_plane(*others: Program) -> None:
         _lacks(str(problem))
 
 
+@functools.cache
+def best_cluster() -> str:
+    """`real` where the programs of a real control plane are there, else `embedded`."""
+    try:
+        require_programs(*CONTROL_PLANE)
+    except ProgramsMissing:
+        return "embedded"
+    return "real"
+
+
 def require_promtool() -> str:
     """The path of promtool; skips, or under CI=true fails, without it."""
     path = shutil.which("promtool")

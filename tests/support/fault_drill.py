@@ -7,20 +7,18 @@ nothing to do with it.
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from actions_gateway.api.names import TENANT_ROLE
-from gateway_sandbox.controlplane.assets import CONTROL_PLANE, ProgramsMissing, require_programs
 from gateway_sandbox.faults import Fault, Scope
 from gateway_sandbox.kubeconfigs import write_kubeconfig
 from support.commands import Answer
 from support.running_sandbox import Sandbox, start_sandbox, stop_sandbox
 
-T = TypeVar("T")
 TENANT, BYSTANDER = "team-a", "team-b"
 GROUPS = {
     TENANT: "cpu labels=self-hosted,linux maxWorkers=4 maxListeners=2",
@@ -44,6 +42,12 @@ class Said:
     severity: str
     subject: str
     summary: str
+    asked_for: str = ""
+    """The one tenant that the look was at: its subject may be a repository's run. Empty for a look at everything."""
+
+    @property
+    def namespace(self) -> str:
+        return self.asked_for or self.subject.partition("/")[0]
 
     def __str__(self) -> str:
         return f"{self.check} {self.severity} {self.subject}: {self.summary}"
@@ -56,9 +60,6 @@ class Report:
     problems: frozenset[Said]
     unknown: frozenset[str]
     """Ids of the checks that could not tell."""
-
-    def has(self, check: str, severity: str) -> bool:
-        return any((said.check, said.severity) == (check, severity) for said in self.problems)
 
     @property
     def checks(self) -> frozenset[str]:
@@ -122,31 +123,73 @@ HEADER = "fault | named by | found | false | true consequences | without Prometh
 
 
 @dataclass(slots=True)
-class Drill:
-    """One sandbox with two tenants."""
+class Played:
+    """A fault that is in force, and what is said of it."""
 
-    sandbox: Sandbox
-    tenant_kubeconfig: Path | None
-    looks_at: tuple[str, ...] = ("-A",)
+    fault: Fault
+    tenant: str
+    others: frozenset[str]
+    """Tenants that have faults of their own: what is said of them is not of this one."""
+    since: float = 0.0
+    found_seconds: float | None = None
 
     @property
-    def _with_the_key(self) -> tuple[str, ...]:
-        """What only GitHub knows is asked of it, with the App's key; for one tenant at a time."""
-        info = self.sandbox.info
-        return (TENANT, "--private-key-file", info["app_key_path"], "--ca-bundle-file", info["ca_path"])
+    def where(self) -> tuple[str, ...]:
+        return ("-n", self.tenant) if self.fault.scope is Scope.TENANT else ()
+
+    @property
+    def expected(self) -> frozenset[str]:
+        return frozenset(check for check, _ in self.fault.expects)
+
+    def of_it(self, problems: frozenset[Said]) -> frozenset[Said]:
+        return frozenset(said for said in problems if said.namespace not in self.others)
+
+    def hear(self, report: Report) -> None:
+        """Notes the time once a report names the fault with every check and severity that it is expected to have."""
+        said = {(each.check, each.severity) for each in self.of_it(report.problems)}
+        if self.found_seconds is None and said >= set(self.fault.expects):
+            self.found_seconds = time.monotonic() - self.since
+
+    def view(self, problems: frozenset[Said]) -> View:
+        """What of the problems names it, and what is said falsely beside it."""
+        mine = self.of_it(problems)
+        named = frozenset((each.check, each.severity) for each in mine if each.check in self.expected)
+        return View(named, tuple(sorted(filter(self._is_false, mine), key=str)))
+
+    def _is_false(self, said: Said) -> bool:
+        is_bystanders = self.fault.scope is Scope.TENANT and said.namespace == BYSTANDER
+        return is_bystanders or said.check not in self.expected | self.fault.follows
+
+
+@dataclass(slots=True)
+class Drill:
+    """One sandbox with two tenants, and further ones for faults that are played together."""
+
+    sandbox: Sandbox
+    kubeconfigs: dict[str, Path]
+    """A tenant's own rights, by tenant; none where the cluster has none."""
+    _asked_of_github: tuple[str, ...] = ()
+    """Tenants of which GitHub is asked, with the App's key."""
 
     def gw(self, *arguments: str, **options: Any) -> Answer:
         return self.sandbox.gw(*arguments, timeout_seconds=_COMMAND_SECONDS, **options)
 
-    def health(self, *arguments: str, **options: Any) -> Report:
-        """One look; by default at everything, with Prometheus and Alertmanager."""
-        arguments = arguments or self.looks_at
+    def add(self, tenant: str, group: str) -> None:
+        """One more tenant, with its own rights where the cluster knows them."""
+        added = self.gw("tenant", "add", tenant, "--yes", *self.sandbox.tenant_arguments(group))
+        assert added.code == 0, added
+        if self.sandbox.info["cluster"] == "real":
+            self.kubeconfigs[tenant] = _tenant_kubeconfig(self.sandbox, tenant)
+
+    def look(self, *arguments: str, **options: Any) -> Report:
+        """One look of `gw health`, at one tenant or at everything (`-A`)."""
+        tenant = "" if arguments[0] == "-A" else arguments[0]
         answer = self.sandbox.look("health", *arguments, "-o", "json", timeout_seconds=_COMMAND_SECONDS, **options)
         assert answer.code in (0, 1, 3), answer
         assert answer.out, answer
         document = json.loads(answer.out)
         problems = {
-            Said(check["id"], finding["severity"], finding["subject"], finding["summary"])
+            Said(check["id"], finding["severity"], finding["subject"], finding["summary"], tenant)
             for check in document["checks"]
             for finding in check["findings"]
             if finding["outcome"] == "problem" and check["id"] != ALERTS
@@ -154,93 +197,103 @@ class Drill:
         unknown = {check["id"] for check in document["checks"] if check["outcome"] == "unknown"}
         return Report(frozenset(problems), frozenset(unknown))
 
-    def until(self, holds: Callable[[Report], bool], *, within_seconds: float) -> tuple[float | None, Report]:
-        """Seconds until a report is so, or None, and the last report."""
+    def health(self, **options: Any) -> Report:
+        """A look at everything, and with the App's key at what only GitHub knows."""
+        reports = [self.look("-A", **options)]
+        reports += [self.look(*self._with_key(tenant), **options) for tenant in self._asked_of_github]
+        problems = frozenset[Said]().union(*(report.problems for report in reports))
+        return Report(problems, frozenset[str]().union(*(report.unknown for report in reports)))
+
+    def _with_key(self, tenant: str) -> tuple[str, ...]:
+        """For one tenant at a time."""
+        info = self.sandbox.info
+        return (tenant, "--private-key-file", info["app_key_path"], "--ca-bundle-file", info["ca_path"])
+
+    def reports(self, *, within_seconds: float) -> Iterator[tuple[float, Report]]:
+        """One report after another, each with the seconds since the first was asked for, until the time is over."""
         started = time.monotonic()
-        while True:
-            report = self.health()
-            if holds(report):
-                return time.monotonic() - started, report
-            if (waited := time.monotonic() - started) > within_seconds:
-                return None, report
-            # What takes minutes is not asked for every second: each look is a process of its own.
+        waited = 0.0
+        while waited <= within_seconds:
+            yield waited, self.health()
+            # What takes minutes is not asked for every second: each look takes a second of this machine.
             time.sleep(min(4.0, max(0.5, waited / 8)))
+            waited = time.monotonic() - started
 
     def settle(self) -> Report:
         """The report of a sandbox that is well; fails when it does not become so."""
-        seconds, report = self.until(lambda each: not each.problems and not each.unknown, within_seconds=120.0)
-        assert seconds is not None, [*map(str, report.problems), *sorted(report.unknown)]
-        return report
+        report = Report(frozenset(), frozenset())
+        for _, report in self.reports(within_seconds=120.0):
+            if not report.problems and not report.unknown:
+                return report
+        raise AssertionError([*map(str, report.problems), *sorted(report.unknown)])
 
     def play(self, fault: Fault, before: Report) -> Row:
         """One fault in and out; whatever happens, it is taken back."""
-        where = ("-n", TENANT) if fault.scope is Scope.TENANT else ()
-        self.looks_at = self._with_the_key if any(check == "job.unserved" for check, _ in fault.expects) else ("-A",)
-        started = time.monotonic()
+        (row,) = self.play_together({TENANT: fault}, before)
+        return row
+
+    def play_together(self, faults: Mapping[str, Fault], before: Report) -> list[Row]:
+        """Faults of different tenants, by tenant, in at once and out at once; whatever happens, all are taken back."""
+        played = [Played(fault, tenant, frozenset(faults) - {tenant}) for tenant, fault in faults.items()]
+        self._asked_of_github = tuple(each.tenant for each in played if "job.unserved" in each.expected)
         try:
-            brought_in = self.gw("sandbox", "fault", fault.name, *where)
-            assert brought_in.code == 0, brought_in
-            waited, _ = self.until(
-                lambda report: all(report.has(*expected) for expected in fault.expects),
-                within_seconds=_FOUND_WITHIN_SECONDS,
-            )
-            found = None if waited is None else time.monotonic() - started
+            for each in played:
+                each.since = time.monotonic()
+                brought_in = self.gw("sandbox", "fault", each.fault.name, *each.where)
+                # How long it may take to show is this drill's to say.
+                assert brought_in.code in (0, 5), brought_in
+            for _, report in self.reports(within_seconds=_FOUND_WITHIN_SECONDS):
+                for each in played:
+                    each.hear(report)
+                if all(each.found_seconds is not None for each in played):
+                    break
             said = frozenset[Said]().union(*(self.health().problems for _ in range(_LOOKS_AFTERWARDS)))
-            blind = self._view(self.health(is_watched=False).problems, fault)
-            tenant = self._as_tenant(fault)
+            blind = self.health(is_watched=False).problems
+            tenants = {each.tenant: self._as_tenant(each) for each in played}
             said |= self.health().problems
         finally:
-            taken_back = self.gw("sandbox", "fault", fault.name, *where, "--undo")
-        assert taken_back.code == 0, taken_back
+            taken_back = [self.gw("sandbox", "fault", each.fault.name, *each.where, "--undo") for each in played]
+        for answer in taken_back:
+            assert answer.code == 0, answer
         started = time.monotonic()
-        if "job.lost" in self.health(TENANT).checks:
-            # What was lost for good waits for a person, as the check's page says.
-            rerun = self.gw("job", "rerun", "-n", TENANT, "--lost", "--yes", "--timeout", "120s")
-            assert rerun.code in (0, 5), rerun
-        clean, after = self.until(
-            lambda report: not report.problems and report.unknown <= before.unknown,
-            within_seconds=_CLEAN_WITHIN_SECONDS,
-        )
-        expected = {check for check, _ in fault.expects}
-        full = self._view(said, fault)
-        return Row(
-            fault=fault.name,
-            expected=fault.expects,
-            found_seconds=found,
-            false=full.false,
-            consequences=tuple(sorted({each.check for each in said} - expected)),
-            named=full.named,
-            without_prometheus=blind,
-            to_tenant=tenant,
-            clean_seconds=clean if clean is None else time.monotonic() - started,
-            left=tuple(sorted(after.problems, key=str)) if clean is None else (),
-        )
+        for each in played:
+            if "job.lost" in self.look(each.tenant).checks:
+                # What was lost for good waits for a person, as the check's page says.
+                rerun = self.gw("job", "rerun", "-n", each.tenant, "--lost", "--yes", "--timeout", "120s")
+                assert rerun.code in (0, 5), rerun
+        clean_seconds, left = self._until_clean(before, started)
+        return [
+            Row(
+                fault=each.fault.name,
+                expected=each.fault.expects,
+                found_seconds=each.found_seconds,
+                false=each.view(said).false,
+                consequences=tuple(sorted({one.check for one in each.of_it(said)} - each.expected)),
+                named=each.view(said).named,
+                without_prometheus=each.view(blind),
+                to_tenant=tenants[each.tenant],
+                clean_seconds=clean_seconds,
+                left=left,
+            )
+            for each in played
+        ]
 
-    @staticmethod
-    def _is_false(said: Said, fault: Fault) -> bool:
-        expected = {check for check, _ in fault.expects}
-        is_others = fault.scope is Scope.TENANT and said.subject.partition("/")[0] == BYSTANDER
-        return is_others or said.check not in expected | fault.follows
+    def _until_clean(self, before: Report, started: float) -> tuple[float | None, tuple[Said, ...]]:
+        """Seconds until all was clean again, or None and what was left."""
+        left = frozenset[Said]()
+        for _, report in self.reports(within_seconds=_CLEAN_WITHIN_SECONDS):
+            left = report.problems
+            if not left and report.unknown <= before.unknown:
+                return time.monotonic() - started, ()
+        return None, tuple(sorted(left, key=str))
 
-    def _view(self, problems: frozenset[Said], fault: Fault) -> View:
-        expected = {check for check, _ in fault.expects}
-        named = frozenset((each.check, each.severity) for each in problems if each.check in expected)
-        return View(named, tuple(sorted((each for each in problems if self._is_false(each, fault)), key=str)))
-
-    def _as_tenant(self, fault: Fault) -> View | None:
-        if self.tenant_kubeconfig is None or fault.scope is not Scope.TENANT:
+    def _as_tenant(self, played: Played) -> View | None:
+        kubeconfig = self.kubeconfigs.get(played.tenant)
+        if kubeconfig is None or played.fault.scope is not Scope.TENANT:
             return None
-        arguments = (TENANT,) if self.looks_at == ("-A",) else self.looks_at
-        report = self.health(*arguments, is_watched=False, KUBECONFIG=str(self.tenant_kubeconfig))
-        return self._view(report.problems, fault)
-
-
-def best_cluster() -> str:
-    try:
-        require_programs(*CONTROL_PLANE)
-    except ProgramsMissing:
-        return "embedded"
-    return "real"
+        tenant = played.tenant
+        arguments = self._with_key(tenant) if tenant in self._asked_of_github else (tenant,)
+        return played.view(self.look(*arguments, is_watched=False, KUBECONFIG=str(kubeconfig)).problems)
 
 
 @contextmanager
@@ -248,30 +301,27 @@ def drill(folder: Path, *, cluster: str) -> Iterator[Drill]:
     """A sandbox with both tenants; with `real`, the first one's own rights as well."""
     try:
         sandbox = start_sandbox(folder, "--cluster", cluster, "--timeout", "180s")
-        drilled = Drill(sandbox, None)
+        drilled = Drill(sandbox, {})
         for name in (TENANT, BYSTANDER):
-            added = drilled.gw("tenant", "add", name, "--yes", *sandbox.tenant_arguments(GROUPS[name]))
-            assert added.code == 0, added
-        if cluster == "real":
-            drilled.tenant_kubeconfig = _tenant_kubeconfig(sandbox)
+            drilled.add(name, GROUPS[name])
         yield drilled
     finally:
         stop_sandbox(folder)
 
 
-def _tenant_kubeconfig(sandbox: Sandbox) -> Path:
+def _tenant_kubeconfig(sandbox: Sandbox, tenant: str) -> Path:
     """A kubeconfig of a service account that has the tenant's role in the tenant's namespace, and nothing else."""
-    account = f"--serviceaccount={TENANT}:developer"
+    account = f"--serviceaccount={tenant}:developer"
     for arguments in (
-        ("create", "serviceaccount", "developer", "-n", TENANT),
-        ("create", "rolebinding", "developers", "-n", TENANT, f"--clusterrole={TENANT_ROLE}", account),
+        ("create", "serviceaccount", "developer", "-n", tenant),
+        ("create", "rolebinding", "developers", "-n", tenant, f"--clusterrole={TENANT_ROLE}", account),
     ):
         made = sandbox.kubectl(*arguments)
         assert made.code == 0, made
-    token = sandbox.kubectl("create", "token", "developer", "-n", TENANT, "--duration=4h")
+    token = sandbox.kubectl("create", "token", "developer", "-n", tenant, "--duration=4h")
     assert token.code == 0, token.err
     return write_kubeconfig(
-        sandbox.folder.parent / "tenant.kubeconfig",
+        sandbox.folder.parent / f"{tenant}.kubeconfig",
         url=sandbox.info["api_url"],
         ca_path=Path(sandbox.info["ca_path"]),
         user={"token": token.out.strip()},

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from actions_gateway.api import labels
 from actions_gateway.api.names import AGENT, PROXY
 from actions_gateway.engine.clock import SystemClock
@@ -155,6 +157,7 @@ async def fleet_on(api: Api) -> AsyncIterator[Fleet]:
             loop.cancel()
 
 
+@pytest.mark.once("twenty tenants take half a minute")
 def test_a_bad_release_stops_at_three_tenants_whoever_leads_and_a_good_one_goes_through(play: Play) -> None:
     async def scenario(api: Api) -> None:
         async with fleet_on(api) as fleet:
@@ -192,6 +195,7 @@ async def change_own(fleet: Fleet, namespace: str) -> None:
     assert image_of(fleet.deployments[namespace, AGENT]) == SETTINGS.controller_image
 
 
+@pytest.mark.once("twenty tenants take half a minute")
 def test_a_tenant_that_does_not_come_up_keeps_its_place_and_the_others_pass_it(play: Play) -> None:
     async def scenario(api: Api) -> None:
         async with fleet_on(api) as fleet:

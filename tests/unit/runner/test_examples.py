@@ -31,7 +31,7 @@ def test_the_projects_own_ci_runs_each_stage_on_the_cpu_group() -> None:
         str(pair["Value"]) for job in jobs for step in job.message["steps"] for pair in step["inputs"]["map"]
     ]  # fmt: skip
     assert {job.labels for job in jobs} == {("self-hosted", "linux")}
-    for command in ("ruff check", "ruff format --check", "mypy", "lint-imports", "python -m pytest tests/unit -q -rs"):
-        assert command in scripts
+    for command in ("ruff check", "ruff format --check", "mypy", "lint-imports", "python -m pytest tests/unit/api "):
+        assert any(script.startswith(command) for script in scripts)
     for job in jobs:
         assert job.message["steps"][0]["reference"]["name"] == "actions/checkout"
