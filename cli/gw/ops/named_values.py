@@ -52,7 +52,11 @@ _NUMBER = re.compile(r"-?[0-9][0-9.eE+-]*(?![^\s,}\]\"'\\])")
 _NO_VALUE = re.compile(r"(?i)(?:true|false|null|none|nil)(?![^\s,;}\]\"'\\])")
 _COMPOSED = re.compile(r"[{\[](?!removed:)")
 _END_OF_WHOLE = rf"{_QUOTE}(?:[\s,:;}}\])]|\Z)"
-_NEXT_PAIR = r"(?:[&,;]|\\{1,15}[nrt])[ ]?[A-Za-z_][A-Za-z0-9_. -]{0,60}[=:]"
+_NEXT_PAIR = (
+    r"(?:(?:[&,]|\\{1,15}[nrt])[ ]?[A-Za-z_][A-Za-z0-9_.-]{0,60}[=:]"
+    # Connection strings have names of several words.
+    r"|;[ ]?[A-Za-z_][A-Za-z0-9_. -]{0,60}=)"
+)
 _RUN = re.compile(rf"(?:{_MARK}|(?!{_END_OF_WHOLE}|{_NEXT_PAIR}|[,;]{{1,3}}(?:\s|\Z))\S)+")
 _REST = re.compile(r"[^\r\n]*[^\s]")
 _REST_OF_QUOTED = re.compile(rf"(?:(?!{_END_OF_WHOLE}|\\{{1,15}}[nr])[^\r\n])+")
@@ -84,8 +88,11 @@ def replace_named(text: str, replacement: Callable[[], str]) -> str:
     pieces: list[str] = []
     done = 0
     for at in sorted({*places, *flags}):
-        # Of a value that goes nothing is looked at again: else a hostile line would take minutes.
-        value = (_flagged(text, flags[at]) if at in flags else _assigned(text, at)) if at >= done else None
+        is_flag, found = at in flags, flags.get(at) or _ASSIGNED.match(text, at)
+        # A value that goes is not looked into, else a hostile line would take minutes; but its end may be a name.
+        if found is None or found.end() < done:
+            continue
+        value = _flagged(text, found) if is_flag else _assigned(text, found)
         if value is None or value.begin == value.end or _MARKED.fullmatch(text, value.begin, value.end):
             continue
         pieces += text[done : value.begin], value.quote, replacement(), value.quote
@@ -106,10 +113,7 @@ def _places(text: str) -> list[int]:
     return sorted(places)
 
 
-def _assigned(text: str, at: int) -> _Value | None:
-    found = _ASSIGNED.match(text, at)
-    if found is None:
-        return None
+def _assigned(text: str, found: re.Match[str]) -> _Value | None:
     value = _after_quoted_name(text, found) if found["close"] else _after_bare_name(text, found)
     return None if value is None or _is_reference(text, found, value) else value
 

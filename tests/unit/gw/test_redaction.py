@@ -206,6 +206,18 @@ def test_what_is_redacted_once_is_not_changed_again(name: str, value: str) -> No
         assert redacted(clean) == (clean, [])
 
 
+@pytest.mark.parametrize("before", ["--password=", "token = ", "--token ", "secret: x1234567"])
+def test_a_document_in_place_of_a_value_leaves_none_of_its_own(before: str) -> None:
+    for document in (
+        '{"client_secret": "hunter2"}',
+        '{"a": 1, "pwd": 4711, "token": "x y"}',
+        "{'password' : 'hunter2'}",
+    ):
+        clean, _ = redacted(f"run {before}{document} now")
+        assert not [part for part in ("hunter2", "4711", "x y") if part in clean], clean
+        assert clean.startswith("run ")
+
+
 def test_what_follows_a_token_in_a_value_goes_with_it() -> None:
     assert redacted(f"password=ghs_{'A1' * 9}$ecret x")[0] == f"password={NAMED} x"
 
