@@ -38,7 +38,7 @@ def remove(
 
     Shows a plan and asks for the tenant's name. Pauses it, waits until no job runs any more, deletes its gateway, waits
     until that is gone, and says what holds it up; then the namespace, if gw made it. Run again, it goes on where it
-    was. Exits with 5 when jobs still run, or something still is there, after --timeout.
+    was; a tenant that is gone is fine. Exits with 5 when jobs still run, or something still is there, after --timeout.
     """
     from gw.ops.changes.carrying import Manner
     from gw.ops.tenancy.remove import RemovedTenant, RemoveTenant, remove_tenant
