@@ -12,6 +12,7 @@ import httpx
 
 from support.commands import Answer, run_command, run_gw_here
 from support.components import require_kubectl
+from support.preforked_gw import preforked_gw
 
 T = TypeVar("T")
 
@@ -33,7 +34,7 @@ class Sandbox:
     def gw(self, *arguments: str, timeout_seconds: float = 120.0, is_watched: bool = True, **variables: str) -> Answer:
         """`gw` with this sandbox as its cluster, and its Prometheus and Alertmanager where they are installed."""
         known = self._variables(is_watched=is_watched)
-        return run_command("gw", *arguments, timeout_seconds=timeout_seconds, **known | variables)
+        return run_command(str(preforked_gw() / "gw"), *arguments, timeout_seconds=timeout_seconds, **known | variables)
 
     def look(
         self, *arguments: str, timeout_seconds: float = 120.0, is_watched: bool = True, **variables: str

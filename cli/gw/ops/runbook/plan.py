@@ -102,7 +102,7 @@ def _chosen(order: RunOrder) -> tuple[Step, ...]:
     if order.section is None:
         steps = tuple(step for step in page.steps if not step.is_aside)
     else:
-        steps = _steps_of(page, find_section(page, order.section))
+        steps = steps_below(page, find_section(page, order.section))
     if not steps:
         sections = list(dict.fromkeys(step.section for step in page.steps))
         raise Refused("there is no step to run there", f"Name a section that has some: {', '.join(sections)}.")
@@ -115,7 +115,7 @@ def _chosen(order: RunOrder) -> tuple[Step, ...]:
     return tuple(step for step in steps if step.number >= order.from_step)
 
 
-def _steps_of(page: Page, section: Section) -> tuple[Step, ...]:
+def steps_below(page: Page, section: Section) -> tuple[Step, ...]:
     """Every step right below the heading; of the sections within it the way alone, since asides are other ways."""
     below = [each for each in page.sections if each.line > section.line]
     last = max(step.line for step in page.steps) + 1

@@ -11,6 +11,8 @@ from typing import Protocol, TextIO
 
 _BASH = ("bash", "-euo", "pipefail", "-c")
 _FINE = frozenset({0})
+_PROGRAMS = ("gw", "kubectl-gw")
+"""What the program is installed as."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,15 @@ class Shell(Protocol):
         """The same with the output kept back."""
 
 
+def _own_command() -> list[str]:
+    """This very gw: the program that was called, or the module that runs."""
+    program = Path(sys.argv[0])
+    if program.is_absolute() and program.name in _PROGRAMS and os.access(program, os.X_OK):
+        return [str(program)]
+    # Whatever is called gw in the working folder is not meant (-P).
+    return [sys.executable, "-P", "-m", "gw"]
+
+
 class Bash:
     """The real one. Its commands share this process's terminal, so that they ask and are interrupted as ever."""
 
@@ -83,9 +94,7 @@ class Bash:
 
     def _prelude(self, answers: tuple[str, ...]) -> str:
         """gw is this gw whatever the path has; kubectl knows no variable for a context."""
-        # Whatever is called gw in the working folder is not meant (-P).
-        own = shlex.join([sys.executable, "-P", "-m", "gw"])
-        lines = [f'gw() {{ {own} "$@" {shlex.join(answers)}; }}', "export -f gw"]
+        lines = [f'gw() {{ {shlex.join(_own_command())} "$@" {shlex.join(answers)}; }}', "export -f gw"]
         if self._target.context is not None:
             option = shlex.quote(f"--context={self._target.context}")
             lines += [f'kubectl() {{ command kubectl {option} "$@"; }}', "export -f kubectl"]
