@@ -104,9 +104,12 @@ class AppDouble:
     calls: list[str] = field(default_factory=list)
     on_call: Callable[[], None] = lambda: None
     """After each call that changes something."""
+    trusted: list[str | None] = field(default_factory=list)
+    """The certificate authorities of each look; None for the system's alone."""
 
     async def look(self, query: InstallationQuery) -> AppInstallationFact:
         self._refuse(query)
+        self.trusted.append(query.ca_bundle.read_text() if query.ca_bundle else None)
         is_suspended = query.credentials.installation_id in self.suspended
         return AppInstallationFact("octo-runners", "octo", START if is_suspended else None)
 

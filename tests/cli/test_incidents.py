@@ -10,6 +10,7 @@ from actions_gateway.api import labels, names
 from actions_gateway.api.ledger import RerunState
 from actions_gateway.kube import errors
 from actions_gateway.kube import resources as r
+from gateway_sandbox.certificates import SandboxCertificates
 
 from .incidents import APP, NEW, NEW_KEY, OLD, OLD_KEY, Compromise, secret
 from .objects import agent_pod, entry, healthy_cluster, ledger, lost, manager, namespace
@@ -417,3 +418,18 @@ def test_no_key_leaves_the_caller(compromise: Compromise) -> None:
     lines = [line for line in OLD_KEY.splitlines() if not line.startswith("-----")]
     assert [line for line in lines if line in told] == []
     assert APP in told
+
+
+@pytest.mark.parametrize("is_readable", [True, False], ids=["readable", "not readable"])
+def test_github_is_asked_by_the_authorities_of_the_gateway_and_containment_waits_for_none(
+    compromise: Compromise, tmp_path: Path, is_readable: bool
+) -> None:
+    bundle = SandboxCertificates.create(tmp_path / "authority").ca_path.read_text()
+    metadata = {"name": "github-ca", "namespace": "team-a"}
+    compromise.cluster.objects["actionsgateways", "team-a", "team-a"]["spec"]["caBundleRef"] = {"name": "github-ca"}
+    compromise.cluster.put({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"ca.crt": bundle}})
+    if not is_readable:
+        del compromise.cluster.objects["configmaps", "team-a", "github-ca"]
+    compromise.answer_it()
+    assert compromise.contained() == ["team-a", "team-b"]
+    assert set(compromise.gw.app.trusted) == {bundle if is_readable else None}

@@ -1,13 +1,16 @@
 """Opens an incident, or finds the one that is open about the same, and goes through its procedure."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import Path
 
 from actions_gateway.engine.clock import Clock
 from actions_gateway.github.secrets import Secret
+from actions_gateway.kube.resources import ACTIONSGATEWAYS
 from gw.checks.wording import counted
-from gw.errors import Refused
+from gw.errors import GwError, Refused
 from gw.ops.incidents.containment import containment_plan, write_marks
 from gw.ops.incidents.engine import IncidentConversation, Marks, Step, carry_on
 from gw.ops.incidents.failures import agent_steps, manager_steps, new_agent_failure, new_manager_failure
@@ -15,6 +18,7 @@ from gw.ops.incidents.journal import Journal, open_incident
 from gw.ops.incidents.key_compromise import new_incident, refuse_old_key, steps_of
 from gw.ops.incidents.site import Site
 from gw.ops.incidents.targets import find_app
+from gw.ops.keys.authorities import trusted_authorities
 from gw.ops.recordkeeping import ask_author
 from gw.sources.cluster import Cluster, asking
 from gw.sources.incidents import Incident, IncidentKind, gather_incidents
@@ -61,27 +65,53 @@ async def handle(
     existing, proposed = await _find(cluster, order, clock, actor)
     incident = existing or proposed
     assert incident is not None
-    site = make_site(cluster, Journal(cluster, clock, actor, incident))
-    order.marks.refuse_unknown(incident)
-    _refuse_wrong_key(site)
-    steps = _STEPS[incident.kind](site)
-    conversation.outline(incident, steps, is_new=existing is None)
-    if order.dry_run:
-        await _rehearse(site)
-        return incident
-    question = f"Open the incident about {incident.subject}?" if existing is None else f"Go on with {incident.name}?"
-    if not site.agrees(question):
-        raise Refused("nothing was confirmed, and nothing was written", "Run it again once it is right.")
-    if existing is None:
-        journal = await open_incident(cluster, clock, actor, incident)
-        await _refuse_second(cluster, journal)
-        site = make_site(cluster, journal)
+    async with _authorities(cluster, incident, make_site) as make_site:
+        site = make_site(cluster, Journal(cluster, clock, actor, incident))
+        order.marks.refuse_unknown(incident)
+        _refuse_wrong_key(site)
         steps = _STEPS[incident.kind](site)
-    if order.take_over:
-        await site.journal.take_over()
-    if order.note:
-        await site.journal.note(f"note: {order.note}")
-    return await carry_on(site.journal, steps, conversation, order.marks)
+        conversation.outline(incident, steps, is_new=existing is None)
+        if order.dry_run:
+            await _rehearse(site)
+            return incident
+        question = (
+            f"Open the incident about {incident.subject}?" if existing is None else f"Go on with {incident.name}?"
+        )
+        if not site.agrees(question):
+            raise Refused("nothing was confirmed, and nothing was written", "Run it again once it is right.")
+        if existing is None:
+            journal = await open_incident(cluster, clock, actor, incident)
+            await _refuse_second(cluster, journal)
+            site = make_site(cluster, journal)
+            steps = _STEPS[incident.kind](site)
+        if order.take_over:
+            await site.journal.take_over()
+        if order.note:
+            await site.journal.note(f"note: {order.note}")
+        return await carry_on(site.journal, steps, conversation, order.marks)
+
+
+@asynccontextmanager
+async def _authorities(cluster: Cluster, incident: Incident, make_site: MakeSite) -> AsyncIterator[MakeSite]:
+    """Sites that trust what the first gateway trusts whose bundle can be read; an option's file wins.
+
+    To contain needs no GitHub, so it waits for no bundle: what cannot be read is missed by the step that asks GitHub.
+    """
+    async with AsyncExitStack() as stack:
+        bundle: Path | None = None
+        for target in incident.targets if incident.kind is IncidentKind.KEY_COMPROMISE else ():
+            with suppress(GwError):
+                with asking(f"read the gateway {target}"):
+                    live = await cluster.get(ACTIONSGATEWAYS, target.gateway, target.namespace)
+                bundle = await stack.enter_async_context(trusted_authorities(cluster, live, None))
+            if bundle is not None:
+                break
+
+        def trusting(cluster: Cluster, journal: Journal) -> Site:
+            site = make_site(cluster, journal)
+            return site if site.ca_bundle is not None else replace(site, ca_bundle=bundle)
+
+        yield trusting
 
 
 async def close_incident(cluster: Cluster, name: str, *, clock: Clock, note: str, abandon: str) -> Incident:
