@@ -11,8 +11,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PINNED := $(VENV)/.pinned
 READY := $(VENV)/.ready
-# Each process of tests has its own sandbox and control plane.
-WORKERS ?= 2
+# Each process of tests has its own sandbox and control plane. A third of the time one waits, so three keep two cores busy.
+WORKERS ?= 3
 PACKAGES := controller/actions_gateway controller/gateway_sandbox cli/gw dashboards/gw_dashboards alerts/gw_alerts
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)

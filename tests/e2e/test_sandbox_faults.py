@@ -1,4 +1,4 @@
-"""Every fault of a tenant comes, is seen by plain kubectl, and goes again without a trace; Prometheus sees the cluster.
+"""What the embedded cluster does of a fault comes, is seen by plain kubectl, and goes without a trace; so Prometheus.
 
 The sandbox is one of its own: a fault is no company for other tests.
 """
@@ -54,18 +54,8 @@ def containers(items: Items, state: str) -> set[str]:
     return {one["state"][state]["reason"] for one in statuses if state in one["state"]}
 
 
-def credential(*reasons: str) -> Callable[[Items], bool]:
-    return lambda gateways: any(("True", reason) in conditions(gateways, "CredentialUnavailable") for reason in reasons)
-
-
 WORKERS = "pods -l actions-gateway/runner-group"
 SEEN: dict[str, tuple[str, Callable[[Items], bool]]] = {
-    "wrong-key": ("actionsgateways", credential("KeyRejected")),
-    "missing-secret": ("actionsgateways", credential("SecretNotFound")),
-    "agent-down": (
-        "pods -l app=actions-gateway-controller",
-        lambda pods: bool(pods) and ("True", "") not in conditions(pods, "Ready"),
-    ),
     "quota-full": (
         "resourcequotas",
         lambda found: any(one["status"]["used"] == one["status"]["hard"] for one in found),
@@ -74,13 +64,6 @@ SEEN: dict[str, tuple[str, Callable[[Items], bool]]] = {
     "missing-image": (WORKERS, lambda pods: bool(containers(pods, "waiting") & {"ErrImagePull", "ImagePullBackOff"})),
     "eviction-loop": (WORKERS, lambda pods: sum(pod["status"].get("reason") == "Evicted" for pod in pods) > 1),
     "worker-oom": (WORKERS, lambda pods: "OOMKilled" in containers(pods, "terminated")),
-    "proxy-down": (
-        "deployments",
-        lambda found: any(
-            one["metadata"]["name"] == "actions-gateway-proxy" and not one["status"].get("readyReplicas")
-            for one in found
-        ),
-    ),
 }
 
 

@@ -28,7 +28,7 @@ GROUPS = {
 _COMMAND_SECONDS = 300.0
 ALERTS = "alerts.firing"
 """Not held to a fault's time: the rules look back for up to an hour, at the faults before it, too."""
-_LOOKS_AFTERWARDS = 3
+_LOOKS_AFTERWARDS = 2
 _FOUND_WITHIN_SECONDS = 240.0
 """The slowest: two polls that stay unanswered, a run that uses up its reruns."""
 _CLEAN_WITHIN_SECONDS = 240.0

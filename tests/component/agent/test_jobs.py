@@ -144,7 +144,8 @@ def test_many_jobs_on_two_groups_conclude_exactly_once(max_listeners: int, count
                     count - on_cpu,
                 )
                 assert not rig.github.violations()
-                assert len(agent.client.requests) / len(jobs) <= 8, "reads and writes"
+                at_rest = 50
+                assert len(agent.client.requests) <= at_rest + 8 * count, "reads and writes"
 
     run(main(), timeout_seconds=120)
 

@@ -124,10 +124,17 @@ class Life:
 
     async def _begin(self) -> None:
         await self._site.furnish(self._namespace)
-        # Ended pods go at once, so that their removal is part of the story.
+        # Ended pods go at once, so that their removal is part of the story. Without retries the job that cannot be
+        # started is given up for good: rerun meanwhile, it would keep a runner busy through the stations after it.
         groups = [
             {"name": "cpu", "runnerLabels": list(CPU), "completedPodTTL": "0s"},
-            {"name": "gpu", "runnerLabels": list(GPU), "completedPodTTL": "0s", "pendingPodDeadline": "1s"},
+            {
+                "name": "gpu",
+                "runnerLabels": list(GPU),
+                "completedPodTTL": "0s",
+                "pendingPodDeadline": "1s",
+                "maxEvictionRetries": 0,
+            },
         ]
         reference = {"name": "github-ca"}
         manifest = gateway_in(self._namespace, gitHubURL=self._site.url, caBundleRef=reference, runnerGroups=groups)
