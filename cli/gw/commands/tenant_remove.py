@@ -24,6 +24,9 @@ def remove(
     keep_namespace: Annotated[
         bool, typer.Option("--keep-namespace", help="Leave the namespace, though gw made it.")
     ] = False,
+    ignore_not_found: Annotated[
+        bool, typer.Option("--ignore-not-found", help="A tenant that is not there is fine, as after an earlier run.")
+    ] = False,
     timeout: Annotated[
         str,
         typer.Option(
@@ -38,7 +41,7 @@ def remove(
 
     Shows a plan and asks for the tenant's name. Pauses it, waits until no job runs any more, deletes its gateway, waits
     until that is gone, and says what holds it up; then the namespace, if gw made it. Run again, it goes on where it
-    was; a tenant that is gone is fine. Exits with 5 when jobs still run, or something still is there, after --timeout.
+    was. Exits with 5 when jobs still run, or something still is there, after --timeout.
     """
     from gw.ops.changes.carrying import Manner
     from gw.ops.tenancy.remove import RemovedTenant, RemoveTenant, remove_tenant
@@ -50,6 +53,7 @@ def remove(
         timeout_seconds=parse_seconds(timeout, "--timeout"),
         is_forced=force,
         keeps_namespace=keep_namespace,
+        ignores_absent=ignore_not_found,
         manner=Manner(dry_run=dry_run, yes=yes, confirm=confirm),
     )
     conversation = PrintedChanges(invocation.printer)

@@ -211,7 +211,7 @@ def groups_of(gateway: GatewayFact, groups: tuple[GroupFact, ...]) -> tuple[Grou
 def not_a_group(namespace: str, name: str, existing: Sequence[str]) -> GwError:
     """What to say of a runner group that a tenant does not have."""
     there = f"Its runner groups are: {', '.join(existing)}." if existing else "It has none."
-    return Refused(f"{namespace} has no runner group {name}", f"{_suggestion(_closest(name, existing))}{there}")
+    return Refused(f"{namespace} has no runner group {name}", f"{_nearest(name, existing)}{there}")
 
 
 async def not_a_tenant(cluster: Cluster, namespace: str) -> GwError:
@@ -226,16 +226,11 @@ async def not_a_tenant(cluster: Cluster, namespace: str) -> GwError:
         what = f"there is no namespace {namespace}"
     except errors.Forbidden:
         what = f"{namespace} is not a tenant: no ActionsGateway is there"
-    nearest = _suggestion(await nearest_tenant(cluster, namespace))
+    nearest = _nearest(namespace, await _tenant_names(cluster))
     if not can_be_tenant(namespace):
         return Refused(what, f"{nearest}See the tenants with `gw tenant list`.")
     added = f"or make it one with `gw tenant add {namespace} …`."
     return Refused(what, f"{nearest}See the tenants with `gw tenant list`, {added}")
-
-
-async def nearest_tenant(cluster: Cluster, name: str) -> str:
-    """The tenant whose name is like that one; empty when none is, or the caller may not see them."""
-    return _closest(name, await _tenant_names(cluster))
 
 
 @contextmanager
@@ -274,12 +269,9 @@ async def _tenant_names(cluster: Cluster) -> list[str]:
         return []
 
 
-def _closest(name: str, existing: Sequence[str]) -> str:
-    return next(iter(get_close_matches(name, dict.fromkeys(existing), n=1, cutoff=_SIMILAR)), "")
-
-
-def _suggestion(closest: str) -> str:
-    return f"Did you mean {closest}? " if closest else ""
+def _nearest(name: str, existing: Sequence[str]) -> str:
+    close = get_close_matches(name, dict.fromkeys(existing), n=1, cutoff=_SIMILAR)
+    return f"Did you mean {close[0]}? " if close else ""
 
 
 _SIMILAR = 0.7

@@ -125,8 +125,7 @@ def _scaled_lines(scaled: ScaledGroup) -> Iterator[Text]:
 
 def _removed_sentence(removed: RemovedTenant) -> str:
     if removed.was_absent:
-        like = f"; the tenant with the nearest name is {removed.nearest}" if removed.nearest else ""
-        return f"Nothing to remove: there is no namespace {removed.namespace}{like}."
+        return f"Nothing to remove: there is no namespace {removed.namespace}."
     gone = f"Tenant {removed.namespace} is gone" if removed.had_gateway else f"{removed.namespace} has no gateway"
     place = "its namespace, too" if removed.takes_namespace else "the namespace stays"
     jobs = "; its jobs had ended before" if removed.is_drained else ""

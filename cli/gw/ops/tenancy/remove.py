@@ -19,7 +19,7 @@ from gw.ops.changes.plan import Action, Plan, Step
 from gw.ops.changes.writing import write
 from gw.ops.tenancy.following import Look, Patience, until_none
 from gw.ops.tenancy.removal import Found, Removal, decide_removal, gather_removal, told_job
-from gw.ops.tenants import nearest_tenant
+from gw.ops.tenants import not_a_tenant
 from gw.sources.cluster import Cluster, asking
 from gw.sources.gathering import gather_pods
 
@@ -36,6 +36,8 @@ class RemoveTenant:
     is_forced: bool = False
     """Running jobs are not waited for."""
     keeps_namespace: bool = False
+    ignores_absent: bool = False
+    """One that is not there is as good as removed; else its name is taken for a mistake."""
     manner: Manner = field(default_factory=Manner)
 
 
@@ -54,17 +56,12 @@ class RemovedTenant:
     """Whether it is gone now."""
     was_absent: bool = False
     """Whether no namespace of that name was there."""
-    nearest: str = ""
-    """A tenant of a name that is like that of an absent one, in case that one was meant."""
 
 
 async def remove_tenant(
     cluster: Cluster, order: RemoveTenant, *, clock: Clock, conversation: Conversation
 ) -> RemovedTenant:
-    """The tenant that is gone; raises GwError. Nothing is written before rights, server and person agree.
-
-    One that is gone already is no error, so that a script may say it twice.
-    """
+    """The tenant that is gone; raises GwError. Nothing is written before rights, server and person agree."""
     found = await gather_removal(cluster, order.namespace)
     if found.is_absent:
         return await _absent(cluster, order)
@@ -91,8 +88,11 @@ async def remove_tenant(
 
 
 async def _absent(cluster: Cluster, order: RemoveTenant) -> RemovedTenant:
+    if not order.ignores_absent:
+        refusal = await not_a_tenant(cluster, order.namespace)
+        refusal.next_step = f"{refusal.next_step} After an earlier removal, --ignore-not-found takes this for done."
+        raise refusal
     nothing = Carried(Plan(order.namespace, ()), is_written=False, is_dry_run=order.manner.dry_run)
-    nearest = await nearest_tenant(cluster, order.namespace)
     return RemovedTenant(
         nothing,
         order.namespace,
@@ -101,7 +101,6 @@ async def _absent(cluster: Cluster, order: RemoveTenant) -> RemovedTenant:
         takes_namespace=True,
         stands=True,
         was_absent=True,
-        nearest=nearest,
     )
 
 
