@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
@@ -11,7 +12,7 @@ from actions_gateway.api.cidrs import parse_cidrs
 from actions_gateway.api.egress import PUBLIC_ONLY, PlatformEgress, parse_dns_peers, parse_egress_exceptions
 from actions_gateway.api.images import PROXY_IMAGE
 from actions_gateway.api.names import AGENT, MANAGER, WORKER
-from actions_gateway.api.runnergroup import RUNNER_IMAGE, RUNNER_VERSION
+from actions_gateway.api.runnergroup import RUNNER_IMAGE, RUNNER_RELEASED, RUNNER_VERSION
 
 T = TypeVar("T")
 
@@ -66,6 +67,24 @@ def _seconds(text: str) -> int:
     if not 0 <= seconds <= 3600:
         raise ValueError(f"{seconds} s is not between 0 and an hour")
     return seconds
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _version(text: str) -> str:
+    if not all(part.isascii() and part.isdigit() for part in text.split(".")):
+        raise ValueError(f"{text!r} is no version like {RUNNER_VERSION}")
+    return text
+
+
+def _released(environment: Environment, version: str) -> datetime | None:
+    """When the version was released: as somebody says, or as is known of this release's own."""
+    if environment.get("RUNNER_RELEASED"):
+        return read(environment, "RUNNER_RELEASED", _moment)
+    return RUNNER_RELEASED if version == RUNNER_VERSION else None
 
 
 def _proxy(text: str) -> str:
@@ -155,6 +174,9 @@ class AgentSettings:
     worker_service_account: str = WORKER
     worker_image: str = RUNNER_IMAGE
     runner_version: str = RUNNER_VERSION
+    """What GitHub is told of every worker image; an image of one's own with another runner names it."""
+    runner_released: datetime | None = RUNNER_RELEASED
+    """When that version was; None when nobody says so."""
     github_budget_share: float = 1.0
     """The part of the installation's limits at GitHub that is this agent's, above 0 and at most 1."""
     security_profile: str = "baseline"
@@ -164,6 +186,7 @@ class AgentSettings:
     def from_environment(cls, environment: Environment) -> "AgentSettings":
         """Raises SettingsError."""
         ca_path = environment.get("CA_BUNDLE_PATH")
+        version = read(environment, "RUNNER_VERSION", _version, RUNNER_VERSION)
         return cls(
             namespace=read(environment, "POD_NAMESPACE", str),
             gateway_name=read(environment, "GATEWAY_NAME", str),
@@ -181,6 +204,8 @@ class AgentSettings:
             ca_bundle_key=read(environment, "CA_BUNDLE_KEY", str, "ca.crt"),
             worker_service_account=read(environment, "WORKER_SERVICE_ACCOUNT", str, WORKER),
             worker_image=read(environment, "WORKER_IMAGE", str, RUNNER_IMAGE),
+            runner_version=version,
+            runner_released=_released(environment, version),
             github_budget_share=read(environment, "GITHUB_BUDGET_SHARE", _share, 1.0),
             security_profile=read(environment, "SECURITY_PROFILE", str, "baseline"),
             log_level=read(environment, "LOG_LEVEL", _log_level, "info"),

@@ -14,9 +14,10 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--cluster", type=ClusterKind, choices=tuple(ClusterKind), required=True)
     parser.add_argument("--bare", action="store_true")
+    parser.add_argument("--scrape-interval", required=True)
     parser.add_argument("--owner-pid", type=int)
     arguments = parser.parse_args()
-    setup = Setup(arguments.cluster, arguments.bare)
+    setup = Setup(arguments.cluster, arguments.bare, arguments.scrape_interval)
     if arguments.role == "guard":
         from gateway_sandbox.guardian import guard
 

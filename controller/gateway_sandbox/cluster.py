@@ -13,6 +13,7 @@ import signal
 import sys
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import urlsplit
@@ -38,7 +39,7 @@ from gateway_sandbox.backends.real import RealBackend
 from gateway_sandbox.certificates import GITHUB_ADDRESS, SandboxCertificates
 from gateway_sandbox.envoy import find_envoy
 from gateway_sandbox.github.simulator import GitHubSimulator
-from gateway_sandbox.launcher import RULES_FOLDER, ClusterKind, SandboxInfo, Setup
+from gateway_sandbox.launcher import ROUTES_FILE, RULES_FOLDER, ClusterKind, SandboxInfo, Setup
 from gateway_sandbox.monitoring.stack import MonitoringStack
 from gateway_sandbox.nodes.images import Image, ImageTable, repository_of
 from gateway_sandbox.nodes.node import Node
@@ -63,6 +64,9 @@ NODE_ROOM = Room(cpu="128", memory="256Gi", pods=250)
 
 Processes are not confined, so a request is a promise that nobody keeps: what runs shares the machine as it comes.
 """
+
+POD_STOP_SECONDS = 0.5
+"""How long pods may take to end with the sandbox: the GitHub that an agent would close its sessions at ends as well."""
 
 _FIELD_MANAGER = "gw-sandbox"
 _STATE_FOLDER = "state"
@@ -135,6 +139,10 @@ class _Paths:
     def rules(self) -> Path:
         return self.folder / RULES_FOLDER
 
+    @property
+    def routes(self) -> Path:
+        return self.folder / ROUTES_FILE
+
 
 class Cluster:
     """Everything that runs inside a sandbox; use as an async context manager."""
@@ -155,7 +163,14 @@ class Cluster:
             rng=self._rng,
             control_token=self._control_token,
         )
-        self.monitoring = MonitoringStack(self._paths.monitoring, self._paths.rules, clock, self._rng)
+        self.monitoring = MonitoringStack(
+            self._paths.monitoring,
+            self._paths.rules,
+            self._paths.routes,
+            setup.scrape_interval,
+            clock,
+            self._rng,
+        )
 
     async def __aenter__(self) -> "Cluster":
         try:
@@ -192,6 +207,7 @@ class Cluster:
             left_out=self.backend.left_out,
             prometheus_url=self.monitoring.prometheus_url,
             alertmanager_url=self.monitoring.alertmanager_url,
+            inbox_url=self.monitoring.inbox_url,
             monitoring_folder=self._paths.monitoring,
         )
 
@@ -273,20 +289,27 @@ class Cluster:
             client,
             name=NODE_NAME,
             folder=self._paths.state / "pods",
-            images=image_table(),
+            images=image_table(runner_released=self._started_at),
             clock=self._clock,
             ssl_context=access.ssl_context,
             kubelet_client=access.api_client,
             api_url=self.backend.url,
             api_ca_path=self._paths.ca,
             room=NODE_ROOM,
+            stop_grace_seconds=POD_STOP_SECONDS,
         )
 
 
-def image_table() -> ImageTable:
-    """What stands for the images on this machine: this checkout, a runner root with the fake worker, and Envoy."""
+def image_table(*, runner_released: datetime) -> ImageTable:
+    """What stands for the images on this machine: this checkout, a runner root with the fake worker, and Envoy.
+
+    The fake worker is as new as the sandbox, whatever the age of the version that it is taken for: agents say so.
+    """
     python = Path(sys.executable)
-    controller = Image(command=(str(python), "-m", "actions_gateway"))
+    controller = Image(
+        command=(str(python), "-m", "actions_gateway"),
+        env={"RUNNER_RELEASED": runner_released.isoformat(timespec="seconds")},
+    )
     runner = Image(
         env={"HOME": "/home/runner"},
         host_env={

@@ -2,7 +2,7 @@
 
 Each lasts until it is taken back: its cause is one that nothing in the system repairs. `drills` carries them out and
 knows none by name; faults of the protocol alone are in `github.faults`. `expects` names the checks of `gw health` that
-report it, `follows` those that may truthfully report a consequence beside it.
+report it, `follows` those that may truthfully report a consequence beside it, `alert` the alert that tells people.
 """
 
 from collections.abc import Callable, Sequence
@@ -49,6 +49,7 @@ FAULTS: tuple[Fault, ...] = (
         causes.wrong_key,
         lambda now: signs.credential(now, "KeyRejected"),
         _ANEW,
+        alert="ActionsGatewayNoActiveSessions",
     ),
     Fault(
         "missing-secret",
@@ -59,6 +60,7 @@ FAULTS: tuple[Fault, ...] = (
         causes.missing_secret,
         lambda now: signs.credential(now, "SecretNotFound"),
         _ANEW,
+        alert="ActionsGatewayNoActiveSessions",
     ),
     Fault(
         "missing-permission",
@@ -69,6 +71,7 @@ FAULTS: tuple[Fault, ...] = (
         causes.missing_permission,
         lambda now: signs.credential(now, "PermissionMissing"),
         _ANEW,
+        alert="ActionsGatewayNoActiveSessions",
     ),
     Fault(
         "agent-down",
@@ -79,6 +82,7 @@ FAULTS: tuple[Fault, ...] = (
         causes.agent_down,
         signs.agent_is_gone,
         _DEAF | {"monitoring.targets"},
+        alert="ActionsGatewayAgentDown",
     ),
     Fault(
         "manager-down",
@@ -89,6 +93,7 @@ FAULTS: tuple[Fault, ...] = (
         causes.manager_down,
         signs.manager_is_gone,
         frozenset({"monitoring.targets"}),
+        alert="ActionsGatewayManagerDown",
     ),
     Fault(
         "deaf-listener",
@@ -100,6 +105,7 @@ FAULTS: tuple[Fault, ...] = (
         causes.deaf_listener,
         signs.is_deaf,
         _DEAF - {"session.polling"},
+        alert="ActionsGatewayNoActiveSessions",
     ),
     Fault(
         "rate-limit",
@@ -110,6 +116,7 @@ FAULTS: tuple[Fault, ...] = (
         causes.rate_limit,
         signs.is_silent,
         _DEAF | {"gateway.rate-limit", "credential.refresh"},
+        alert="ActionsGatewayRateLimitBudgetLow",
     ),
     Fault(
         "quota-full",
@@ -120,6 +127,7 @@ FAULTS: tuple[Fault, ...] = (
         causes.quota_full,
         signs.quota_is_full,
         frozenset({"worker.admitted", "gateway.groups", "job.waiting"}),
+        alert="ActionsGatewayPodCreationLatencyP99",
     ),
     Fault(
         "unschedulable",
@@ -131,6 +139,7 @@ FAULTS: tuple[Fault, ...] = (
         causes.unschedulable,
         signs.is_unschedulable,
         frozenset({"worker.starting", "job.waiting"}),
+        alert="ActionsGatewayPodCreationLatencyP99",
     ),
     Fault(
         "missing-image",
@@ -141,6 +150,7 @@ FAULTS: tuple[Fault, ...] = (
         causes.missing_image,
         signs.image_fails,
         frozenset({"worker.starting", "worker.admitted", "gateway.groups", "job.waiting"}),
+        alert="ActionsGatewayPodCreationLatencyP99",
     ),
     Fault(
         "eviction-loop",
@@ -151,6 +161,7 @@ FAULTS: tuple[Fault, ...] = (
         causes.eviction_loop,
         signs.is_evicted_again,
         frozenset({"worker.stable", "worker.evicted", "job.waiting"}),
+        alert="ActionsGatewayEvictionRetriesExhausted",
     ),
     Fault(
         "worker-oom",
@@ -171,6 +182,7 @@ FAULTS: tuple[Fault, ...] = (
         causes.proxy_down,
         signs.proxies_are_gone,
         _DEAF | {"quota.headroom", "proxy.autoscaler", "credential.refresh", "worker.admitted", "monitoring.targets"},
+        alert="ActionsGatewayProxyDown",
     ),
     Fault(
         "hpa-unknown",
@@ -180,6 +192,7 @@ FAULTS: tuple[Fault, ...] = (
         (("proxy.autoscaler", _TICKET),),
         causes.hpa_unknown,
         signs.autoscaler_is_blind,
+        alert="ActionsGatewayProxyHPAMetricUnknown",
     ),
     Fault(
         "github-unreachable",
@@ -190,6 +203,7 @@ FAULTS: tuple[Fault, ...] = (
         causes.github_unreachable,
         signs.is_silent,
         _DEAF | {"credential.refresh", "job.locks", "job.renewal"},
+        alert="ActionsGatewayGitHubUnreachable",
     ),
     Fault(
         "clock-skew",
@@ -201,6 +215,7 @@ FAULTS: tuple[Fault, ...] = (
         causes.clock_skew,
         signs.clock_is_blamed,
         _ANEW | {"clock.agrees", "github.reachable"},
+        alert="ActionsGatewayNoActiveSessions",
     ),
     Fault(
         "label-unserved",

@@ -27,6 +27,8 @@ LOG_FILE = "sandbox.log"
 LOCK_FILE = "sandbox.lock"
 RULES_FOLDER = "rules"
 """Holds the rule files that the sandbox's Prometheus loads."""
+ROUTES_FILE = "alertmanager.yaml"
+"""The configuration whose routes the sandbox's Alertmanager follows."""
 _POLL_SECONDS = 0.05
 _LOG_TAIL_LINES = 12
 
@@ -68,15 +70,18 @@ class OutOfTime(SandboxError):
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What cluster a sandbox is, and whether Actions Gateway is on it from the start."""
+    """What cluster a sandbox is, whether Actions Gateway is on it from the start, and how often it is scraped."""
 
     kind: ClusterKind = ClusterKind.EMBEDDED
     is_bare: bool = False
+    scrape_interval: str = "5s"
+    """A sandbox is watched by people: the 30 s of the operator's monitors belong to clusters with hours."""
 
     @property
     def arguments(self) -> tuple[str, ...]:
         """The command line of the sandbox's processes."""
-        return ("--cluster", self.kind, *(("--bare",) if self.is_bare else ()))
+        bare = ("--bare",) if self.is_bare else ()
+        return ("--cluster", self.kind, *bare, "--scrape-interval", self.scrape_interval)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +114,8 @@ class SandboxInfo:
     prometheus_url: str | None
     """None where Prometheus is not installed."""
     alertmanager_url: str | None
+    inbox_url: str | None
+    """Where the sandbox keeps what its Alertmanager told receivers; None without Alertmanager."""
     monitoring_folder: Path
     """Where both keep their configuration, logs and data."""
 
@@ -153,12 +160,13 @@ def launch(
     setup: Setup | None = None,
     owner_pid: int | None = None,
     rules: Mapping[str, str] | None = None,
+    routes: str | None = None,
     timeout_seconds: float = 60.0,
 ) -> SandboxInfo:
     """Starts a sandbox in `folder` and returns when it is ready; raises SandboxError.
 
     With `owner_pid` the sandbox ends by itself when that process does. `rules` are files by name (*.yaml) for its
-    Prometheus.
+    Prometheus; `routes` is a configuration for its Alertmanager, whose receivers the sandbox itself plays.
     """
     setup = setup or Setup()
     _require_envoy()
@@ -168,6 +176,8 @@ def launch(
     (folder / RULES_FOLDER).mkdir(mode=0o700, exist_ok=True)
     for name, text in (rules or {}).items():
         (folder / RULES_FOLDER / name).write_text(text, encoding="utf-8")
+    if routes is not None:
+        (folder / ROUTES_FILE).write_text(routes, encoding="utf-8")
     command = [sys.executable, "-m", "gateway_sandbox", "guard", "--folder", str(folder), *setup.arguments]
     if owner_pid is not None:
         command += ["--owner-pid", str(owner_pid)]
@@ -242,7 +252,7 @@ def _claim(folder: Path) -> None:
     if folder.exists() and any(folder.iterdir()) and not (folder / LOCK_FILE).exists():
         raise FolderTaken(f"{folder} is not empty and no sandbox made it", "Name an empty or new folder with --dir.")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for leftover in (folder / INFO_FILE, folder / LOG_FILE):
+    for leftover in (folder / INFO_FILE, folder / LOG_FILE, folder / ROUTES_FILE):
         leftover.unlink(missing_ok=True)
     (folder / LOCK_FILE).write_text("")
 

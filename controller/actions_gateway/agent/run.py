@@ -38,10 +38,10 @@ from actions_gateway.api.gateway import SecurityProfile
 from actions_gateway.api.names import AGENT
 from actions_gateway.engine.clock import Clock
 from actions_gateway.engine.supervision import run_forever
-from actions_gateway.github.answers import RateLimit
+from actions_gateway.github.answers import Answer, RateLimit
 from actions_gateway.github.broker import Broker, RunnerPlatform
 from actions_gateway.github.budgets import Budgets, Priority
-from actions_gateway.github.http import Api, Endpoint, GitHubHttp, OnAnswer, code_class
+from actions_gateway.github.http import Api, Endpoint, GitHubHttp, OnAnswer, answer_class, code_class
 from actions_gateway.github.rest import GitHubRest
 from actions_gateway.github.runs import GitHubRuns
 from actions_gateway.github.runservice import RunService
@@ -55,6 +55,7 @@ from actions_gateway.metrics.catalog import (
     GITHUB_RATE_LIMIT_REMAINING,
     GITHUB_REQUESTS,
     KUBE_REQUESTS,
+    RUNNER_VERSION_RELEASED,
     Component,
 )
 from actions_gateway.metrics.registry import Metrics
@@ -134,6 +135,8 @@ class Agent:
         self._units: GroupUnits | None = None
         self.health = Health(metrics, clock)
         metrics.open(namespace=settings.namespace)
+        if settings.runner_released is not None:
+            metrics.set(RUNNER_VERSION_RELEASED, settings.runner_released.timestamp(), version=settings.runner_version)
         client.on_answer = self._count_kube_answer
 
     def _over_the_network(self, on_answer: OnAnswer) -> GitHubHttp:
@@ -243,9 +246,10 @@ class Agent:
 
     # -- notices -------------------------------------------------------------------------------------------------
 
-    def _count_answer(self, api: Api, endpoint: Endpoint, status: int | None) -> None:
+    def _count_answer(self, api: Api, endpoint: Endpoint, answer: Answer | None) -> None:
         metrics, namespace = self._basics.metrics, self._basics.namespace
-        metrics.inc(GITHUB_REQUESTS, namespace=namespace, endpoint=endpoint.value, code_class=code_class(status))
+        metrics.inc(GITHUB_REQUESTS, namespace=namespace, endpoint=endpoint.value, code_class=answer_class(answer))
+        status = None if answer is None else answer.status
         log.debug("github answered", api=api.value, endpoint=endpoint.value, status=status)
 
     def _show_hour(self, budget: RateLimit) -> None:

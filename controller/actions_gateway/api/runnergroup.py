@@ -3,6 +3,7 @@
 Defaults stand here once; the CRD's schema and the code that reads a stored object both take them from these fields.
 """
 
+from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import pairwise
 from typing import Annotated, Self
@@ -31,6 +32,8 @@ RUNNER_IMAGE = (
     "ghcr.io/actions/actions-runner:2.335.1@sha256:08c30b0a7105f64bddfc485d2487a22aa03932a791402393352fdf674bda2c29"
 )
 RUNNER_VERSION = "2.335.1"
+RUNNER_RELEASED = datetime(2026, 6, 9, tzinfo=UTC)
+"""The day of the tag v2.335.1 in the repository actions/runner; moves with the version above."""
 
 _TIERS_ASCEND = Rule(
     "!has(self.priorityTiers) || (self.priorityTiers.map(t, t.threshold).isSorted() && "
@@ -171,6 +174,7 @@ class RunnerGroupStatus(ApiModel):
 __all__ = [
     "GROUP_RULES",
     "RUNNER_IMAGE",
+    "RUNNER_RELEASED",
     "RUNNER_VERSION",
     "GroupSettings",
     "PriorityTier",

@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class UnexpectedEnd(RuntimeError):
@@ -17,6 +19,21 @@ def run_forever(group: asyncio.TaskGroup, coroutine: Coroutine[Any, Any, object]
         raise UnexpectedEnd(f"task {name!r} returned although it is meant to run until it is cancelled")
 
     return group.create_task(guarded(), name=name)
+
+
+async def uninterrupted(coroutine: Coroutine[Any, Any, T]) -> T:
+    """The result of a short `coroutine`; a cancellation of us is raised only when that has come to its end.
+
+    For what asyncio loses when it is broken off: a server that is being created goes on listening, and is nobody's.
+    """
+    task = asyncio.ensure_future(coroutine)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()
+        raise
 
 
 async def cancel_and_wait(*tasks: asyncio.Task[Any]) -> None:

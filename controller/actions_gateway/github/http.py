@@ -19,7 +19,7 @@ import httpx
 
 from actions_gateway import __version__
 from actions_gateway.engine.clock import Clock
-from actions_gateway.github.answers import Answer
+from actions_gateway.github.answers import Answer, throttle_seconds
 from actions_gateway.github.connectionproblems import connection_error
 from actions_gateway.github.errors import AnswerTimeout, GitHubError, MalformedAnswer
 from actions_gateway.github.secrets import Secret
@@ -64,13 +64,20 @@ class Endpoint(StrEnum):
     OTHER = "other"
 
 
-OnAnswer = Callable[[Api, Endpoint, int | None], None]
-"""Hears of every request's end: interface, endpoint and status, None when no answer came."""
+OnAnswer = Callable[[Api, Endpoint, Answer | None], None]
+"""Hears of every request's end: interface, endpoint and answer, None when none came."""
 
 
 def code_class(status: int | None) -> str:
     """The metric label of a status: 2xx to 5xx, `error` without an answer."""
     return "error" if status is None else f"{min(max(status // 100, 2), 5)}xx"
+
+
+def answer_class(answer: Answer | None) -> str:
+    """The same of an answer, and `limited` for one that asks to wait: it refuses nothing."""
+    if answer is not None and throttle_seconds(answer, default_seconds=0) is not None:
+        return "limited"
+    return code_class(None if answer is None else answer.status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +169,7 @@ class GitHubHttp:
         )
         outcome = await self._outcome(self._open, request, limits)
         if self._on_answer is not None:
-            self._on_answer(api, endpoint, outcome.status if isinstance(outcome, Answer) else None)
+            self._on_answer(api, endpoint, outcome if isinstance(outcome, Answer) else None)
         if isinstance(outcome, GitHubError):
             raise outcome
         return outcome

@@ -4,6 +4,9 @@ The manager has a headless Service and a ServiceMonitor; agents have no Service,
 tunnels alone, so one PodMonitor takes all of each. Field names: the operator's API reference, monitoring.coreos.com/v1.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from actions_gateway.api import labels
 from actions_gateway.api.names import AGENT, MANAGER_METRICS, PROXY
 from actions_gateway.installation.manager import SELECTOR
@@ -11,23 +14,29 @@ from actions_gateway.installation.metadata import Manifest, metadata
 from actions_gateway.manifests import podspec
 
 _API_VERSION = "monitoring.coreos.com/v1"
+PROMETHEUS_RULE = "actions-gateway"
+"""The name of the object with all rules, which `gw_alerts` builds."""
 MANAGER_JOB = "actions-gateway-manager"
 AGENT_JOB = "actions-gateway-agent"
 PROXY_JOB = PROXY
 PROXY_PATH = "/stats/prometheus"
-_INTERVAL = "30s"
+INTERVAL = "30s"
 PORT = "metrics"
-_ENDPOINT = {"port": PORT, "interval": _INTERVAL}
+_ENDPOINT = {"port": PORT, "interval": INTERVAL}
+UNSELECTED: Mapping[str, str] = MappingProxyType({})
+"""For a Prometheus that takes every monitor and rule."""
 
 
-def monitoring_manifests() -> list[Manifest]:
-    """The Service and the monitors of managers, agents and proxies."""
-    return [
-        _service(),
+def monitoring_manifests(selected_by: Mapping[str, str] = UNSELECTED) -> list[Manifest]:
+    """The Service and the monitors of managers, agents and proxies, with what Prometheus selects monitors by."""
+    monitors = [
         _manager_monitor(),
         _pod_monitor(AGENT_JOB, AGENT),
         _pod_monitor(PROXY_JOB, PROXY, path=PROXY_PATH),
     ]
+    for monitor in monitors:
+        monitor["metadata"]["labels"] |= selected_by
+    return [_service(), *monitors]
 
 
 def _service() -> Manifest:

@@ -55,6 +55,11 @@ def scrape_configs(
     ]
 
 
+def server_scrape_configs(addresses: Mapping[str, str]) -> list[ScrapeConfig]:
+    """One job each for servers at fixed addresses: the name of the job, and its host and port."""
+    return [{"job_name": name, "static_configs": [{"targets": [address]}]} for name, address in addresses.items()]
+
+
 def pod_label(name: str) -> str:
     """The meta label of a pod's label."""
     return f"{_POD}label_{_meta(name)}"

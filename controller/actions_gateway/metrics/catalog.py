@@ -151,6 +151,13 @@ CONDITION_LAST_TRANSITION = _gauge(
     {"namespace": None, "kind": None, "name": None, "type": None},
 )
 
+CREDENTIAL_REFERENCED = _gauge(
+    "credential_referenced_timestamp_seconds",
+    "Since when at the latest the gateway has referred to its App's Secret.",
+    _M,
+    _GATEWAY,
+)
+
 # -- agent: sessions
 ACTIVE_SESSIONS = _gauge("active_sessions", "Open sessions that can take a job; busy ones do not count.", _A, _GROUP)
 LAST_POLL_TIMESTAMP = _gauge(
@@ -195,7 +202,8 @@ JOBS_ADMISSION_REJECTED = _counter(
 )
 OLDEST_WAITING_JOB = _gauge(
     "oldest_waiting_job_seconds",
-    "How long the job that waits longest has waited since its first delivery, by what it waits for; 0 without one.",
+    "How long the job that waits longest has waited since its first delivery, by what it waits for; 0 without one. "
+    "Time held for the group's own ceiling counts for the reason ceiling only.",
     _A,
     {**_GROUP, "reason": ("ceiling", "quota", "backoff", "claim", "start")},
 )
@@ -295,7 +303,7 @@ TOKEN_EXPIRY_TIMESTAMP = _gauge(
 )
 GITHUB_REQUESTS = _counter(
     "github_requests_total",
-    "Answers of GitHub by what was asked and class; `error` means no answer.",
+    "Answers of GitHub by what was asked and class: `limited` ones ask to wait, `error` means no answer.",
     _A,
     {
         **_NAMESPACE,
@@ -318,7 +326,7 @@ GITHUB_REQUESTS = _counter(
             "complete",
             "other",
         ),
-        "code_class": ("2xx", "3xx", "4xx", "5xx", "error"),
+        "code_class": ("2xx", "3xx", "4xx", "limited", "5xx", "error"),
     },
 )
 GITHUB_RATE_LIMIT_LIMIT = _gauge(
@@ -326,6 +334,12 @@ GITHUB_RATE_LIMIT_LIMIT = _gauge(
 )
 GITHUB_RATE_LIMIT_REMAINING = _gauge(
     "github_rate_limit_remaining", "What is left of it, from GitHub's headers.", _A, _NAMESPACE
+)
+RATE_LIMITED_SINCE = _gauge(
+    "rate_limited_since_timestamp_seconds",
+    "Since when GitHub has limited the group's requests without a good answer; 0 while it does not.",
+    _A,
+    _GROUP,
 )
 GITHUB_BUDGET_WAITING = _gauge(
     "github_budget_waiting",
@@ -338,6 +352,13 @@ GITHUB_BUDGET_WAIT_SECONDS = _counter(
     "How long REST calls have waited for their turn, each counted when it comes.",
     _A,
     {**_NAMESPACE, "priority": ("vital", "routine")},
+)
+
+RUNNER_VERSION_RELEASED = _gauge(
+    "runner_version_released_timestamp_seconds",
+    "When the runner version that agents report was released.",
+    _A,
+    {"version": None},
 )
 
 # -- agent: Kubernetes

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from actions_gateway.engine.supervision import uninterrupted
 from actions_gateway.metrics.registry import Metrics
 
 _CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -37,7 +38,7 @@ async def serve_exposition(
     try:
         for runner, port in zip(runners, (health_port, metrics_port), strict=True):
             await runner.setup()
-            await web.TCPSite(runner, host, port).start()
+            await uninterrupted(web.TCPSite(runner, host, port).start())
         yield
     finally:
         for runner in runners:

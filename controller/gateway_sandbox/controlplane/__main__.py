@@ -4,15 +4,15 @@ import argparse
 import sys
 
 from gateway_sandbox.controlplane.build import BuildFailed, build_missing
-from gateway_sandbox.controlplane.programs import PROGRAMS
+from gateway_sandbox.controlplane.programs import MONITORING, PROGRAMS
 
 
 def main(arguments: list[str]) -> int:
     """Prints the path of each program; 1 when one could not be built."""
-    known = {program.name: program for program in PROGRAMS}
+    known = {program.name: program for program in (*PROGRAMS, *MONITORING)}
     parser = argparse.ArgumentParser(prog="python -m gateway_sandbox.controlplane", description=__doc__)
     parser.add_argument("action", choices=("build",))
-    parser.add_argument("programs", nargs="*", choices=(*known, []), help="default: all of them")
+    parser.add_argument("programs", nargs="*", choices=(*known, []), help="default: those of a control plane")
     options = parser.parse_args(arguments)
     wanted = [known[name] for name in options.programs] or list(PROGRAMS)
     try:

@@ -44,7 +44,8 @@ def _build(program: Program) -> Path:
     folder = cache_folder(program)
     path, draft = folder / program.name, folder / f".{program.name}.draft"
     # Dependencies come from the pins and nowhere else, and the result does not depend on where this checkout is.
-    command = ["go", "build", "-mod=readonly", "-trimpath", "-buildvcs=false"]
+    # Debugging information would be stripped at the end: not making it takes a seventh of the time off.
+    command = ["go", "build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false"]
     command += ["-ldflags", f"-s -w {program.linker_flags}".strip(), "-o", str(draft), program.package]
     _say(f"building {program.name} ({program.package}) ...")
     started = time.monotonic()

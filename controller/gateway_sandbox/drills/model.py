@@ -110,6 +110,8 @@ class Fault:
     """Whether it has taken hold."""
     follows: frozenset[str] = frozenset()
     """Checks that truthfully report a consequence of it beside those."""
+    alert: str = ""
+    """The alert by which people are told of it first; empty where `gw health` alone says it."""
 
 
 async def look(site: Site, namespace: str | None) -> Snapshot:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from actions_gateway.engine.clock import Clock
+from actions_gateway.engine.supervision import uninterrupted
 from gateway_sandbox.apiserver.selectors import parse_label_selector
 from gateway_sandbox.apiserver.statuses import ApiError
 from gateway_sandbox.metricsapi import documents
@@ -46,7 +47,7 @@ class MetricsApi:
         runner = web.AppRunner(self.application(), access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
         await runner.setup()
         try:
-            await web.TCPSite(runner, HOST, 0, ssl_context=context).start()
+            await uninterrupted(web.TCPSite(runner, HOST, 0, ssl_context=context).start())
             yield int(runner.addresses[0][1])
         finally:
             await runner.cleanup()

@@ -13,7 +13,7 @@ import structlog
 from aiohttp import web
 
 from actions_gateway.engine.clock import Clock
-from actions_gateway.engine.supervision import run_forever
+from actions_gateway.engine.supervision import run_forever, uninterrupted
 from actions_gateway.kube import resources as r
 from actions_gateway.kube.client import KubeClient
 from actions_gateway.kube.events import EventRecorder
@@ -198,7 +198,7 @@ class Node:
         await runner.setup()
         try:
             site = web.TCPSite(runner, self._host.address, 0, ssl_context=self._ssl_context)
-            await site.start()
+            await uninterrupted(site.start())
             yield int(runner.addresses[0][1])
         finally:
             await runner.cleanup()

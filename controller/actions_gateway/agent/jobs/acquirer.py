@@ -95,6 +95,8 @@ class AcquirerState:
     """From when on GitHub has limited the requests without a good answer (monotonic clock); None while it answers."""
     oldest: Mapping[WaitReason, float] = field(default_factory=dict)
     """When the first of the unclaimed jobs was delivered, by the reasons that there are (monotonic clock)."""
+    unheld: Mapping[WaitReason, float] = field(default_factory=dict)
+    """The same without the time for which the group's own ceiling held jobs that wait for something else now."""
     waiting: Mapping[WaitReason, int] = field(default_factory=dict)
     """How many jobs that is, by the same reasons."""
 

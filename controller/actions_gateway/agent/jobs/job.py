@@ -118,6 +118,11 @@ class Job:
         """From when on the job has waited for its worker to run (monotonic clock); None once it runs or has ended."""
         return None if self.is_running or self.has_ended else self._claimed.first_delivered
 
+    @property
+    def unheld_since(self) -> float | None:
+        """The same without the time for which its group's own ceiling held it."""
+        return None if (since := self.waiting_since) is None else since + self._claimed.held_seconds
+
     def pod_changed(self, view: PodView) -> None:
         """The watch has something new about the pod of this job's name."""
         self.worker.saw(view)

@@ -24,6 +24,7 @@ from actions_gateway.metrics.catalog import (
     JOBS_IN_FLIGHT,
     LAST_POLL_TIMESTAMP,
     LOCK_REMAINING,
+    RATE_LIMITED_SINCE,
     WORKER_CEILING,
     WORKER_SLOTS_FREE,
     WORKERS,
@@ -201,6 +202,8 @@ class GroupUnit:
     @property
     def registrations(self) -> int | None:
         """Runners at GitHub that have not ended: known ones, and those of an earlier agent's jobs; None if unknown."""
+        if not self._is_adopted:
+            return None
         # While the group is open, what comes and goes in a moment would only be noise in its status.
         known = self._registrar.count(self.uid, with_uncertain=not self.admission.is_open)
         return None if known is None else known + len(self._foreign)
@@ -235,7 +238,11 @@ class GroupUnit:
             metrics.set(WORKERS, live.count(phase), **self._labels, phase=phase)
         locks = [job.renewal.remaining_seconds for job in self._jobs.values() if not job.has_ended]
         metrics.set(LOCK_REMAINING, min(locks, default=float("inf")), **self._labels)
-        admission, acquirer, now = self.admission, self.acquirer, self._services.basics.clock.monotonic()
+        clock = self._services.basics.clock
+        admission, acquirer, now = self.admission, self.acquirer, clock.monotonic()
+        limited_since = acquirer.limited_since
+        began = 0.0 if limited_since is None else clock.now().timestamp() - (now - limited_since)
+        metrics.set(RATE_LIMITED_SINCE, began, **self._labels)
         report_waits(metrics, self._labels, admission=admission, acquirer=acquirer, jobs=self.jobs, now=now)
 
     # -- end -----------------------------------------------------------------------------------------------------

@@ -118,8 +118,8 @@ def report_waits(
     now: float,
 ) -> None:
     """Sets the gauges that tell of waiting; `now` is of the monotonic clock."""
-    oldest = dict(acquirer.oldest)
-    unstarted = [job.waiting_since for job in jobs if job.waiting_since is not None]
+    oldest = dict(acquirer.unheld)
+    unstarted = [job.unheld_since for job in jobs if job.unheld_since is not None]
     if unstarted:
         oldest[WaitReason.START] = min(unstarted)
     for reason in WaitReason:

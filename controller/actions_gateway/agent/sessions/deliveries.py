@@ -6,6 +6,7 @@ that it was held for the group's own ceiling is told apart from the rest. Times 
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from actions_gateway.api.waits import WaitReason
@@ -23,6 +24,12 @@ class Waiting:
     """For the group's ceiling, without the hold that goes on."""
     held_since: float | None = None
     is_claiming: bool = False
+
+    @property
+    def unheld_since(self) -> float:
+        """The first delivery, later by the time for which its own group's ceiling made it wait before what it waits for
+        now."""
+        return self.first_delivered + (0.0 if self.reason is WaitReason.CEILING else self.held_seconds)
 
     def hold(self, now: float, reason: WaitReason) -> None:
         """The job waits for this reason from now on, if it did not before."""
@@ -66,11 +73,11 @@ class Deliveries:
 
     def oldest(self, now: float) -> dict[WaitReason, float]:
         """When the first of those that wait for a reason was delivered first, by the reasons that there are."""
-        oldest: dict[WaitReason, float] = {}
-        for waiting in self._current(now).values():
-            since = oldest.get(waiting.reason, waiting.first_delivered)
-            oldest[waiting.reason] = min(since, waiting.first_delivered)
-        return oldest
+        return _earliest((waiting.reason, waiting.first_delivered) for waiting in self._current(now).values())
+
+    def unheld(self, now: float) -> dict[WaitReason, float]:
+        """The same without the time for which the group's own ceiling held them before."""
+        return _earliest((waiting.reason, waiting.unheld_since) for waiting in self._current(now).values())
 
     def counts(self, now: float) -> dict[WaitReason, int]:
         """How many wait for each reason that there is."""
@@ -81,3 +88,10 @@ class Deliveries:
             if now - waiting.last_delivered > self._memory_seconds and not waiting.is_claiming:
                 del self._waiting[request_id]
         return self._waiting
+
+
+def _earliest(moments: Iterable[tuple[WaitReason, float]]) -> dict[WaitReason, float]:
+    earliest: dict[WaitReason, float] = {}
+    for reason, since in moments:
+        earliest[reason] = min(earliest.get(reason, since), since)
+    return earliest

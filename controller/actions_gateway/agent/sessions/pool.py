@@ -106,6 +106,7 @@ class SessionPool:
             rejection=self._problem if self._rejections >= _REJECTIONS else "",
             limited_since=self._throttle.limited_since,
             oldest=self._deliveries.oldest(self._clock.monotonic()),
+            unheld=self._deliveries.unheld(self._clock.monotonic()),
             waiting=self._deliveries.counts(self._clock.monotonic()),
         )
 

@@ -12,6 +12,7 @@ from actions_gateway.api.conditions import ConditionStatus, find_condition
 from actions_gateway.api.gateway import ProxySettings
 from actions_gateway.api.names import PROXY
 from actions_gateway.api.quantities import parse_quantity
+from actions_gateway.api.reference import referenced_since
 from actions_gateway.kube.client import Manifest
 from actions_gateway.manager.gateway.deletion import is_leaving
 from actions_gateway.manager.gateway.snapshot import Snapshot
@@ -19,6 +20,7 @@ from actions_gateway.manager.gateway.verdict.lifecycle import is_contained
 from actions_gateway.metrics.catalog import (
     CONDITION,
     CONDITION_LAST_TRANSITION,
+    CREDENTIAL_REFERENCED,
     EXPECTED_AGENTS,
     EXPECTED_PROXIES,
     EXPECTED_SESSIONS,
@@ -61,6 +63,8 @@ def gateway_samples(snapshot: Snapshot, *, is_served: bool) -> Iterator[Sample]:
     itself = {"namespace": namespace, "name": str(metadata["name"])}
     yield Sample(GATEWAY_INFO, {**itself, "uid": str(metadata["uid"])}, 1.0)
     if is_kept:
+        if (since := referenced_since(gateway)) is not None:
+            yield Sample(CREDENTIAL_REFERENCED, itself, since.timestamp())
         yield from _component_samples(snapshot, itself, is_running)
     for group in groups:
         is_expected = is_running and not (group.get("spec") or {}).get("suspended")

@@ -7,8 +7,19 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from actions_gateway.api.reference import trim_to_reference
 from actions_gateway.kube.client import Manifest
-from actions_gateway.kube.resources import DEPLOYMENTS, HPAS, NAMESPACES, PDBS, PODS, RESOURCEQUOTAS, SERVICES, Resource
+from actions_gateway.kube.resources import (
+    ACTIONSGATEWAYS,
+    DEPLOYMENTS,
+    HPAS,
+    NAMESPACES,
+    PDBS,
+    PODS,
+    RESOURCEQUOTAS,
+    SERVICES,
+    Resource,
+)
 from actions_gateway.manager.gateway import additions
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -22,6 +33,8 @@ def trim(resource: Resource, manifest: Manifest) -> None:
     metadata = manifest["metadata"]
     if resource.kind in additions.KINDS:
         additions.trim_managed_fields(manifest)
+    elif resource == ACTIONSGATEWAYS:
+        trim_to_reference(manifest)
     elif resource != NAMESPACES:
         # Half of an object's size. Of a namespace they tell whose a Pod Security label is.
         metadata.pop("managedFields", None)
