@@ -380,7 +380,7 @@ BUDGET_LEFT_SHARE = Threshold(
     source=OURS + "registrations and reruns wait when it is used up; sessions and locks do not count against it",
 )
 RETRIES_EXHAUSTED_PER_DAY = Threshold(
-    subject="jobs that lost their worker and whose run had no rerun left, within a day",
+    subject="jobs that lost their worker and whose run had no rerun left",
     comparison=">",
     value=0,
     unit="jobs",
@@ -419,6 +419,15 @@ SCRAPE_DUE_SECONDS = Threshold(
     unit="seconds",
     severity=Severity.TICKET,
     source=OURS + "discovery takes seconds and the monitors' interval is 30 s: three scrapes are missing",
+)
+SWITCH_DUE_SECONDS = Threshold(
+    subject="time from the start of Prometheus's dead-man's switch, or of Alertmanager, until that has heard it",
+    comparison=">",
+    value=180,
+    unit="seconds",
+    severity=Severity.TICKET,
+    source=OURS + "Prometheus repeats what fires a minute later at the earliest, with the next evaluation: two repeats "
+    "are missing",
 )
 
 ALL: tuple[Threshold, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Threshold))
