@@ -5,8 +5,11 @@ from typing import Annotated
 import typer
 
 from gw.commands import (
+    alerts,
+    alerts_silence,
     check,
     completion,
+    dashboards,
     events,
     handoff,
     health,
@@ -22,6 +25,7 @@ from gw.commands import (
     runner_group,
     sandbox,
     sandbox_fault,
+    sandbox_notifications,
     sandbox_run,
     support_bundle,
     tenant,
@@ -50,7 +54,7 @@ app = typer.Typer(
 )
 
 
-def _group(name: str, text: str) -> typer.Typer:
+def _group(name: str, text: str, parent: typer.Typer = app) -> typer.Typer:
     group = typer.Typer(
         help=text,
         no_args_is_help=True,
@@ -58,7 +62,7 @@ def _group(name: str, text: str) -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings=CONTEXT_SETTINGS,
     )
-    app.add_typer(group, name=name)
+    parent.add_typer(group, name=name)
     return group
 
 
@@ -97,6 +101,10 @@ events.register(app)
 support_bundle.register(app)
 job.register(_group("job", "Jobs: what runs, waits and was lost; have lost ones rerun."))
 key.register(_group("key", "Keys of GitHub Apps: see those in use, prove one, rotate one."))
+alerting = _group("alerts", "Alerts: what ships, what is loaded, what fires, who is told.")
+alerts.register(alerting)
+alerts_silence.register(_group("silence", "Silences: add, list and end them.", alerting))
+dashboards.register(_group("dashboards", "Dashboards: what ships, and whether Grafana still gets that."))
 runbook.register(_group("runbook", "Runbook pages: find one, read it, run its steps."))
 incidents = _group("incident", "Incidents: procedures step by step, with a lasting record.")
 incident.register(incidents)
@@ -105,5 +113,6 @@ sandboxes = _group("sandbox", "A cluster and a GitHub on this machine, to try an
 sandbox.register(sandboxes)
 sandbox_run.register(sandboxes)
 sandbox_fault.register(sandboxes)
+sandbox_notifications.register(sandboxes)
 completion.register(app)
 version.register(app)

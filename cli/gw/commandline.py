@@ -3,7 +3,8 @@
 import os
 import traceback
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from functools import cache
+from typing import Any, Protocol, runtime_checkable
 
 from gw.exits import ExitCode
 from gw.surroundings import Surroundings
@@ -24,14 +25,10 @@ def run(arguments: Sequence[str], *, program: str = PROGRAM, surroundings: Surro
     """Runs one command line and returns its exit code; prints to the surroundings' streams."""
     import typer
 
-    from gw.app import app
-
     surroundings = surroundings or Surroundings()
     name = PROGRAM if program.startswith("__main__") else program
     try:
-        code = typer.main.get_command(app).main(
-            list(arguments), prog_name=name, standalone_mode=False, obj=surroundings
-        )
+        code = _command().main(list(arguments), prog_name=name, standalone_mode=False, obj=surroundings)
         surroundings.stdout.flush()
         return int(code or ExitCode.OK)
     except (KeyboardInterrupt, typer.Abort):
@@ -40,6 +37,16 @@ def run(arguments: Sequence[str], *, program: str = PROGRAM, surroundings: Surro
         if isinstance(problem, _UsageProblem):
             return _explain_usage(problem, name, surroundings)
         return _explain_bug(problem, arguments, surroundings)
+
+
+@cache
+def _command() -> Any:
+    """The tree of all commands, once per process: it is made out of every command's signature."""
+    import typer
+
+    from gw.app import app
+
+    return typer.main.get_command(app)
 
 
 def _explain_usage(problem: _UsageProblem, name: str, surroundings: Surroundings) -> int:

@@ -3,6 +3,7 @@
 Defaults are None here, so that a command can tell "not given" and fall back to the settings file, then to discovery.
 """
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -98,10 +99,15 @@ Confirm = Annotated[
 
 
 def parse_seconds(text: str, option: str) -> float:
-    """The seconds of a duration such as 30s, 5m or 1h30m; a bare number means seconds. Raises Refused."""
+    """The seconds of a duration such as 30s, 5m, 1h30m or 7d; a bare number means seconds. Raises Refused."""
     from actions_gateway.api.durations import parse_duration_seconds
 
+    # Objects in Kubernetes know no days; people do.
+    days, rest = (found[1], found[2]) if (found := re.fullmatch(r"([0-9]{1,4})d(.*)", text)) else ("0", text)
     try:
-        return float(text) if text.replace(".", "", 1).isdigit() else parse_duration_seconds(text)
+        if found and not rest:
+            return int(days) * 86400.0
+        seconds = float(rest) if rest.replace(".", "", 1).isdigit() else parse_duration_seconds(rest)
+        return int(days) * 86400.0 + seconds
     except ValueError as problem:
         raise Refused(f"{option}: {problem}", f"Write {option} 90s, for example.") from problem

@@ -1,7 +1,7 @@
 """The index of the runbooks, generated: `python -m gw.checks.index [FOLDER]` rewrites `runbooks/index.md`.
 
-By symptom first, since that is what somebody has who is woken; then by check, then the procedures. All of it comes from
-the catalogue and from the pages' front matter.
+By symptom first, since that is what somebody has who is woken; then by check and by alert, then the procedures. All of
+it comes from the two catalogues and from the pages' front matter.
 """
 
 import sys
@@ -12,6 +12,7 @@ from pathlib import Path
 from gw.checks.catalog import CATALOG
 from gw.checks.frontmatter import front_matter
 from gw.checks.model import Check
+from gw_alerts.catalog import ALERTS
 
 COMMAND = "python -m gw.checks.index"
 INDEX = "index.md"
@@ -62,7 +63,9 @@ def render_index(
             "",
             "## Alerts",
             "",
-            *(f"- [{page.title}]({page.path})" for page in alert_pages),
+            "`gw runbook show ALERT` shows an alert's page. What pages, and why: [alerting](procedures/alerting.md).",
+            "",
+            *_table(("Alert", "Severity", "Page"), _alert_rows(alert_pages)),
             "",
             "## Procedures",
             "",
@@ -90,6 +93,14 @@ def _page(folder: Path, path: Path) -> Page:
 def _symptoms(pages: Sequence[Page]) -> Iterator[tuple[str, ...]]:
     rows = [(symptom, f"[{page.title}]({page.path})") for page in pages for symptom in page.symptoms]
     yield from sorted(rows, key=lambda row: row[0].lower())
+
+
+def _alert_rows(pages: Sequence[Page]) -> Iterator[tuple[str, ...]]:
+    """Every alert, by name, with its place on its page."""
+    titles = {f"runbooks/{page.path}": page.title for page in pages}
+    for alert in sorted(ALERTS, key=lambda alert: alert.name.lower()):
+        place = f"{alert.page.removeprefix('runbooks/')}#{alert.anchor}"
+        yield f"[{alert.name}]({place})", alert.severity.value, titles[alert.page]
 
 
 def _row(check: Check) -> tuple[str, ...]:

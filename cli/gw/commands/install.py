@@ -112,8 +112,24 @@ def install(
     ] = None,
     monitoring: Annotated[
         MonitoringChoice,
-        typer.Option("--monitoring", help="Monitors, rules and dashboard: auto takes those whose types are there."),
+        typer.Option("--monitoring", help="Monitors, rules and dashboards: auto takes those whose types are there."),
     ] = MonitoringChoice.AUTO,
+    monitoring_label: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--monitoring-label",
+            metavar="KEY=VALUE",
+            help="By which Prometheus selects monitors and rules. Repeatable; '' takes all away. Else as it is.",
+        ),
+    ] = None,
+    runbook_url: Annotated[
+        str | None,
+        typer.Option("--runbook-url", metavar="URL", help="Where runbooks/ is published, without it. Else as it is."),
+    ] = None,
+    grafana_url: Annotated[
+        str | None,
+        typer.Option("--grafana-url", metavar="URL", help="Grafana, for links of notifications. Else as it is."),
+    ] = None,
     yes: Yes = False,
     dry_run: DryRun = False,
     export: Annotated[bool, typer.Option("--export", help="Print the manifests for GitOps; touch no cluster.")] = False,
@@ -130,6 +146,7 @@ def install(
     from actions_gateway.settings import TenantNamespaces
     from gw.ops.installation.install import Install
     from gw.ops.installation.request import InstallWishes, Monitoring, check_wishes
+    from gw.sources.places import parse_url
 
     timeout_seconds = parse_seconds(timeout, "--timeout")
     request = check_wishes(
@@ -147,6 +164,9 @@ def install(
             replicas=replicas,
             log_level=log_level.value if log_level else None,
             monitoring=Monitoring(monitoring.value),
+            runbook_url=parse_url(runbook_url, "--runbook-url") if runbook_url else None,
+            grafana_url=parse_url(grafana_url, "--grafana-url") if grafana_url else None,
+            monitoring_labels=None if monitoring_label is None else tuple(monitoring_label),
         )
     )
     if export:
@@ -183,13 +203,13 @@ def _show(invocation: Invocation, result: "Installed") -> ExitCode:
 
 def _kept_elsewhere(invocation: Invocation, result: "Installed") -> ExitCode:
     """Prints what belongs into git; nothing was written, and the exit code says so to a script."""
-    from gw.ops.manifests import render_manifests
+    from actions_gateway.manifests.yamltext import render_documents
     from gw.output.installation import installed_view
 
     if not invocation.printer.is_for_people:
         invocation.printer.show(installed_view(result))
     elif result.for_git:
-        invocation.printer.text(render_manifests(result.for_git))
+        invocation.printer.text(render_documents(result.for_git))
     for sentence in result.kept_by:
         invocation.printer.note(f"{sentence} and would undo a change made here; nothing was written.")
     if result.for_git:
@@ -210,5 +230,5 @@ def _export(invocation: Invocation, request: "InstallRequest") -> ExitCode:
     if request.unnamed:
         invocation.printer.note("What no option names is as in a first installation, whatever a cluster has.")
     if request.monitoring is Monitoring.AUTO:
-        invocation.printer.note("Monitors, rules and dashboard are left out; --monitoring with adds them.")
+        invocation.printer.note("Monitors, rules and dashboards are left out; --monitoring with adds them.")
     return ExitCode.OK

@@ -97,12 +97,12 @@ class Invocation:
 
     def show_carried(self, carried: "Carried", view: "View", *, export: bool = False) -> ExitCode:
         """What came of a plan; what GitOps keeps goes to standard output as what belongs into git."""
-        from gw.ops.manifests import render_manifests
+        from actions_gateway.manifests.yamltext import render_documents
         from gw.output.layout import unproven_lines
 
         for_git = carried.for_git if carried.kept_by or export else []
         if for_git and (export or self.printer.is_for_people):
-            self.printer.text(render_manifests(for_git))
+            self.printer.text(render_documents(for_git))
         else:
             self.printer.show(view)
         for owner in carried.kept_by:

@@ -175,9 +175,9 @@ def rotate(
 
 def _show(invocation: Invocation, rotated: "RotatedKey", to_shred: Path | None) -> ExitCode:
     """The result; the file goes last of all, and only once the key is rotated."""
+    from actions_gateway.manifests.yamltext import render_documents
     from gw.ops.keys.order import Outcome
     from gw.ops.keys.shredding import LIMITS, shred
-    from gw.ops.manifests import render_manifests
     from gw.output.keys import advice, rotated_key_view
 
     is_used_elsewhere = rotated.sharing is None or bool(rotated.sharing)
@@ -190,7 +190,7 @@ def _show(invocation: Invocation, rotated: "RotatedKey", to_shred: Path | None) 
             left = problem
     is_shredded = to_shred is not None and is_done and left is None
     if rotated.outcome is Outcome.LEFT_TO_GIT and invocation.printer.is_for_people:
-        invocation.printer.text(render_manifests(rotated.carried.for_git))
+        invocation.printer.text(render_documents(rotated.carried.for_git))
     else:
         invocation.printer.show(rotated_key_view(rotated, is_shredded=is_shredded))
     invocation.printer.notes(advice(rotated))

@@ -42,6 +42,12 @@ def up(
     bare: Annotated[
         bool, typer.Option("--bare", help="Leave Actions Gateway to `gw install` (with --cluster real).")
     ] = False,
+    alert_speed: Annotated[
+        float,
+        typer.Option(
+            "--alert-speed", metavar="TIMES", help="Alerts look back and wait so many times shorter, for drills."
+        ),
+    ] = 1.0,
     timeout: Timeout = "60s",
 ) -> ExitCode:
     """Start a sandbox and show how to use it.
@@ -50,12 +56,14 @@ def up(
     until `gw sandbox down`; your kubeconfig is not touched.
     """
     from gw.ops.sandbox import dir_option, example_workflow, folder_of, parse_setup, start_sandbox
+    from gw.ops.sandbox_monitoring import parse_pace
     from gw.output.sandbox import sandbox_view, try_next
 
     place, setup = folder_of(folder), parse_setup(cluster, is_bare=bare)
+    pace = parse_pace(alert_speed)
     timeout_seconds = parse_seconds(timeout, "--timeout")
     invocation.printer.note(f"Starting a sandbox in {place} …")
-    sandbox = start_sandbox(place, setup=setup, owner_pid=owner_pid, timeout_seconds=timeout_seconds)
+    sandbox = start_sandbox(place, setup=setup, pace=pace, owner_pid=owner_pid, timeout_seconds=timeout_seconds)
     invocation.printer.show(sandbox_view(sandbox))
     invocation.printer.notes(try_next(sandbox, example_workflow(), dir_option(place)))
     return ExitCode.OK

@@ -31,6 +31,7 @@ from gw.sources.incidents import Incident, IncidentKind, gather_incidents
 from gw.sources.installation import InstallationQuery
 from gw.sources.sandbox import SandboxFact
 from gw.sources.simulator import Simulator
+from gw_alerts.scaling import Pace
 
 TENANTS = ("team-a", "team-b")
 _START_SECONDS = 120.0
@@ -50,7 +51,7 @@ def drill_ground() -> Iterator[SandboxFact]:
     with tempfile.TemporaryDirectory(prefix="gw-incident-drill-") as base:
         folder = Path(base) / "sandbox"
         setup = parse_setup("embedded", is_bare=False)
-        sandbox = start_sandbox(folder, setup=setup, owner_pid=os.getpid(), timeout_seconds=_START_SECONDS)
+        sandbox = start_sandbox(folder, setup=setup, pace=Pace(), owner_pid=os.getpid(), timeout_seconds=_START_SECONDS)
         try:
             yield sandbox
         finally:

@@ -8,7 +8,7 @@ import os
 import shlex
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,12 @@ from gateway_sandbox.launcher import (
     Setup,
 )
 from gw.errors import Blind, GwError, Refused, TimedOut
+from gw.ops.sandbox_monitoring import render_routes, render_rules
 from gw.sources.cluster import Cluster, asking
 from gw.sources.gathering import gather_gateways
 from gw.sources.sandbox import SandboxFact, SandboxState, monitoring_problems
 from gw.sources.simulator import Simulator, open_simulator
-from gw_alerts.generate import RULES, render_rules
+from gw_alerts.scaling import Pace
 
 FOLDER_VARIABLE = "GW_SANDBOX_DIR"
 
@@ -67,16 +68,19 @@ def _parse_kind(text: str) -> ClusterKind:
         raise Refused(f"--cluster {text!r} is none of {', '.join(ClusterKind)}", "Name one of them.") from None
 
 
-def start_sandbox(folder: Path, *, setup: Setup, owner_pid: int | None, timeout_seconds: float) -> SandboxFact:
+def start_sandbox(
+    folder: Path, *, setup: Setup, pace: Pace, owner_pid: int | None, timeout_seconds: float
+) -> SandboxFact:
     """The started sandbox; raises GwError when it cannot be started or one runs there already."""
     if owner_pid is not None and not launcher.is_running(owner_pid):
         raise Refused(f"there is no process {owner_pid} to own the sandbox", "Name a running process with --owner-pid.")
     try:
         info = launcher.launch(
             folder,
-            setup=setup,
+            setup=replace(setup, scrape_interval=pace.scrape_interval),
             owner_pid=owner_pid,
-            rules={RULES: render_rules()},
+            rules=render_rules(pace),
+            routes=render_routes(pace),
             timeout_seconds=timeout_seconds,
         )
     except SandboxError as problem:

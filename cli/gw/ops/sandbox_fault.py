@@ -62,7 +62,14 @@ async def carry_out(
 
 def _fact(fault: Fault, in_force: tuple[str | None, ...] = ()) -> FaultFact:
     return FaultFact(
-        fault.name, fault.title, fault.summary, fault.scope, fault.expects, tuple(sorted(fault.follows)), in_force
+        fault.name,
+        fault.title,
+        fault.summary,
+        fault.scope,
+        fault.expects,
+        tuple(sorted(fault.follows)),
+        fault.alert,
+        in_force,
     )
 
 

@@ -70,6 +70,7 @@ def try_next(sandbox: SandboxFact, workflow: Path, where: str) -> list[Text]:
         f"gw sandbox run{where} {shlex.quote(str(workflow))}",
         "gw health",
         f"gw sandbox status{where}   # what it does",
+        *([f"gw sandbox notifications{where}   # whom its alerts told"] if sandbox.inbox_url else []),
         f"gw sandbox down{where}     # ends it; nothing is left",
     ]
     return [styled("Try next:", "head"), *(Text(f"  {line}") for line in lines)]

@@ -75,4 +75,5 @@ def _data(fault: FaultFact) -> dict[str, Any]:
         "scope": fault.scope,
         "expects": [{"check": check, "severity": severity} for check, severity in fault.expects],
         "follows": list(fault.follows),
+        "alert": fault.alert or None,
     }

@@ -8,7 +8,7 @@ from typing import Any
 from gw.sources.alertmanager import Alertmanager
 from gw.sources.endpoints import Endpoint, all_of
 from gw.sources.gateways import parse_time
-from gw_alerts.rules import ALERTS
+from gw_alerts.catalog import ALERTS
 
 _OWN = frozenset(alert.name for alert in ALERTS)
 _SIGNS = {(True, False): "=", (False, False): "!=", (True, True): "=~", (False, True): "!~"}
@@ -30,6 +30,11 @@ class AlertFact:
     """Ids of silences."""
     page: str = ""
     """The runbook page, from the project's root."""
+    fingerprint: str = ""
+    inhibited_by: tuple[str, ...] = ()
+    """Fingerprints of the alerts that stand for it."""
+    command: str = ""
+    """What to begin with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +63,14 @@ class AlertingFact:
     """By name and labels."""
     silences: tuple[SilenceFact, ...]
     """By their end."""
+    started_at: datetime | None = None
 
 
 async def gather_alerting(endpoint: Endpoint) -> AlertingFact:
     """Raises NoAnswer."""
     alertmanager = Alertmanager(endpoint)
-    version, is_ready, alerts, silences = await all_of(
-        alertmanager.version(), endpoint.is_ready(), alertmanager.alerts(), alertmanager.silences()
+    status, is_ready, alerts, silences = await all_of(
+        alertmanager.status(), endpoint.is_ready(), alertmanager.alerts(), alertmanager.silences()
     )
     own = endpoint.parsed(
         lambda data: [_alert(each) for each in data if each["labels"].get("alertname") in _OWN], alerts
@@ -72,10 +78,11 @@ async def gather_alerting(endpoint: Endpoint) -> AlertingFact:
     silenced = endpoint.parsed(lambda data: [_silence(each) for each in data], silences)
     return AlertingFact(
         endpoint.source,
-        version,
+        status.version,
         is_ready,
         tuple(sorted(own, key=lambda alert: (alert.name, sorted(alert.labels.items())))),
         tuple(sorted(silenced, key=lambda silence: (str(silence.ends_at), silence.id))),
+        status.started_at,
     )
 
 
@@ -90,6 +97,9 @@ def _alert(entry: Mapping[str, Any]) -> AlertFact:
         state=str(status["state"]),
         silenced_by=tuple(str(each) for each in status.get("silencedBy") or ()),
         page=str(notes.get("runbook") or ""),
+        fingerprint=str(entry.get("fingerprint") or ""),
+        inhibited_by=tuple(str(each) for each in status.get("inhibitedBy") or ()),
+        command=str(notes.get("command") or ""),
     )
 
 

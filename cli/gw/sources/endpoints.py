@@ -1,7 +1,7 @@
 """Prometheus and Alertmanager as HTTP endpoints, wherever they are.
 
 Every request has a deadline of its own, so that what is slow costs a report seconds and never more. A failure says
-which of them it was: nobody there, slow, somebody else answering, or a missing right.
+which of them it was: nobody there, slow, somebody else answering, a missing right, or a write that is declined.
 
 Sources: Prometheus documentation, "HTTP API" and "Management API"; Alertmanager's `api/v2/openapi.yaml`.
 """
@@ -37,6 +37,10 @@ class NoAnswer(Exception):
         self.is_forbidden = is_forbidden
         self.is_down = is_down
         self.is_lasting = is_lasting or is_forbidden
+
+
+class Declined(NoAnswer):
+    """It has understood what it was told, and does not take it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,8 @@ class Endpoint:
     """For people."""
     send: Callable[[str, Mapping[str, str]], Awaitable[Reply]]
     """GET of a path below the product's root; raises NoAnswer, or KubeError of an API server in between."""
+    change: Callable[[str, str, Any], Awaitable[Reply]] | None = None
+    """A request of a method that changes something, with path and JSON body; raises as `send` does."""
 
     @property
     def source(self) -> str:
@@ -83,9 +89,29 @@ class Endpoint:
 
     async def ask(self, path: str, query: Mapping[str, str] | None = None) -> Reply:
         """The reply of any status, within the deadline; raises NoAnswer."""
+        return await self._in_time(self.send(path, query or {}))
+
+    async def write(self, method: str, path: str, body: Any = None) -> Any:
+        """The decoded reply to a change, None for an empty one; raises Declined for a change that is not taken.
+
+        Any other NoAnswer leaves open whether it was.
+        """
+        assert self.change is not None, f"{self.source} is only read"
+        reply = await self._in_time(self.change(method, path, body))
+        if 400 <= reply.status < 500 and reply.status not in (401, 403):
+            told = one_line(reply.body.decode(errors="replace")).strip('"')[:200]
+            raise Declined(f"{self.source} does not take it: {told or f'HTTP {reply.status}'}", "Change what it names.")
+        if reply.status >= 300:
+            raise self._refusal(reply)
+        try:
+            return json.loads(reply.body) if reply.body.strip() else None
+        except ValueError:
+            raise self.stranger("its answer is no JSON") from None
+
+    async def _in_time(self, reply: Awaitable[Reply]) -> Reply:
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
-                return await self.send(path, query or {})
+                return await reply
         except TimeoutError:
             raise NoAnswer(
                 f"{self.source} took longer than {TIMEOUT_SECONDS:g} s to answer", f"See why it is slow, {self._else}"

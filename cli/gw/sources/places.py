@@ -5,10 +5,12 @@ Sources: Kubernetes documentation, "Access Services Running on Clusters": the pr
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+import json
+import re
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from actions_gateway.kube import errors
 from gw.errors import Refused
@@ -23,6 +25,17 @@ if TYPE_CHECKING:
 
 HttpClient: TypeAlias = "httpx.AsyncClient"
 OpenHttp = Callable[[], "HttpClient"]
+
+_HOST = re.compile(r"[\w.:-]+")
+"""As httpx gives it: an IPv6 address without its brackets, a name decoded."""
+_EXAMPLES = {
+    **{product.option: f"http://localhost:{product.port}" for product in (PROMETHEUS, ALERTMANAGER)},
+    "--runbook-url": "https://docs.example.com/actions-gateway",
+    "--grafana-url": "https://grafana.example.com",
+}
+"""By the options that take a URL."""
+_ASKED = (PROMETHEUS.option, ALERTMANAGER.option)
+"""The others end up in links."""
 
 
 def open_http() -> "HttpClient":
@@ -44,22 +57,34 @@ class Sources:
 
 
 def parse_url(text: str, option: str) -> str:
-    """A base URL without a slash at its end; raises Refused."""
+    """The base URL that an option names, without a slash at its end; raises Refused.
+
+    No refusal repeats the text: passwords and tokens are pasted into URLs, at places that only a valid one would tell.
+    """
     import httpx
 
-    example = f"Write {option} http://localhost:9090, for example."
+    example = f"Write {option} {_EXAMPLES[option]}, for example."
     try:
         url = httpx.URL(text)
     except httpx.InvalidURL as problem:
         raise Refused(f"{option}: this is no URL", example) from problem
-    if url.userinfo:
+    if url.userinfo and option in _ASKED:
         raise Refused(
             f"{option}: the URL holds a password, which others on this machine could read",
             "Reach it past its login, as with kubectl port-forward, and name that address.",
         )
-    if url.scheme not in ("http", "https") or not url.host or url.query or url.fragment:
-        raise Refused(f"{option}: {text!r} is no base URL of http or https", example)
+    if url.userinfo:
+        raise Refused(f"{option}: the URL holds a password, which every reader of a link would see", example)
+    if "?" in text or "#" in text:
+        raise Refused(f"{option}: a base URL has no query and no fragment", example)
+    if url.scheme not in ("http", "https") or not _has_place(url):
+        raise Refused(f"{option}: this is no base URL of http or https", example)
     return str(url).rstrip("/")
+
+
+def _has_place(url: "httpx.URL") -> bool:
+    """Whether there can be such a host and port, which httpx does not look at."""
+    return _HOST.fullmatch(url.host) is not None and (url.port is None or 0 < url.port < 2**16)
 
 
 @dataclass
@@ -129,8 +154,14 @@ def direct(product: Product, client: "HttpClient", url: str) -> Endpoint:
     import httpx
 
     async def send(path: str, query: Mapping[str, str]) -> Reply:
+        return await answered(client.get(url + path, params=dict(query)))
+
+    async def change(method: str, path: str, body: Any) -> Reply:
+        return await answered(client.request(method, url + path, json=body))
+
+    async def answered(request: Awaitable[httpx.Response]) -> Reply:
         try:
-            response = await client.get(url + path, params=dict(query))
+            response = await request
         except httpx.TimeoutException:
             raise TimeoutError from None
         except httpx.HTTPError as problem:
@@ -141,22 +172,31 @@ def direct(product: Product, client: "HttpClient", url: str) -> Endpoint:
             ) from problem
         return Reply(response.status_code, response.content)
 
-    return Endpoint(product, url, send)
+    return Endpoint(product, url, send, change)
 
 
 def proxied(product: Product, cluster: Cluster, found: Found) -> Endpoint:
     """The endpoint behind the API server, with the caller's own rights."""
 
     async def send(path: str, query: Mapping[str, str]) -> Reply:
+        return await answered(cluster.read(found.proxy_path + path, query=dict(query)), "get")
+
+    async def change(method: str, path: str, body: Any) -> Reply:
+        return await answered(changed(method, path, body), "delete" if method == "DELETE" else "create")
+
+    async def changed(method: str, path: str, body: Any) -> bytes:
+        return json.dumps(await cluster.request(method, found.proxy_path + path, body=body)).encode()
+
+    async def answered(answer: Awaitable[bytes], verb: str) -> Reply:
         try:
-            return Reply(200, await cluster.read(found.proxy_path + path, query=dict(query)))
+            return Reply(200, await answer)
         except errors.KubeError as problem:
             if not problem.status or (isinstance(problem, errors.Unauthorized) and problem.reason):
                 raise
             if isinstance(problem, errors.Forbidden) and problem.reason:
                 raise NoAnswer(
                     f"{product.name} at {found.place} is out of reach: {one_line(problem.message)}",
-                    f"Ask the platform's owners for the right to get services/proxy in {found.namespace}, "
+                    f"Ask the platform's owners for the right to {verb} services/proxy in {found.namespace}, "
                     f"or name an address that you reach with {product.option} URL.",
                     is_forbidden=True,
                 ) from problem
@@ -170,4 +210,4 @@ def proxied(product: Product, cluster: Cluster, found: Found) -> Endpoint:
                 ) from problem
             return Reply(problem.status, problem.message.encode())
 
-    return Endpoint(product, found.place, send)
+    return Endpoint(product, found.place, send, change)

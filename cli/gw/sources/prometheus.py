@@ -1,18 +1,25 @@
 """Questions to Prometheus and their answers as types.
 
 Source: Prometheus documentation, "HTTP API" (instant and range queries, targets, rules, Alertmanagers, build
-information); `status` is `success` or `error`, a sample's value is a pair of Unix seconds and text.
+information, configuration); `status` is `success` or `error`, a sample's value is a pair of Unix seconds and text.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+import yaml
+
 from gw.sources.endpoints import Endpoint
+from gw.sources.loadedrules import LoadedGroup, LoadedRule, parse_groups
 
 T = TypeVar("T")
 Labels = Mapping[str, str]
+
+_GLOBAL = re.compile(r"^global:\n(?:[ \t].*\n?)*", re.MULTILINE)
+"""The first section of a configuration as Prometheus writes it: the others may be long, and hold what nobody needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +63,14 @@ class Prometheus:
     async def version(self) -> str:
         return await self._ask("/api/v1/status/buildinfo", {}, lambda data: str(data["version"]))
 
-    async def alert_rules(self) -> dict[str, str]:
-        """Of each alert rule that is loaded its health: `ok`, `err` or `unknown` before its first evaluation."""
-        return await self._ask("/api/v1/rules", {"type": "alert"}, _alert_rules)
+    async def rule_groups(self) -> tuple[LoadedGroup, ...]:
+        """All that is loaded, recording rules included."""
+        return await self._ask("/api/v1/rules", {}, parse_groups)
+
+    async def alert_rules(self) -> tuple[LoadedRule, ...]:
+        """The alert rules alone."""
+        groups = await self._ask("/api/v1/rules", {"type": "alert"}, parse_groups)
+        return tuple(rule for group in groups for rule in group.rules if rule.is_alert)
 
     async def targets(self) -> tuple[Mapping[str, Any], ...]:
         """The active targets, as the API tells them."""
@@ -70,6 +82,10 @@ class Prometheus:
             "/api/v1/alertmanagers", {}, lambda data: tuple(str(each["url"]) for each in data["activeAlertmanagers"])
         )
 
+    async def external_labels(self) -> Labels:
+        """What it adds to each alert that it sends, where the alert has no label of that name."""
+        return await self._ask("/api/v1/status/config", {}, lambda data: _external_labels(str(data["yaml"])))
+
     async def _ask(self, path: str, query: Labels, parse: Callable[[Any], T]) -> T:
         document = await self.endpoint.document(path, query)
         if not isinstance(document, dict) or document.get("status") not in ("success", "error"):
@@ -77,6 +93,18 @@ class Prometheus:
         if document["status"] == "error":
             raise self.endpoint.stranger(str(document.get("error") or "it reports an error")[:200])
         return self.endpoint.parsed(parse, document["data"])
+
+
+def _external_labels(text: str) -> Labels:
+    section = _GLOBAL.search(text)
+    if section is None:
+        raise ValueError("no global section")
+    try:
+        content = yaml.safe_load(section[0])
+    except yaml.YAMLError as problem:
+        raise ValueError("no configuration") from problem
+    found = (content["global"] or {}).get("external_labels") or {}
+    return {str(name): str(value) for name, value in found.items()}
 
 
 def _samples(data: Any) -> tuple[Sample, ...]:
@@ -95,16 +123,3 @@ def _tracks(data: Any) -> tuple[Track, ...]:
         )
         for entry in data["result"]
     )
-
-
-def _alert_rules(data: Any) -> dict[str, str]:
-    """A name may be loaded twice, as by two files: the worse health counts."""
-    order = ("err", "unknown", "ok")
-    found: dict[str, str] = {}
-    for group in data["groups"]:
-        for rule in group["rules"]:
-            if rule.get("type") == "alerting":
-                name, health = str(rule["name"]), str(rule["health"])
-                healths = {health, found.get(name, health)}
-                found[name] = next((one for one in order if one in healths), health)
-    return found

@@ -4,13 +4,16 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 from actions_gateway.kube.client import KubeClient, connect
 from actions_gateway.kube.errors import ConfigurationError
 from gw.errors import Blind
+from gw.sources.gateways import parse_time
 
 _READY_SECONDS = 3.0
 
@@ -42,6 +45,8 @@ class SandboxFact:
     prometheus_url: str | None
     """None where Prometheus is not installed."""
     alertmanager_url: str | None
+    inbox_url: str | None
+    """Tells what its Alertmanager told receivers; None where that is not installed."""
     monitoring_folder: Path
 
 
@@ -58,6 +63,8 @@ class FaultFact:
     """Checks that name it, with their severity."""
     follows: tuple[str, ...]
     """Checks that may report a consequence."""
+    alert: str
+    """The alert by which people are told of it; empty where none is soon."""
     in_force: tuple[str | None, ...] = ()
 
 
@@ -73,6 +80,31 @@ class FaultOutcome:
     settled: bool
     """Whether it shows, or is gone, within the time."""
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ToldAlertFact:
+    """One alert of a notification."""
+
+    name: str
+    status: str
+    labels: Mapping[str, str]
+    summary: str
+    runbook: str
+    """The page, from the project's root."""
+    starts_at: datetime | None
+    ends_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationFact:
+    """What a receiver of the sandbox was told once."""
+
+    at: datetime
+    receiver: str
+    status: str
+    """firing while one of its alerts does, else resolved."""
+    alerts: tuple[ToldAlertFact, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,3 +150,33 @@ async def _is_ready(url: str) -> bool:
             return (await client.get(f"{url}/-/ready")).is_success
     except httpx.HTTPError:
         return False
+
+
+async def gather_notifications(sandbox: SandboxFact) -> tuple[NotificationFact, ...]:
+    """What the sandbox's receivers were told, the oldest first; raises Blind where nobody answers."""
+    try:
+        async with httpx.AsyncClient(timeout=_READY_SECONDS, trust_env=False) as client:
+            answer = await client.get(f"{sandbox.inbox_url}/notifications")
+            answer.raise_for_status()
+            return tuple(_notification(each) for each in answer.json()["notifications"])
+    except (httpx.HTTPError, ValueError, KeyError, TypeError) as problem:
+        raise Blind(
+            f"the sandbox does not say what its receivers were told ({type(problem).__name__})",
+            "Look whether it runs: `gw sandbox status`.",
+        ) from problem
+
+
+def _notification(entry: Mapping[str, Any]) -> NotificationFact:
+    alerts = tuple(
+        ToldAlertFact(
+            alert["name"],
+            alert["status"],
+            alert["labels"],
+            alert["annotations"].get("summary", ""),
+            alert["annotations"].get("runbook", ""),
+            parse_time(alert["starts_at"]),
+            parse_time(alert["ends_at"]),
+        )
+        for alert in entry["alerts"]
+    )
+    return NotificationFact(datetime.fromisoformat(entry["at"]), entry["receiver"], entry["status"], alerts)

@@ -1,6 +1,6 @@
 """What Prometheus tells of gateways, as numbers with a few labels each; whose they are is judged later.
 
-One query each, all asked at once. Names of metrics come from the catalogue, shapes from the alert rules.
+One query each, all asked at once. Names of metrics come from the catalogue, shapes from the alerts' expressions.
 """
 
 import math
@@ -11,12 +11,13 @@ from datetime import UTC, datetime
 from actions_gateway.metrics import catalog as m
 from gw.sources.endpoints import Endpoint, all_of
 from gw.sources.prometheus import Prometheus, Sample
-from gw_alerts import rules
+from gw_alerts import expressions as x
 from gw_alerts import thresholds as t
+from gw_alerts.catalog import PROBLEMS
 
 _TENANT = ("namespace",)
 _GROUP = ("namespace", "runner_group")
-_ALERTS = "|".join(sorted({alert.name for alert in rules.ALERTS}))
+_ALERTS = "|".join(sorted(alert.name for alert in PROBLEMS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class SeriesQuery:
 
 
 def _of_groups(name: str, aggregate: str, series: str) -> SeriesQuery:
-    return SeriesQuery(name, f"{aggregate} by ({rules.RUNNER_GROUP}) ({series})", _GROUP)
+    return SeriesQuery(name, f"{aggregate} by ({x.RUNNER_GROUP}) ({series})", _GROUP)
 
 
 def _of_tenants(name: str, expression: str) -> SeriesQuery:
@@ -46,43 +47,43 @@ GATEWAYS = SeriesQuery(
     f"max by (cluster, namespace, name, uid) (last_over_time({m.GATEWAY_INFO.name}[1d]))",
     ("namespace", "name", "uid"),
 )
-POLL_AGE = SeriesQuery("poll age", f"time() - max by ({rules.RUNNER_GROUP}) ({m.LAST_POLL_TIMESTAMP.name})", _GROUP)
+POLL_AGE = SeriesQuery("poll age", f"time() - max by ({x.RUNNER_GROUP}) ({m.LAST_POLL_TIMESTAMP.name})", _GROUP)
 """Seconds since a poll was last answered."""
 POLLING = _of_groups("polling sessions", "sum", f'{m.LISTENER_SLOTS.name}{{state="polling"}}')
 LOCK_LEFT = _of_groups("lock left", "min", m.LOCK_REMAINING.name)
 """Seconds; infinite without a running job."""
-RENEWAL_ERRORS = _of_tenants("renewal errors a minute", rules.RENEWJOB_ERRORS)
-TOKEN_ERRORS = _of_tenants("token errors in an hour", rules.TOKEN_ERRORS)
+RENEWAL_ERRORS = _of_tenants("renewal errors a minute", x.RENEWJOB_ERRORS)
+TOKEN_ERRORS = _of_tenants("token errors in an hour", x.TOKEN_ERRORS)
 TOKEN_FAILURES = _of_tenants(
-    "token errors since the last token", f"max by ({rules.TENANT}) ({m.TOKEN_CONSECUTIVE_REFRESH_FAILURES.name})"
+    "token errors since the last token", f"max by ({x.TENANT}) ({m.TOKEN_CONSECUTIVE_REFRESH_FAILURES.name})"
 )
-LATENCY_P95 = _of_tenants("pod creation p95", rules.pod_latency(0.95))
-LATENCY_P99 = _of_tenants("pod creation p99", rules.pod_latency(0.99))
+LATENCY_P95 = _of_tenants("pod creation p95", x.pod_latency(0.95))
+LATENCY_P99 = _of_tenants("pod creation p99", x.pod_latency(0.99))
 """Seconds, over half an hour; NaN without a job in it."""
 _OF_NO_JOB = (LATENCY_P95, LATENCY_P99)
 """Queries to which NaN is an answer; to every other one it is none."""
-SLOW_P95 = _of_tenants("jobs beyond the bound of p95", rules.slow_jobs(t.POD_CREATION_P95_SECONDS))
-SLOW_P99 = _of_tenants("jobs beyond the bound of p99", rules.slow_jobs(t.POD_CREATION_P99_SECONDS))
-RECONCILE_ERRORS = _of_tenants("reconcile errors in 5 minutes", rules.RECONCILE_ERRORS)
+SLOW_P95 = _of_tenants("jobs beyond the bound of p95", x.slow_jobs(t.POD_CREATION_P95_SECONDS))
+SLOW_P99 = _of_tenants("jobs beyond the bound of p99", x.slow_jobs(t.POD_CREATION_P99_SECONDS))
+RECONCILE_ERRORS = _of_tenants("reconcile errors in 5 minutes", x.RECONCILE_ERRORS)
 BUDGET_LEFT = _of_tenants(
     "REST budget left",
     # An agent that GitHub has told nothing yet exports two zeros.
-    f"min by ({rules.TENANT}) ({m.GITHUB_RATE_LIMIT_REMAINING.name} and ({m.GITHUB_RATE_LIMIT_LIMIT.name} > 0))"
-    f" or max by ({rules.TENANT}) ({m.GITHUB_RATE_LIMIT_LIMIT.name})",
+    f"min by ({x.TENANT}) ({m.GITHUB_RATE_LIMIT_REMAINING.name} and ({m.GITHUB_RATE_LIMIT_LIMIT.name} > 0))"
+    f" or max by ({x.TENANT}) ({m.GITHUB_RATE_LIMIT_LIMIT.name})",
 )
-BUDGET = _of_tenants("REST budget", f"max by ({rules.TENANT}) ({m.GITHUB_RATE_LIMIT_LIMIT.name})")
+BUDGET = _of_tenants("REST budget", f"max by ({x.TENANT}) ({m.GITHUB_RATE_LIMIT_LIMIT.name})")
 LIMITED_POLLS = _of_tenants(
     "limited polls in 2 minutes",
-    f'round(sum by ({rules.TENANT}) (increase({m.MESSAGE_POLL_ERRORS.name}{{reason="rate_limited"}}[2m])))',
+    f'round(sum by ({x.TENANT}) (increase({m.MESSAGE_POLL_ERRORS.name}{{reason="rate_limited"}}[2m])))',
 )
-WAITING_CALLS = _of_tenants("waiting REST calls", f"sum by ({rules.TENANT}) ({m.GITHUB_BUDGET_WAITING.name})")
+WAITING_CALLS = _of_tenants("waiting REST calls", f"sum by ({x.TENANT}) ({m.GITHUB_BUDGET_WAITING.name})")
 EXHAUSTED = SeriesQuery(
-    "exhausted retries in a day", rules.events(m.EVICTION_RETRIES_EXHAUSTED, "1d", rules.RUNNER_GROUP), _GROUP
+    "exhausted retries in a day", x.events(m.EVICTION_RETRIES_EXHAUSTED, "1d", x.RUNNER_GROUP), _GROUP
 )
 FIRING = SeriesQuery(
     "alerts that fire",
     # Prometheus keeps a series for each alert while it fires (documentation, "Alerting rules").
-    f'count by (alertname, {rules.RUNNER_GROUP}) (ALERTS{{alertstate="firing",alertname=~"{_ALERTS}"}})',
+    f'count by (alertname, {x.RUNNER_GROUP}) (ALERTS{{alertstate="firing",alertname=~"{_ALERTS}"}})',
     ("alertname", *_GROUP),
 )
 

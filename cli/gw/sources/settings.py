@@ -12,6 +12,7 @@ from actions_gateway.api.egress import EgressException, parse_egress_exceptions
 from actions_gateway.api.images import PROXY_IMAGE
 from actions_gateway.api.names import API_GROUP, MANAGER, MANAGER_NAMESPACE
 from actions_gateway.api.runnergroup import RUNNER_IMAGE
+from actions_gateway.installation.monitoring import PROMETHEUS_RULE
 from actions_gateway.installation.release import is_pinned
 from actions_gateway.kube import errors
 from actions_gateway.kube import resources as r
@@ -42,6 +43,10 @@ class InstalledSettings:
     """These three as they stand, usable or not: to go without one would open what it closes."""
     replicas: int | None = None
     """Never 0: a manager that is scaled to nothing is paused, which is no setting."""
+    runbook_url: str | None = None
+    grafana_url: str | None = None
+    monitoring_labels: str | None = None
+    """These three as the installed rules have them."""
 
 
 async def gather_settings(cluster: Cluster) -> InstalledSettings:
@@ -51,6 +56,21 @@ async def gather_settings(cluster: Cluster) -> InstalledSettings:
     except errors.NotFound:
         return InstalledSettings()
     return parse_settings(deployment) if is_ours(deployment) else InstalledSettings()
+
+
+async def with_what_rules_tell(cluster: Cluster, settings: InstalledSettings) -> InstalledSettings:
+    """The settings, where the installed rules lead their readers, and what selects them; raises KubeError."""
+    try:
+        rule = await cluster.get(r.PROMETHEUSRULES, PROMETHEUS_RULE, MANAGER_NAMESPACE)
+    except errors.NotFound:
+        return settings
+    kept = annotations_of(rule)
+    return replace(
+        settings,
+        runbook_url=kept.get(labels.RUNBOOK_URL),
+        grafana_url=kept.get(labels.GRAFANA_URL),
+        monitoring_labels=kept.get(labels.MONITORING_LABELS),
+    )
 
 
 async def gather_release(cluster: Cluster) -> str:

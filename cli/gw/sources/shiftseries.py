@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 from actions_gateway.metrics import catalog as m
 from gw.sources.endpoints import Endpoint, all_of
 from gw.sources.prometheus import Prometheus, Sample, Track
-from gw_alerts.rules import ALERTS, RUNNER_GROUP, events
+from gw_alerts.catalog import PROBLEMS
+from gw_alerts.expressions import RUNNER_GROUP, events
 from gw_alerts.thresholds import SERIES_OLD_SECONDS
 
 T = TypeVar("T", Sample, Track)
@@ -21,8 +22,10 @@ _POINTS = 240
 """Of each range query: every three minutes of a shift of twelve hours."""
 _LEAST_STEP_SECONDS, _MOST_STEP_SECONDS = 30, 3600
 """A point counts the hour before it, so no hour of the shift is left out."""
-_FIRING = f'ALERTS{{alertstate="firing",alertname=~"{"|".join(sorted({alert.name for alert in ALERTS}))}"}}'
+_FIRING = f'ALERTS{{alertstate="firing",alertname=~"{"|".join(sorted(alert.name for alert in PROBLEMS))}"}}'
 """Prometheus keeps a series for each alert while it fires (documentation, "Alerting rules")."""
+_OF_ANY_ARM = "max without (arm) ({})"
+"""An alert that fires for two reasons is one."""
 _SCRAPED = f"count by (cluster, component) ({m.BUILD_INFO.name})"
 """Of this project's own: that something else is scraped says nothing of it."""
 _GATEWAYS = "max by (cluster, namespace, name, uid) ({})"
@@ -115,9 +118,9 @@ async def gather_shift_series(
         ask(events(m.TOKEN_REFRESH_ERRORS, "1h")),
         ask(events(m.RENEWJOB_ERRORS, "1h")),
         # The step before each point, so that what came and went between two of them is seen.
-        ask(f"last_over_time({_FIRING}[{step}s])"),
+        ask(_OF_ANY_ARM.format(f"last_over_time({_FIRING}[{step}s])")),
         ask(_GATEWAYS.format(f"last_over_time({m.GATEWAY_INFO.name}[{step}s])")),
-        prometheus.query(_FIRING),
+        prometheus.query(_OF_ANY_ARM.format(_FIRING)),
         prometheus.query(gateways),
         prometheus.query(events(m.EVICTION_RETRIES_EXHAUSTED, f"{max(seconds, 60)}s", RUNNER_GROUP)),
     )
@@ -208,4 +211,4 @@ def _fired(
 
 
 def _identity(labels: Mapping[str, str]) -> frozenset[tuple[str, str]]:
-    return frozenset((name, value) for name, value in labels.items() if name != "__name__")
+    return frozenset(labels.items())

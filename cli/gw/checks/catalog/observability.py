@@ -7,13 +7,22 @@ from actions_gateway.api import names
 from gw.checks.belonging import OwnSeries, own_series
 from gw.checks.model import Category, Check, Finding, Scope, ok, problem, skipped, unknown
 from gw.checks.wording import counted, seconds_since
-from gw.sources.alerting import AlertFact
+from gw.sources.alerting import AlertFact, AlertingFact
 from gw.sources.facts import Facts, Missing, Need
 from gw.sources.monitoring import MonitoringFact, TargetFact
 from gw.sources.pods import PodFact, PodRole
 from gw.sources.series import FIRING
-from gw_alerts.rules import ALERTS
-from gw_alerts.thresholds import MONITORING_DOWN, RULES_NOT_LOADED, SCRAPE_DUE_SECONDS, TARGETS_NOT_SCRAPED, Severity
+from gw_alerts.catalog import ALERTS, BY_NAME
+from gw_alerts.catalog.watching import WATCHDOG
+from gw_alerts.model import TEAM
+from gw_alerts.thresholds import (
+    MONITORING_DOWN,
+    RULES_NOT_LOADED,
+    SCRAPE_DUE_SECONDS,
+    SWITCH_DUE_SECONDS,
+    TARGETS_NOT_SCRAPED,
+    Severity,
+)
 
 _SEVERITIES: Mapping[str, Severity] = {
     **{severity.value: severity for severity in Severity},
@@ -21,7 +30,7 @@ _SEVERITIES: Mapping[str, Severity] = {
     "warning": Severity.TICKET,
 }
 """By an alert's label; the last two as other projects' rules write it."""
-_RULES = {alert.name: alert for alert in ALERTS}
+_NO_PROBLEM = frozenset(alert.name for alert in ALERTS if not alert.tells_of_problem)
 _SCRAPED = frozenset({PodRole.MANAGER, PodRole.AGENT, PodRole.PROXY})
 _NAMED = 3
 """Examples in evidence."""
@@ -60,7 +69,7 @@ def _rules(facts: Facts) -> Iterator[Finding]:
                 f"cannot be evaluated: {_some(broken)}" if broken else "",
                 monitoring.source,
             ),
-            next_step="gw install --dry-run --monitoring with shows the rules that belong there",
+            next_step="gw alerts check",
         )
     elif "unknown" in health.values():
         yield unknown("", f"{monitoring.source} has loaded the alert rules and not evaluated all of them yet")
@@ -127,15 +136,80 @@ def _alertmanager(facts: Facts) -> Iterator[Finding]:
             evidence=(f"{alerting.source} answers, version {alerting.version}",),
             next_step="name it in Prometheus's `alerting` section: kubectl get prometheus -A -o yaml",
         )
+    elif (own := own_series(facts)).clusters and facts.monitoring.value.alerts.get(WATCHDOG.name) == "ok":
+        # Prometheus knows it by a pod's address, gw by a Service or a URL: only what arrives tells that it is the one.
+        yield _switch(alerting, own, facts)
     else:
-        # Which one Prometheus sends to cannot be told: it knows it by a pod's address, gw by a Service or a URL.
-        sends = ", and Prometheus sends to one" if own_series(facts).clusters else ""
+        sends = ", and Prometheus sends to one" if own.clusters else ""
         yield ok("", f"{alerting.source} answers, version {alerting.version}{sends}")
+
+
+def _switch(alerting: AlertingFact, own: OwnSeries, facts: Facts) -> Finding:
+    """Whether the dead-man's switch, which a Prometheus with this project's rules always fires, arrives."""
+    monitoring = facts.monitoring.value
+    heard = {
+        alert.labels.get("cluster", "")
+        for alert in alerting.alerts
+        # Other projects have a switch of the same name.
+        if alert.name == WATCHDOG.name and alert.labels.get("team") == TEAM
+    }
+    fits = heard & _names(own, monitoring.cluster)
+    if fits - {""} or (fits and (heard == fits or monitoring.cluster is not None)):
+        return ok("", f"{alerting.source} answers, version {alerting.version}, and hears Prometheus")
+    ages = [seconds_since(moment, facts.now) for moment in (monitoring.switch_since, alerting.started_at)]
+    if any(age is not None and age <= SWITCH_DUE_SECONDS.value for age in ages):
+        return unknown("", f"{alerting.source} has not heard {monitoring.source} yet: one of them has just started")
+    others = ", ".join(sorted(name or "one without a name" for name in heard))
+    if heard and "" in own.clusters and not monitoring.cluster:
+        return _nameless(alerting, monitoring, others)
+    return problem(
+        "",
+        f"{alerting.source} does not hear the dead-man's switch that {monitoring.source} fires",
+        evidence=(
+            "what Prometheus sends does not arrive, or goes to another Alertmanager",
+            f"it hears that of another cluster: {others}" if heard else "",
+        ),
+        next_step="see Prometheus's log for what is refused, or name this cluster's with --alertmanager-url URL",
+    )
+
+
+def _names(own: OwnSeries, external: str | None) -> set[str]:
+    """What the switch of this cluster's Prometheus may have as its `cluster`: it has no series to get one of."""
+    if external:
+        return {external}
+    return {*own.clusters} if external is None else {"", *own.clusters}
+
+
+def _nameless(alerting: AlertingFact, monitoring: MonitoringFact, others: str) -> Finding:
+    """A switch arrives that may be another cluster's."""
+    what = f"{alerting.source} hears the dead-man's switch of cluster {others}, and which is this one cannot be told"
+    if monitoring.cluster is None:
+        return unknown(
+            "",
+            f"{what}: {monitoring.source} does not tell its external labels",
+            next_step="name the Prometheus itself with --prometheus-url URL: what stands before it may not tell",
+            is_lasting=True,
+        )
+    return unknown(
+        "",
+        f"{what}: {monitoring.source} has no external label `cluster`",
+        next_step="set global.external_labels.cluster of Prometheus, as gw alerts render prometheus --values FILE does",
+        is_lasting=True,
+    )
+
+
+def firing_problems(facts: Facts) -> list[AlertFact]:
+    """What Alertmanager has of those who are asked about; raises NotKnown when nobody can tell whose alerts they are.
+
+    The dead-man's switch always fires, and what only inhibits tells nobody anything.
+    """
+    alerts, own = facts.alerting.value.alerts, own_series(facts)
+    return [each for each in alerts if each.name not in _NO_PROBLEM and is_ours(each.labels, own, facts)]
 
 
 def _firing(facts: Facts) -> Iterator[Finding]:
     own, alerting = own_series(facts), facts.alerting.value
-    ours = [alert for alert in alerting.alerts if is_ours(alert.labels, own, facts)]
+    ours = firing_problems(facts)
     untold = list(_untold(facts, own, alerting.alerts))
     yield from untold
     if own.clusters and (deaf := why_deaf(facts.monitoring.value)):
@@ -150,12 +224,12 @@ def _firing(facts: Facts) -> Iterator[Finding]:
             yield skipped(subject, "another alert stands for it")
         else:
             # Whoever routes alerts by labels of their own has not made this one less severe.
-            severity = _SEVERITIES.get(alert.severity) or _RULES[alert.name].threshold.severity
+            severity = _SEVERITIES.get(alert.severity) or BY_NAME[alert.name].severity
             yield problem(
                 subject,
                 alert.summary or "it fires",
                 since=alert.started_at,
-                evidence=(f"page: {alert.page}" if alert.page else "",),
+                evidence=(f"page: {alert.page or BY_NAME[alert.name].page}",),
                 next_step=_look_at(alert.labels),
                 severity=severity,
             )
@@ -171,9 +245,9 @@ def _untold(facts: Facts, own: OwnSeries, known: Iterable[AlertFact]) -> Iterato
             yield problem(
                 ", ".join(part for part in (name, _where(labels)) if part),
                 f"it fires in {own.source}, and {facts.alerting.value.source} has not heard of it",
-                evidence=("Prometheus tells another Alertmanager of it, or none", f"page: {_RULES[name].page}"),
+                evidence=("Prometheus tells another Alertmanager of it, or none", f"page: {BY_NAME[name].page}"),
                 next_step=_look_at(labels),
-                severity=_RULES[name].threshold.severity,
+                severity=BY_NAME[name].severity,
             )
 
 
@@ -194,11 +268,15 @@ def why_mute(monitoring: MonitoringFact) -> str:
 
 def is_ours(labels: Mapping[str, str], own: OwnSeries, facts: Facts) -> bool:
     """Of a fleet's Alertmanager, what this cluster's Prometheus told; a `cluster` label may come on the way to it."""
-    namespace, cluster = labels.get("namespace"), labels.get("cluster", "")
+    namespace = labels.get("namespace")
     tenants = {gateway.namespace for gateway in facts.gateways.value}
-    is_of_cluster = cluster in own.clusters or "" in own.clusters
     is_platforms = facts.namespace is None and namespace in (None, names.MANAGER_NAMESPACE)
-    return is_of_cluster and (namespace in tenants or is_platforms)
+    return is_of_cluster(labels, own) and (namespace in tenants or is_platforms)
+
+
+def is_of_cluster(labels: Mapping[str, str], own: OwnSeries) -> bool:
+    """Whether an alert may be this cluster's: one whose series have no `cluster` label may get it on the way."""
+    return labels.get("cluster", "") in own.clusters or "" in own.clusters
 
 
 def _look_at(labels: Mapping[str, str]) -> str:
@@ -258,7 +336,7 @@ CHECKS: tuple[Check, ...] = (
         "Alertmanager answers and is told",
         MONITORING_DOWN.severity,
         _alertmanager,
-        "the version and readiness of the Alertmanager that was named or found, and whether Prometheus sends to one",
+        "the version and readiness of the Alertmanager that was named or found, and whether it hears Prometheus",
         *(Need.ALERTING, Need.MONITORING, Need.SERIES, Need.GATEWAYS),
     ),
     _check(

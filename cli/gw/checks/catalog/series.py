@@ -17,7 +17,7 @@ from gw.sources import series as s
 from gw.sources.facts import Facts, Need
 from gw.sources.gateways import GatewayFact, GroupFact
 from gw.sources.lostjobs import UNREADABLE
-from gw_alerts.rules import SLOW_JOBS
+from gw_alerts.expressions import SLOW_JOBS
 from gw_alerts.thresholds import (
     BUDGET_LEFT_SHARE,
     LOCK_LEFT_SECONDS,

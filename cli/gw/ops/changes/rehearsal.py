@@ -1,14 +1,14 @@
 """What can be known before anything is written: the caller's rights, the server's checks, the fields that change."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 from actions_gateway.installation.people import roles_that_may
 from actions_gateway.kube import errors
 from actions_gateway.kube.resources import NAMESPACES, SECRETS
 from gw.errors import Refused
 from gw.ops.changes.fields import FieldChange, changes_between
+from gw.ops.changes.performing import perform
 from gw.ops.changes.plan import Action, Plan, Step
 from gw.ops.changes.refusal import refusal
 from gw.sources.cluster import Cluster
@@ -65,37 +65,8 @@ def is_namespace(step: Step) -> bool:
     return step.resource == NAMESPACES and step.action is Action.CREATE
 
 
-async def perform(cluster: Cluster, step: Step, *, field_manager: str, dry_run: bool) -> Mapping[str, Any]:
-    """The object that results, empty for one that goes; raises KubeError.
-
-    A patch holds for the object's state that was planned from: Conflict when it is another by now.
-    """
-    match step.action:
-        case Action.CREATE:
-            return await cluster.create(step.resource, dict(step.manifest), dry_run=dry_run)
-        case Action.CHANGE:
-            return await cluster.patch(
-                step.resource,
-                step.name,
-                _on_planned_state(step),
-                namespace=step.namespace,
-                dry_run=dry_run,
-                field_manager=field_manager,
-            )
-        case Action.DELETE if not dry_run:
-            uid = str(step.live["metadata"].get("uid") or "") or None
-            await cluster.delete(step.resource, step.name, namespace=step.namespace, uid=uid)
-    return {}
-
-
-def _on_planned_state(step: Step) -> dict[str, Any]:
-    version = step.live["metadata"].get("resourceVersion")
-    metadata = {**(step.manifest.get("metadata") or {}), **({"resourceVersion": version} if version else {})}
-    return {**step.manifest, **({"metadata": metadata} if metadata else {})}
-
-
 async def _rehearse(cluster: Cluster, step: Step, field_manager: str) -> Step:
-    result = await perform(cluster, step, field_manager=field_manager, dry_run=True)
+    step, result = await perform(cluster, step, field_manager=field_manager, dry_run=True)
     if step.action is not Action.CHANGE:
         return step
     fields = changes_between(step.live, result)

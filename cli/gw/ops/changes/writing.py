@@ -2,26 +2,21 @@
 
 What this run made is taken back when the server refuses a later object; changed objects stay changed, and the error
 says which. An answer that leaves open what happened takes nothing back: the same command goes on from there.
-
-Objects of a busy cluster change all the time, a quota's status with every pod. A patch that meets such a change is
-repeated on the new state, unless the change touches what the patch is about.
 """
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from actions_gateway.kube import errors
 from gw.errors import GwError
 from gw.ops.changes.conversation import Conversation
-from gw.ops.changes.fields import changes_between
+from gw.ops.changes.performing import perform
 from gw.ops.changes.plan import Action, Plan, Step
-from gw.ops.changes.refusal import changed_meanwhile, is_open, refusal, with_progress
-from gw.ops.changes.rehearsal import is_namespace, perform
+from gw.ops.changes.refusal import is_open, refusal, with_progress
+from gw.ops.changes.rehearsal import is_namespace
 from gw.sources.cluster import Cluster
 
-_WRITES = 5
 _Written = tuple[Step, Mapping[str, Any]]
 
 
@@ -48,7 +43,7 @@ async def _write(
     dry_run: bool = False,
 ) -> None:
     try:
-        result = await _perform(cluster, step, field_manager, dry_run=dry_run)
+        step, result = await perform(cluster, step, field_manager=field_manager, dry_run=dry_run)
     except errors.KubeError as problem:
         error = refusal(problem, step)
         if not is_open(problem):
@@ -64,46 +59,6 @@ async def _write(
     if not dry_run:
         written.append((step, result))
         conversation.wrote(step)
-
-
-async def _perform(cluster: Cluster, step: Step, field_manager: str, *, dry_run: bool) -> Mapping[str, Any]:
-    planned = step.live
-    for attempt in range(_WRITES):
-        try:
-            return await perform(cluster, step, field_manager=field_manager, dry_run=dry_run)
-        except errors.NotFound:
-            if step.action is not Action.DELETE:
-                raise
-            return {}
-        except errors.Conflict:
-            if step.action is not Action.CHANGE or attempt == _WRITES - 1:
-                raise
-            now = await cluster.get(step.resource, step.name, step.namespace)
-            if touched := _touched(step, planned, now):
-                raise changed_meanwhile(step, now, touched) from None
-            step = replace(step, live=now)
-    raise AssertionError("the last attempt returns or raises")
-
-
-def _touched(step: Step, planned: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """The fields that changed since the plan and lie under what the patch sets; a list is set as a whole."""
-    if planned["metadata"].get("uid") != now["metadata"].get("uid"):
-        return ["metadata.uid"]
-    prefixes = _set_by(step.manifest, "")
-    changed = [each.path for each in changes_between(planned, now)]
-    return [path for path in changed if any(_is_below(path, prefix) for prefix in prefixes)]
-
-
-def _set_by(patch: Mapping[str, Any], path: str) -> list[str]:
-    found: list[str] = []
-    for key, value in patch.items():
-        below = f"{path}.{key}" if path else str(key)
-        found += _set_by(value, below) if isinstance(value, Mapping) and value else [below]
-    return found
-
-
-def _is_below(path: str, prefix: str) -> bool:
-    return path == prefix or path.startswith((f"{prefix}.", f"{prefix}[")) or prefix.startswith(f"{path}.")
 
 
 async def _take_back(cluster: Cluster, written: list[_Written], conversation: Conversation, error: GwError) -> None:

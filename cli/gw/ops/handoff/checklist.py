@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from gw.checks.belonging import own_series
-from gw.checks.catalog.observability import is_ours, why_deaf
+from gw.checks.catalog.observability import firing_problems, why_deaf
 from gw.checks.model import CheckResult, Finding, Outcome, ok, problem, unknown
 from gw.checks.wording import counted
 from gw.ops.handoff.model import Item, Said
@@ -38,7 +38,10 @@ class ChecklistItem:
 def _pages(facts: Facts) -> Iterator[Finding]:
     """Alerts of severity page that have not ended; a silence quiets one and resolves nothing."""
     try:
-        alerting, pages = facts.alerting.value, [each for each in own_alerts(facts) if each.severity == Severity.PAGE]
+        alerting, pages = (
+            facts.alerting.value,
+            [each for each in firing_problems(facts) if each.severity == Severity.PAGE],
+        )
     except NotKnown as blind:
         missing = blind.missing
         yield unknown("", f"unresolved pages: {missing.reason}", next_step=missing.next_step)
@@ -74,12 +77,6 @@ def named(alert: AlertFact) -> str:
     """An alert and whose it is."""
     place = [alert.labels.get(name, "") for name in ("namespace", "runner_group")]
     return f"{alert.name} {'/'.join(filter(None, place))}".rstrip()
-
-
-def own_alerts(facts: Facts) -> list[AlertFact]:
-    """Those of the tenants that are asked about; raises NotKnown when nobody can tell whose alerts they are."""
-    alerts, own = facts.alerting.value.alerts, own_series(facts)
-    return [alert for alert in alerts if is_ours(alert.labels, own, facts)]
 
 
 CHECKLIST: tuple[ChecklistItem, ...] = (

@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 from actions_gateway.api.ledger import Cause, RerunState
 from actions_gateway.api.names import RERUN_LEDGER
 from actions_gateway.metrics.catalog import Component
+from gw.checks.catalog.observability import firing_problems
 from gw.checks.model import Finding, problem, unknown
 from gw.checks.wording import counted
-from gw.ops.handoff.checklist import LEDGERS_KEEP, Extra, named, own_alerts
+from gw.ops.handoff.checklist import LEDGERS_KEEP, Extra, named
 from gw.ops.handoff.coverage import holes_of
 from gw.ops.handoff.incidents import open_incidents
 from gw.sources.facts import Facts, Known, Missing, NotKnown
@@ -89,7 +90,7 @@ def _count(count: float) -> str:
 def _untold(facts: Facts, fired: Iterable[FiredFact]) -> Iterator[Finding]:
     """Pages that Prometheus fires and Alertmanager is not seen to have."""
     try:
-        told = {named(alert) for alert in own_alerts(facts)}
+        told = {named(alert) for alert in firing_problems(facts)}
     except NotKnown:
         told = set()
     for alert in fired:

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 
 from actions_gateway.api.ledger import NEEDS_PERSON, RerunState
 from actions_gateway.metrics.catalog import Component
-from gw.checks.catalog.observability import why_mute
+from gw.checks.catalog.observability import firing_problems, why_mute
 from gw.checks.wording import counted
-from gw.ops.handoff.checklist import LEDGERS_KEEP, RULES_STEP, named, own_alerts
+from gw.ops.handoff.checklist import LEDGERS_KEEP, RULES_STEP, named
 from gw.ops.handoff.coverage import without
 from gw.ops.handoff.edits import Told, gateways, in_order, of_objects, quotas, rotations
 from gw.ops.handoff.model import Entry, Gap, LostJob, Section
@@ -71,7 +71,7 @@ def _alerts(facts: Facts, shift: ShiftFacts) -> Told:
     gaps = (Gap(f"which alerts came and went: {shift.series.reason}", shift.series.next_step),)
     try:
         # Alertmanager forgets an alert soon after its end, so it knows those that still fire.
-        alerts = own_alerts(facts)
+        alerts = firing_problems(facts)
     except NotKnown:
         return (), gaps
     still = [

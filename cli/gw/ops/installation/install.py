@@ -19,7 +19,7 @@ from gw.ops.installation.writing import rehearse, write
 from gw.ops.verification import verify
 from gw.sources.cluster import Cluster
 from gw.sources.server import gather_addresses, gather_server
-from gw.sources.settings import gather_release, gather_settings, without_earlier_defaults
+from gw.sources.settings import gather_release, gather_settings, with_what_rules_tell, without_earlier_defaults
 
 Manifest = dict[str, Any]
 
@@ -80,7 +80,8 @@ async def install(
         refuse_old_server(server)
         refuse_missing_operators(order.request, server.groups)
         with doing("read what is installed"):
-            kept = without_earlier_defaults(await gather_settings(cluster), await gather_release(cluster))
+            installed = await with_what_rules_tell(cluster, await gather_settings(cluster))
+            kept = without_earlier_defaults(installed, await gather_release(cluster))
             request = order.request.keeping(kept)
             wanted = build_wanted(request, server.groups)
             snapshot = await gather_snapshot(cluster, server, wanted)

@@ -19,6 +19,7 @@ from actions_gateway.installation.release import (
     is_pinned,
     parse_release,
 )
+from actions_gateway.installation.selection import parse_selection
 from actions_gateway.settings import TenantNamespaces
 from gw.errors import Refused
 from gw.sources.settings import InstalledSettings
@@ -38,14 +39,16 @@ _DIGEST_STEP = (
     "Name it by digest, as {option} REPOSITORY@sha256:…; `buildah push --digestfile FILE` writes the digest of what "
     "you push, and `skopeo inspect docker://IMAGE` tells another's. For a try-out, add --allow-floating-tags."
 )
-_RANGES: Mapping[str, tuple[str, Callable[[str], tuple[str, ...]], str]] = MappingProxyType(
+_LINKS = ("runbook_url", "grafana_url")
+_LISTS: Mapping[str, tuple[str, Callable[[str], tuple[str, ...]], str, str]] = MappingProxyType(
     {
-        "proxy_denied_cidrs": ("--proxy-denied-cidr", parse_cidrs, "203.0.113.0/24 or 2001:db8:8000::/40"),
-        "api_server_cidrs": ("--api-server-cidr", parse_cidrs, "192.0.2.10/32 or 2001:db8::10/128"),
-        "dns_peers": ("--dns-peer", parse_dns_peers, "cluster or 10.96.0.10/32"),
+        "proxy_denied_cidrs": ("--proxy-denied-cidr", parse_cidrs, "203.0.113.0/24 or 2001:db8:8000::/40", EGRESS_PAGE),
+        "api_server_cidrs": ("--api-server-cidr", parse_cidrs, "192.0.2.10/32 or 2001:db8::10/128", EGRESS_PAGE),
+        "dns_peers": ("--dns-peer", parse_dns_peers, "cluster or 10.96.0.10/32", EGRESS_PAGE),
+        "monitoring_labels": ("--monitoring-label", parse_selection, "release=kube-prometheus-stack", PAGE),
     }
 )
-"""By field of the wishes: the option, how it is read, and examples."""
+"""By field of the wishes: the option, how it is read, examples, and the page about it."""
 
 
 class Monitoring(StrEnum):
@@ -75,6 +78,9 @@ class InstallWishes:
     dns_peers: tuple[str, ...] | None = None
     """None leaves these, and the workers' and proxies' images, as the cluster has them."""
     monitoring: Monitoring = Monitoring.AUTO
+    runbook_url: str | None = None
+    grafana_url: str | None = None
+    monitoring_labels: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +96,11 @@ class InstallRequest:
     api_server_cidrs: tuple[str, ...]
     dns_peers: tuple[str, ...]
     monitoring: Monitoring
+    runbook_url: str = ""
+    """Where notifications and boards find the runbook; empty for paths in the project."""
+    grafana_url: str = ""
+    monitoring_labels: tuple[str, ...] = ()
+    """By which Prometheus selects monitors and rules, as KEY=VALUE."""
     unnamed: frozenset[str] = frozenset()
     """Fields of `InstalledSettings` that nobody named."""
     allow_floating_tags: bool = False
@@ -97,7 +108,7 @@ class InstallRequest:
     def keeping(self, settings: InstalledSettings) -> "InstallRequest":
         """The request with what the cluster has in place of what was not named; raises Refused if that is unusable."""
         kept = {name: value for name in self.unnamed if (value := getattr(settings, name)) is not None}
-        kept |= {name: _ranges(name, (kept[name],)) for name in _RANGES if name in kept}
+        kept |= {name: _list(name, (kept[name],)) for name in _LISTS if name in kept}
         images = Images(
             controller=self.images.controller,
             worker=kept.pop("worker_image", self.images.worker),
@@ -117,15 +128,17 @@ class InstallRequest:
 def check_wishes(wishes: InstallWishes) -> InstallRequest:
     """The request; raises Refused that names option, field and next step."""
     images, unnamed = _images(wishes)
-    settings = ("tenant_namespaces", "replicas", "log_level", "proxy_exceptions", *_RANGES)
+    settings = ("tenant_namespaces", "replicas", "log_level", "proxy_exceptions", *_LISTS, *_LINKS)
     return InstallRequest(
         images=images,
         tenant_namespaces=wishes.tenant_namespaces or DEFAULTS.tenant_namespaces,
         replicas=DEFAULTS.replicas if wishes.replicas is None else wishes.replicas,
         log_level=wishes.log_level or DEFAULTS.log_level,
         proxy_exceptions=_exceptions(wishes.proxy_exceptions or ()),
-        **{name: _ranges(name, getattr(wishes, name) or ()) for name in _RANGES},
+        **{name: _list(name, getattr(wishes, name) or ()) for name in _LISTS},
         monitoring=wishes.monitoring,
+        runbook_url=wishes.runbook_url or "",
+        grafana_url=wishes.grafana_url or "",
         unnamed=frozenset(unnamed | {name for name in settings if getattr(wishes, name) is None}),
         allow_floating_tags=wishes.allow_floating_tags,
     )
@@ -160,20 +173,20 @@ def _named_images(wishes: InstallWishes) -> dict[str, str | None]:
 
 def _exceptions(texts: tuple[str, ...]) -> tuple[EgressException, ...]:
     form = "ghes.example.com=10.20.0.0/24:443, an IPv6 range in brackets"
-    return _parsed("--proxy-exception", parse_egress_exceptions, texts, form)
+    return _parsed("--proxy-exception", parse_egress_exceptions, texts, form, EGRESS_PAGE)
 
 
-def _ranges(name: str, texts: tuple[str, ...]) -> tuple[str, ...]:
-    option, parse, form = _RANGES[name]
-    return _parsed(option, parse, texts, form)
+def _list(name: str, texts: tuple[str, ...]) -> tuple[str, ...]:
+    option, parse, form, page = _LISTS[name]
+    return _parsed(option, parse, texts, form, page)
 
 
-def _parsed(option: str, parse: Callable[[str], T], texts: tuple[str, ...], form: str) -> T:
+def _parsed(option: str, parse: Callable[[str], T], texts: tuple[str, ...], form: str, page: str) -> T:
     """What a repeated option says; raises Refused."""
     try:
         return parse(",".join(texts))
     except ValueError as problem:
-        raise Refused(f"{option}: {problem}", f"Write it as in {form} ({EGRESS_PAGE}).") from None
+        raise Refused(f"{option}: {problem}", f"Write it as in {form} ({page}).") from None
 
 
 def _read_release(path: Path) -> Release:

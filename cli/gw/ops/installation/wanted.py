@@ -1,27 +1,28 @@
 """The manifests of an installation, monitoring included, and their form for a GitOps repository.
 
-The rules and the board come from `gw_alerts` and `gw_dashboards`, which nothing in the cluster imports; so they are
+The rules and the boards come from `gw_alerts` and `gw_dashboards`, which nothing in the cluster imports; so they are
 joined to the rest here.
 """
 
-import json
 from collections.abc import Collection, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from actions_gateway.api.egress import PlatformEgress
 from actions_gateway.installation.manifests import installation_manifests
-from actions_gateway.installation.metadata import metadata
 from actions_gateway.installation.monitoring import monitoring_manifests
 from actions_gateway.installation.parameters import Parameters
+from actions_gateway.installation.selection import selection_labels
 from actions_gateway.kube.resources import GRAFANADASHBOARDS, PROMETHEUSRULES, Resource, resource_of
+from actions_gateway.manifests.yamltext import render_documents
 from gw.errors import Refused
+from gw.ops.boards.shipped import boards_needed
 from gw.ops.installation.request import InstallRequest, Monitoring
-from gw.ops.manifests import render_manifests
+
+if TYPE_CHECKING:
+    from gw_alerts.model import Links
 
 Manifest = dict[str, Any]
 
-RULES = "actions-gateway"
-FLEET_BOARD = "actions-gateway-fleet"
 MONITORING_GROUP = PROMETHEUSRULES.group
 DASHBOARD_GROUP = GRAFANADASHBOARDS.group
 
@@ -43,7 +44,7 @@ def build_wanted(request: InstallRequest, served_groups: Collection[str]) -> lis
                 log_level=request.log_level,
             )
         ),
-        *_monitoring(request.monitoring, served_groups),
+        *_monitoring(request, served_groups),
     ]
 
 
@@ -61,7 +62,7 @@ def export_manifests(request: InstallRequest) -> str:
     """YAML documents in the order in which they are to be applied; no cluster is asked. Raises Refused."""
     request.check_images()
     everything = {MONITORING_GROUP, DASHBOARD_GROUP} if request.monitoring is Monitoring.WITH else set()
-    return render_manifests(build_wanted(request, everything))
+    return render_documents(build_wanted(request, everything))
 
 
 def resource_for(manifest: Manifest) -> Resource:
@@ -71,43 +72,24 @@ def resource_for(manifest: Manifest) -> Resource:
     return resource
 
 
-def _monitoring(wish: Monitoring, served_groups: Collection[str]) -> Iterator[Manifest]:
-    if wish is Monitoring.WITHOUT:
+def _monitoring(request: InstallRequest, served_groups: Collection[str]) -> Iterator[Manifest]:
+    if request.monitoring is Monitoring.WITHOUT:
         return
+    from gw_alerts.model import Links
+
+    links = Links(runbooks=request.runbook_url, grafana=request.grafana_url)
     if MONITORING_GROUP in served_groups:
-        yield from monitoring_manifests()
-        yield _rules()
+        from gw_alerts.artefacts import build_prometheus_rule
+
+        selected_by = selection_labels(request.monitoring_labels)
+        yield from monitoring_manifests(selected_by)
+        yield build_prometheus_rule(links, selected_by=selected_by)
     if DASHBOARD_GROUP in served_groups:
-        yield _fleet_board()
+        yield from _boards(links)
 
 
-def _rules() -> Manifest:
-    from gw_alerts.rules import rule_groups
+def _boards(links: "Links") -> list[Manifest]:
+    with boards_needed("or add --monitoring without"):
+        from gw_dashboards.provisioning import build_grafana_dashboards
 
-    return {
-        "apiVersion": PROMETHEUSRULES.api_version,
-        "kind": PROMETHEUSRULES.kind,
-        "metadata": metadata(RULES, namespaced=True),
-        "spec": {"groups": rule_groups()},
-    }
-
-
-def _fleet_board() -> Manifest:
-    """For the Grafana instances that the platform's owners labelled; field names: grafana.integreatly.org/v1beta1."""
-    try:
-        from gw_dashboards.fleet import fleet_board
-    except ModuleNotFoundError as problem:
-        raise Refused(
-            f"the dashboard cannot be built without the Python package {problem.name}",
-            "Install gw with its extra `dashboards`, or add --monitoring without.",
-        ) from problem
-    return {
-        "apiVersion": GRAFANADASHBOARDS.api_version,
-        "kind": GRAFANADASHBOARDS.kind,
-        "metadata": metadata(FLEET_BOARD, namespaced=True),
-        "spec": {
-            "allowCrossNamespaceImport": True,
-            "instanceSelector": {"matchLabels": {"dashboards": "grafana"}},
-            "json": json.dumps(fleet_board(), indent=2, sort_keys=True),
-        },
-    }
+        return build_grafana_dashboards(links)

@@ -7,17 +7,15 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from actions_gateway.api.reference import referenced_since
 from actions_gateway.kube import errors
 from actions_gateway.kube import resources as r
 from gw.ops.tenants import read_served, reading_types
-from gw.sources.changes import parse_object
 from gw.sources.cluster import Cluster, explain
 from gw.sources.gateways import GatewayFact, parse_gateway, parse_time
 from gw.sources.rights import Right, ask_rights
 
 Manifest = Mapping[str, Any]
-
-_REFERENCE = "spec.gitHubAppRef.name"
 
 
 class AgeSource(StrEnum):
@@ -77,10 +75,7 @@ def _place(key: KeyFact) -> tuple[str, str]:
 
 
 def _by_reference(live: Manifest) -> KeyFact:
-    """Whoever owns the reference has last changed anything then, so it has stood since then at the latest."""
-    times = [edit.at for edit in parse_object(live).edits if edit.below(_REFERENCE)]
-    gateway = parse_gateway(live)
-    return KeyFact(gateway, min(times, default=gateway.created_at), AgeSource.REFERENCE)
+    return KeyFact(parse_gateway(live), referenced_since(live), AgeSource.REFERENCE)
 
 
 async def _by_secret(cluster: Cluster, live: Manifest) -> KeyFact:

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from actions_gateway.github.app import APP_ID_FILE, INSTALLATION_ID_FILE, PRIVATE_KEY_FILE
+from actions_gateway.manifests.yamltext import render_document
 from gw.ops.keys.manifests import secret_name
-from gw.ops.manifests import render_manifest
 from gw.ops.onboarding.manifests import (
     Manifest,
     build_ca_configmap,
@@ -18,9 +18,9 @@ from gw.ops.onboarding.request import TenantRequest
 def export_manifests(request: TenantRequest) -> str:
     """YAML documents in the order in which they are to be applied; the Secret is a comment that says how to make it."""
     secret = secret_name(1)
-    parts = [render_manifest(manifest) for manifest in _before_secret(request)]
+    parts = [render_document(manifest) for manifest in _before_secret(request)]
     parts.append(_secret_comment(request, secret))
-    parts.append(render_manifest(build_gateway(request, secret)))
+    parts.append(render_document(build_gateway(request, secret)))
     return "---\n".join(parts)
 
 

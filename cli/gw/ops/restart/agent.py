@@ -72,7 +72,7 @@ async def restart_agent(
     gateway = min(gateways, key=lambda fact: (fact.created_at is None, fact.created_at, fact.name))
     _refuse_stopped(gateway)
     refuse_unrestartable(subject, rollout, scale_up=f"The manager scales it: `gw health {namespace}` says why.")
-    mark = mark_of(clock)
+    mark = mark_of(clock, rollout)
     carried = await order_restart(
         cluster,
         subject,

@@ -63,7 +63,7 @@ async def restart_manager(
     """The manager anew, proven; raises GwError."""
     rollout = await _rollout(cluster)
     refuse_unrestartable(SUBJECT, rollout, scale_up=_SCALE_UP)
-    mark = mark_of(clock)
+    mark = mark_of(clock, rollout)
     carried = await order_restart(
         cluster,
         SUBJECT,

@@ -120,6 +120,11 @@ async def follow_rollout(
         await clock.sleep(_LOOK_SECONDS)
 
 
-def mark_of(clock: Clock) -> str:
-    """The mark of a restart that is ordered now, in the form that kubectl writes."""
-    return clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+def mark_of(clock: Clock, rollout: RolloutFact) -> str:
+    """The mark of a restart that is ordered now, in the form that kubectl writes.
+
+    The same mark twice would be no order: within a second of the last one it is told to the microsecond.
+    """
+    now = clock.now()
+    mark = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return mark if mark != rollout.restarted_at else now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

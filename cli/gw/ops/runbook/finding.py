@@ -1,11 +1,11 @@
-"""Finds pages by words, as somebody types them who has just been woken: symptoms weigh most after the title."""
+"""Finds pages by words, as somebody types them who has just been woken: alerts weigh most after the title."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gw.ops.runbook.model import Kind, Page
 
-_TITLE, _SYMPTOM, _ALERT, _HEADING, _TEXT = 16, 12, 12, 4, 1
+_TITLE, _ALERT, _SYMPTOM, _HEADING, _TEXT = 16, 14, 12, 4, 1
 
 
 @dataclass(frozen=True, slots=True)

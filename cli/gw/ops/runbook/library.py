@@ -30,10 +30,11 @@ def read_library(folder: Path | None = None) -> tuple[Page, ...]:
 
 
 def find_page(pages: tuple[Page, ...], wanted: str) -> Page:
-    """The page of that name, of that path, of that check or of that alert; raises Refused with the nearest names."""
-    word = wanted.removeprefix("runbooks/")
+    """The page of that name, path, check, alert, or notification's link; raises Refused with the nearest names."""
+    word = wanted.rpartition("runbooks/")[2].partition("#")[0]
     for page in pages:
-        if word in (page.name, page.path) or word in page.alerts:
+        alerts = [alert.casefold() for alert in page.alerts]
+        if word in (page.name, page.path) or word.casefold() in alerts:
             return page
     names = [page.name for page in pages] + [alert for page in pages for alert in page.alerts]
     near = difflib.get_close_matches(word, names, n=3)

@@ -27,6 +27,7 @@ _NOTE = re.compile(r"^(?P<indent> *)<!-- (?P<kind>run|person): (?P<words>.*?) --
 _FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*)$")
 _HEADING = re.compile(r"^(?P<marks>#{1,6}) (?P<title>.+)$")
 _ANCHOR = re.compile(r'<a id="[^"]*"></a>')
+_GENERATED = re.compile(r"^<!-- (generated: [a-z-]+|end of generated) -->$")
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 _SHELL = "sh"
 _KEYS = {
@@ -96,8 +97,9 @@ class _Reader:
 
     def readable(self, start: int, end: int) -> str:
         """Those lines without what is for machines."""
-        kept = [line for line in self._lines[start:end] if not _NOTE.match(line) and not _ANCHOR.match(line)]
-        return "\n".join(kept).strip("\n") + "\n"
+        lines = (line for line in self._lines[start:end] if not _NOTE.match(line) and not _GENERATED.match(line))
+        kept = [(line, _ANCHOR.sub("", line)) for line in lines]
+        return "\n".join(text for line, text in kept if text or not line).strip("\n") + "\n"
 
     def sections(self) -> Iterator[Section]:
         """Every heading outside of fences."""

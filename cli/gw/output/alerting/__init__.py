@@ -1,0 +1,1 @@
+"""`gw alerts` as text and as documents."""
