@@ -48,8 +48,17 @@ generate: $(READY) ## Rebuild everything that is generated and committed
 controlplane: $(READY) ## Build the real Kubernetes control plane (needs Go; once per machine, outside this folder)
 	@$(BIN)/python -m gateway_sandbox.controlplane build $(ARGS)
 
+monitoring: $(READY) ## Build Prometheus 3.5 and Alertmanager 0.28 beside Debian's (needs Go; four minutes on two cores)
+	@$(BIN)/python -m gateway_sandbox.controlplane build promtool prometheus amtool alertmanager
+
 bench: $(READY) ## Measure what the documentation claims; never part of the tests
 	@$(BIN)/python tests/bench $(ARGS)
+
+mutate: $(READY) ## Change each number of the alerting and see whether somebody notices
+	@$(BIN)/python tests/mutation $(ARGS)
+
+week: $(READY) ## Play a healthy week in virtual time, and evaluate every rule at each minute of it (ten minutes)
+	@$(BIN)/python tests/simulation/quiet.py $(ARGS)
 
 soak: $(READY) ## Play thousands of seeds of the virtual-time simulation; each failing one replays exactly
 	@$(BIN)/python tests/simulation $(ARGS)
@@ -75,4 +84,4 @@ $(PINNED): requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $(PINNED)
 
-.PHONY: help demo test lint types format generate controlplane bench soak requirements clean
+.PHONY: help demo test lint types format generate controlplane monitoring bench mutate week soak requirements clean

@@ -13,6 +13,7 @@ from xdist.scheduler import LoadFileScheduling
 
 from gateway_sandbox.certificates import SandboxCertificates
 from gateway_sandbox.controlplane.server import ControlPlane
+from support.alert_times import ALERT_HEADER, ALERT_ROW
 from support.apiserver import SERVERS
 from support.components import require_control_plane
 from support.fault_drill import FAULT_ROW, HEADER
@@ -48,16 +49,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileSche
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """How many cases ran on which API server, what health said of each fault, and what a machine lacks."""
+    """How many cases ran on which API server, what was said of each fault and how soon, and what a machine lacks."""
     passed = [report for report in terminalreporter.stats.get("passed", []) if report.when == "call"]
     counts = {name: sum(f"on_{name}" in report.keywords for report in passed) for name in SERVERS}
     if any(counts.values()):
         shown = ", ".join(f"{count} cases on {name}" for name, count in counts.items())
         terminalreporter.write_line(f"API servers: {shown}")
     told = [*passed, *terminalreporter.stats.get("failed", [])]
-    rows = [row for report in told for name, row in report.user_properties if name == FAULT_ROW]
-    for line in (HEADER, *rows) if rows else ():
-        terminalreporter.write_line(line)
+    for kind, header in {FAULT_ROW: HEADER, ALERT_ROW: ALERT_HEADER}.items():
+        rows = [row for report in told for name, row in report.user_properties if name == kind]
+        for line in (header, *rows) if rows else ():
+            terminalreporter.write_line(line)
     reasons = Counter(_reason(report) for report in terminalreporter.stats.get("skipped", []))
     for reason, count in sorted(reasons.items()):
         terminalreporter.write_line(f"SKIPPED {count}: {reason}")

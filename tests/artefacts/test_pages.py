@@ -24,7 +24,7 @@ from gw.ops.runbook.model import Block, Changes, Need, Page
 from gw.ops.runbook.model import Kind as PageKind
 from gw.ops.runbook.places import places_in
 from gw.sources.endpoints import ALERTMANAGER, PROMETHEUS
-from gw_alerts.rules import ALERTS
+from gw_alerts.catalog import ALERTS
 from gw_alerts.thresholds import Severity
 from support.manager_objects import children_of, gateway
 from support.own_events import own_events

@@ -9,6 +9,7 @@ tests' business.
 
 import copy
 import itertools
+import json
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any
@@ -19,8 +20,9 @@ from actions_gateway.kube.client import ObjectList, WatchEvent
 from actions_gateway.kube.resources import Resource, resource_of
 from gateway_sandbox.apiserver.patches import merge_patch
 from gw.sources.events import EVENTS
+from support.alertmanager import AlertmanagerDouble
 from support.clock import START
-from support.monitoring import AlertmanagerDouble, PrometheusDouble
+from support.monitoring import PrometheusDouble
 
 Manifest = dict[str, Any]
 Key = tuple[str, str, str]
@@ -59,6 +61,10 @@ class ClusterDouble:
             "alertmanager:9093": self.alertmanager.answer,
         }
         """By [SCHEME:]NAME:PORT of a Service: what answers behind the API server's proxy, with status and body."""
+        self.changed_behind: dict[str, Callable[[str, str, Any], tuple[int, bytes]]] = {
+            "alertmanager:9093": lambda method, path, body: self.alertmanager.change(method, path, body),
+        }
+        """The same for requests that change something."""
         self.logs: dict[tuple[str, str, str], list[bytes | errors.KubeError]] = {}
         """By namespace, pod and container: lines with their times and ends, and where the connection breaks."""
         self.logs_before: dict[tuple[str, str, str], list[bytes | errors.KubeError]] = {}
@@ -191,6 +197,8 @@ class ClusterDouble:
     ) -> Manifest:
         if refusal := self.refusals.get(("request", path)) or self.refusals.get(("*", "*")):
             raise refusal
+        if "/proxy/" in path:
+            return self._change_behind(method, path, body)
         if path == ACCESS_REVIEWS and path in self.answers and self.denied:
             asked = body["spec"]["resourceAttributes"]
             return {"status": {"allowed": (asked["verb"], asked["resource"]) not in self.denied}}
@@ -210,6 +218,17 @@ class ClusterDouble:
         if status >= 300:
             raise errors.error_from_response(status, body.decode())
         return body
+
+    def _change_behind(self, method: str, path: str, body: Any) -> Manifest:
+        verb = "delete" if method == "DELETE" else "create"
+        if refusal := self.refusals.get((verb, "services/proxy")):
+            raise refusal
+        _, _, behind = path.partition("/services/")
+        service, _, rest = behind.partition("/proxy")
+        status, answer = self.changed_behind[service](method, rest, body)
+        if status >= 300:
+            raise errors.error_from_response(status, answer.decode())
+        return dict(json.loads(answer or b"{}"))
 
     async def pages(
         self,

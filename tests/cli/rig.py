@@ -1,6 +1,7 @@
 """Runs gw in this process on doubles: streams in memory, a clock that waits move on, a cluster and a GitHub."""
 
 import io
+import json
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -152,6 +153,8 @@ class Gw:
     real_github: bool = False
     http: dict[str, Callable[[str, dict[str, str]], tuple[int, bytes]]] = field(default_factory=dict)
     """By host and port: what answers there, with status and body; nobody anywhere else."""
+    http_changes: dict[str, Callable[[str, str, Any], tuple[int, bytes]]] = field(default_factory=dict)
+    """The same for requests that change something."""
     open_http: Callable[[], Any] | None = None
     """To Prometheus and Alertmanager by URL; None opens what `http` says."""
 
@@ -182,6 +185,10 @@ class Gw:
         answer = self.http.get(request.url.netloc.decode())
         if answer is None:
             raise httpx.ConnectError("All connection attempts failed")
+        if request.method != "GET":
+            change = self.http_changes[request.url.netloc.decode()]
+            status, body = change(request.method, request.url.path, json.loads(request.content or b"null"))
+            return httpx.Response(status, content=body)
         status, body = answer(request.url.path, dict(request.url.params))
         return httpx.Response(status, content=body)
 

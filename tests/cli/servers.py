@@ -88,6 +88,7 @@ class Servers:
             left_out=LEFT_OUT,
             prometheus_url=None,
             alertmanager_url=None,
+            inbox_url=None,
             monitoring_folder=self.folder / "monitoring",
         )
 

@@ -245,7 +245,7 @@ def test_an_interrupt_at_the_question_ends_gw_at_once_and_writes_nothing(site: S
             said += (chunk := os.read(process.stderr.fileno(), 4096))
             assert chunk, said
         os.killpg(process.pid, signal.SIGINT)
-        said += process.communicate(timeout=20)[1]
+        said += process.communicate(timeout=60)[1]
     finally:
         os.close(near)
         os.close(far)

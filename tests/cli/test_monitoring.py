@@ -13,8 +13,11 @@ from actions_gateway.kube import errors
 from gw.sources import endpoints
 from gw.sources import series as s
 from gw.sources.places import open_http
+from gw_alerts.catalog.watching import WATCHDOG
+from gw_alerts.model import TEAM
+from support.alertmanager import AlertmanagerDouble
 from support.clock import START
-from support.monitoring import HEALTHY, AlertmanagerDouble, PrometheusDouble
+from support.monitoring import HEALTHY, PrometheusDouble
 
 from .double import ClusterDouble
 from .objects import gateway, healthy_cluster, service
@@ -309,6 +312,47 @@ def test_of_a_fleets_prometheus_this_clusters_values_count(healthy: Gw) -> None:
     assert outcomes(healthy, "--check", "job.locks")["job.locks"]["outcome"] == "problem"
 
 
+SWITCH: dict[str, Any] = {"labels": {"alertname": WATCHDOG.name, "team": TEAM}, "status": {"state": "active"}}
+
+
+def heard(gw: Gw, cluster: str) -> dict[str, Any]:
+    """The check's finding when Alertmanager has that cluster's dead-man's switch alone."""
+    switch = {**SWITCH, "labels": {**SWITCH["labels"], "cluster": cluster}}
+    gw.cluster.alertmanager.alerts, gw.cluster.alertmanager.hears_switch = [switch], False
+    (finding,) = outcomes(gw, "--check", "monitoring.alertmanager")["monitoring.alertmanager"]["findings"]
+    return dict(finding)
+
+
+def test_whose_switch_is_heard_is_known_by_prometheuss_external_label(healthy: Gw) -> None:
+    """Its own series do not have the label, and what it sends does."""
+    prometheus = healthy.cluster.prometheus
+    named = "global:\n  external_labels:\n    cluster: prod-eu\nscrape_configs:\n- job_name: '{{'\n"
+    prometheus.configuration = named
+    assert heard(healthy, "prod-eu")["outcome"] == "ok"
+    other = heard(healthy, "prod-us")
+    assert other["outcome"] == "problem"
+    assert "it hears that of another cluster: prod-us" in other["evidence"]
+    for configuration, words in (
+        ("global:\n  scrape_interval: 30s\n", "has no external label `cluster`"),
+        ("", "does not tell its external labels"),
+        ("global: [", "does not tell its external labels"),
+        ("global:\n  [\n", "does not tell its external labels"),
+    ):
+        prometheus.configuration = configuration
+        finding = heard(healthy, "prod-us")
+        assert finding["outcome"] == "unknown"
+        assert "hears the dead-man's switch of cluster prod-us" in finding["summary"]
+        assert words in finding["summary"]
+        assert finding["next"]
+
+
+def test_another_projects_switch_is_none(healthy: Gw) -> None:
+    healthy.cluster.alertmanager.hears_switch = False
+    healthy.cluster.alertmanager.alerts = [{**SWITCH, "labels": {"alertname": WATCHDOG.name, "severity": "none"}}]
+    check = outcomes(healthy, "--check", "monitoring.alertmanager")["monitoring.alertmanager"]
+    assert check["outcome"] == "problem"
+
+
 # -- what it counts
 
 
@@ -402,7 +446,7 @@ def test_both_by_url_without_anything_in_the_cluster(without: Gw) -> None:
     [
         ("prometheus:9090", "is no base URL of http or https"),
         ("ftp://x", "is no base URL of http or https"),
-        ("http://x/?query=up", "is no base URL of http or https"),
+        ("http://x/?query=up", "a base URL has no query and no fragment"),
         ("http://", "is no base URL of http or https"),
         ("http://[::1", "this is no URL"),
         ("https://admin:hunter2@x", "the URL holds a password"),

@@ -34,6 +34,17 @@ def test_a_restarted_agent_is_new_listens_and_has_adopted_the_running_jobs() -> 
     assert live["spec"]["template"]["metadata"]["annotations"] == {labels.RESTARTED_AT: "2026-01-05T09:00:00Z"}
 
 
+def test_a_second_restart_within_the_same_second_is_one() -> None:
+    world = World()
+    world.log_adoption(WORKER)
+    template = world.cluster.objects["deployments", "team-a", names.AGENT]["spec"]["template"]
+    template.setdefault("metadata", {})["annotations"] = {labels.RESTARTED_AT: "2026-01-05T09:00:00Z"}
+    answer = world(*AGENT, "--yes")
+    assert answer.code == 0, answer
+    live = world.cluster.objects["deployments", "team-a", names.AGENT]
+    assert live["spec"]["template"]["metadata"]["annotations"] == {labels.RESTARTED_AT: "2026-01-05T09:00:00.000000Z"}
+
+
 def test_the_document_tells_pods_sessions_and_jobs() -> None:
     world = World()
     world.log_adoption(WORKER)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from actions_gateway.kube import resources as r
 from gateway_sandbox import launcher
@@ -19,7 +20,9 @@ from gateway_sandbox.controlplane.assets import ASSETS_VARIABLE
 from gateway_sandbox.launcher import ClusterKind, FolderTaken, OutOfTime, Setup, StartFailed
 from gateway_sandbox.runner.workflow import parse_workflow, plan_jobs
 from gw.ops.onboarding.groups import parse_group
-from gw_alerts.generate import RULES, render_rules
+from gw_alerts.artefacts import RULES
+from gw_alerts.rules import rule_groups
+from gw_alerts.scaling import Pace, paced_groups
 
 from .objects import runner_group
 from .rig import Answer, Gw
@@ -113,7 +116,10 @@ def test_up_prints_where_it_is_and_what_to_try_next(
     assert answer.code == 0, answer
     ((folder, options),) = launched
     (rules,) = options.pop("rules").items()
-    assert rules == (RULES, render_rules())
+    assert (rules[0], yaml.safe_load(rules[1])) == (RULES, {"groups": paced_groups(rule_groups(), Pace())})
+    assert {"oncall-sre", "tickets", "dead-man"} < {
+        receiver["name"] for receiver in yaml.safe_load(options.pop("routes"))["receivers"]
+    }
     assert folder == tmp_path
     assert options == {"setup": Setup(ClusterKind.EMBEDDED), "owner_pid": None, "timeout_seconds": 7.0}
     assert str(servers.kubeconfig) in answer.out
@@ -121,6 +127,38 @@ def test_up_prints_where_it_is_and_what_to_try_next(
     assert f"gw tenant add team-a --yes --github-url {servers.github.url}/octo/demo" in answer.err
     assert f"gw sandbox run --dir {servers.info().folder} " not in answer.err
     assert f"gw sandbox down --dir {tmp_path} " in answer.err
+
+
+def test_alerts_of_a_drill_wait_shorter_and_are_scraped_for_more_often(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    launched: dict[str, Any] = {}
+
+    def launch(_: Path, **options: Any) -> launcher.SandboxInfo:
+        launched.update(options)
+        return servers.info()
+
+    monkeypatch.setattr(launcher, "launch", launch)
+    answer = Gw()("sandbox", "up", "--dir", str(tmp_path), "--alert-speed", "20")
+    assert answer.code == 0, answer
+    assert launched["setup"] == Setup(ClusterKind.EMBEDDED, scrape_interval="1500ms")
+    (rules,) = launched["rules"].values()
+    alerts = {
+        rule["alert"]: rule for group in yaml.safe_load(rules)["groups"] for rule in group["rules"] if "alert" in rule
+    }
+    assert alerts["ActionsGatewayAgentDown"]["for"] == "6s"
+    pages = next(
+        route for route in yaml.safe_load(launched["routes"])["route"]["routes"] if route["receiver"] == "oncall-sre"
+    )
+    assert pages["group_wait"] == "4500ms"
+
+
+@pytest.mark.parametrize("speed", ["0", "0.5", "1000", "-1", "nan"])
+def test_a_speed_that_is_no_acceleration_is_refused(tmp_path: Path, speed: str) -> None:
+    answer = Gw()("sandbox", "up", "--dir", str(tmp_path / "new"), "--alert-speed", speed)
+    assert answer.code == 2
+    assert "is not between 1 and 100" in answer.err
+    assert not (tmp_path / "new").exists()
 
 
 def test_what_up_suggests_to_run_exists_and_fits_the_tenant_that_it_suggests(

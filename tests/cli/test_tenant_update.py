@@ -330,6 +330,24 @@ class TestEveryChange:
         assert answer.code == 2, answer
         assert "was changed meanwhile" in answer.err
 
+    def test_that_meets_a_status_is_rehearsed_anew(
+        self, tenancy: Tenancy, line: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The manager writes between plan and rehearsal, as it does whenever a job begins or ends."""
+        send, versions = tenancy.cluster.patch, ["2"]
+
+        async def patch(resource: r.Resource, name: str, patch: dict[str, Any], **options: Any) -> dict[str, Any]:
+            if versions:
+                tenancy.gateway["metadata"]["resourceVersion"] = versions.pop()
+                tenancy.gateway["status"] = {**(tenancy.gateway.get("status") or {}), "observedGeneration": 7}
+            return await send(resource, name, patch, **options)
+
+        tenancy.gateway["metadata"]["resourceVersion"] = "1"
+        monkeypatch.setattr(tenancy.cluster, "patch", patch)
+        answer = tenancy(*line, "--yes", "--dry-run")
+        assert answer.code == 0, answer
+        assert not versions
+
     def test_whose_connection_breaks_says_what_may_stand_and_goes_on(self, tenancy: Tenancy, line: list[str]) -> None:
         write = tenancy.cluster.patch
 

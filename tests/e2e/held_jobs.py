@@ -1,6 +1,7 @@
 """Jobs that run until the test lets them go, started behind gw's back: gw would wait for their end."""
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,5 +36,11 @@ def requests_to(sandbox: Any, endpoint: str = "") -> int:
     return sum(sum(found.values()) for name, found in counts.items() if endpoint in (name, ""))
 
 
+def answered(sandbox: Any, endpoint: str) -> list[tuple[datetime, str]]:
+    """When GitHub gave a good answer to which runner, the oldest first."""
+    requests = sandbox.github("GET", f"/requests?endpoint={endpoint}")["requests"]
+    return [(datetime.fromisoformat(one["at"]), str(one["runner"])) for one in requests if one["status"] == 200]
+
+
 def until_started(folder: Path, count: int) -> None:
-    until(lambda: len(list(folder.glob("started-*"))) == count)
+    until(lambda: len(list(folder.glob("started-*"))) == count, within_seconds=120)

@@ -1,17 +1,15 @@
 """`kubectl rollout restart` of an agent with as many jobs running as its groups may have: it costs none of them."""
 
-import json
-import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
 
 import pytest
 
 from actions_gateway.api.names import AGENT
-from e2e.held_jobs import HELD, concluded, start_jobs, until_started
-from gateway_sandbox.nodes.ports import ANNOTATION
+from actions_gateway.metrics.catalog import JOBS_ADOPTED
+from e2e.components import agent_pods, total_of
+from e2e.held_jobs import HELD, answered, concluded, start_jobs, until_started
 from support.running_sandbox import until
 
 pytestmark = pytest.mark.e2e
@@ -20,37 +18,19 @@ NAMESPACE = "team-a"
 JOBS = {"linux": 30, "gpu": 20}
 
 
-def agent_pods(sandbox: Any) -> list[dict[str, Any]]:
-    return [
-        pod
-        for pod in sandbox.objects("pods", NAMESPACE)
-        if pod["metadata"]["labels"].get("app") == AGENT and not pod["metadata"].get("deletionTimestamp")
-    ]
+def uids(sandbox: Any) -> list[str]:
+    return [pod["metadata"]["uid"] for pod in agent_pods(sandbox, NAMESPACE)]
 
 
 def adopted(sandbox: Any) -> float:
     """How many jobs the present agent has taken over."""
-    try:
-        (pod,) = agent_pods(sandbox)
-        port = json.loads(pod["metadata"]["annotations"][ANNOTATION])["metrics"]
-        with urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
-            text = answer.read().decode()
-    except (KeyError, ValueError, OSError):
-        return 0.0
-    pattern = r'^\w+_jobs_adopted_total\{[^}]*outcome="resumed"[^}]*\} ([0-9.e+]+)$'
-    return sum(float(value) for value in re.findall(pattern, text, re.MULTILINE))
+    return sum(total_of(pod, JOBS_ADOPTED, outcome="resumed") for pod in agent_pods(sandbox, NAMESPACE))
 
 
 def started_at(sandbox: Any) -> datetime:
     """When the present agent's container was started; of a resolution of a second."""
-    (pod,) = agent_pods(sandbox)
+    (pod,) = agent_pods(sandbox, NAMESPACE)
     return datetime.fromisoformat(pod["status"]["containerStatuses"][0]["state"]["running"]["startedAt"])
-
-
-def answered(sandbox: Any, endpoint: str) -> list[tuple[datetime, str]]:
-    """When GitHub gave a good answer to which runner."""
-    requests = sandbox.github("GET", f"/requests?endpoint={endpoint}")["requests"]
-    return [(datetime.fromisoformat(one["at"]), str(one["runner"])) for one in requests if one["status"] == 200]
 
 
 def renewed(sandbox: Any, since: datetime) -> dict[str, datetime]:
@@ -60,6 +40,11 @@ def renewed(sandbox: Any, since: datetime) -> dict[str, datetime]:
         if at >= since:
             found.setdefault(runner, at)
     return found
+
+
+def opened_since(sandbox: Any, moment: datetime) -> datetime | None:
+    """When the first session was opened since then."""
+    return min((at for at, _ in answered(sandbox, "broker.create_session") if at >= moment), default=None)
 
 
 def sessions(sandbox: Any) -> list[int]:
@@ -75,20 +60,21 @@ def test_a_rollout_restart_costs_no_job(sandbox: Any, tmp_path: Path) -> None:
         runs[folder] = (start_jobs(sandbox, folder, count=count, script=HELD, label=label), count)
     for folder, (_, count) in runs.items():
         until_started(folder, count)
-    (before,) = agent_pods(sandbox)
+    (before,) = agent_pods(sandbox, NAMESPACE)
     asked = datetime.now(UTC)
     assert sandbox.kubectl("rollout", "restart", f"deployment/{AGENT}", "-n", NAMESPACE).code == 0
-    until(lambda: [pod["metadata"]["uid"] for pod in agent_pods(sandbox)] not in ([], [before["metadata"]["uid"]]))
+    until(lambda: uids(sandbox) not in ([], [before["metadata"]["uid"]]))
     until(lambda: adopted(sandbox) == sum(JOBS.values()), within_seconds=120)
     started = started_at(sandbox)
     # By the agent that ends, so that each lock has its full life, and at once by the one that takes over.
     until(lambda: len(renewed(sandbox, started)) == sum(JOBS.values()), within_seconds=30)
     ended = started + timedelta(seconds=1)
     assert sum(at < ended for at in renewed(sandbox, asked).values()) == sum(JOBS.values())
+    # The groups' statuses may be those of the agent that has ended; GitHub knows who opened a session since.
+    first_opened = until(lambda: opened_since(sandbox, started))
     until(lambda: min(sessions(sandbox)) > 0)
     taken = max(renewed(sandbox, started).values()) - started
-    opened = [at for at, _ in answered(sandbox, "broker.create_session") if at >= started]
-    print(f"after the pod's start: first session {opened[0] - started}, all locks renewed {taken}")
+    print(f"after the pod's start: first session {first_opened - started}, all locks renewed {taken}")
     for folder, (run_id, count) in runs.items():
         (folder / "go").touch()
         assert concluded(sandbox, run_id) == [("success", 1, 1)] * count

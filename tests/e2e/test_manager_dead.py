@@ -1,18 +1,15 @@
 """A manager that is gone is missed by nobody: its tenants go on, and when it is back it finds nothing to do."""
 
-import json
 import os
-import re
 import signal
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
 
 import pytest
 
 from actions_gateway.api.names import MANAGER, MANAGER_FIELDS, MANAGER_NAMESPACE, PROXY
+from e2e.components import has_reconciled
 from e2e.held_jobs import HELD, concluded, requests_to, start_jobs, until_started
-from gateway_sandbox.nodes.ports import ANNOTATION
 from support.audit import ACCOUNT, Request, requests_of
 from support.running_sandbox import until
 from support.sandbox_processes import pod_processes
@@ -54,22 +51,6 @@ def kill_the_manager(sandbox: Any) -> None:
     until(lambda: not sandbox.objects("pods", MANAGER_NAMESPACE))
 
 
-def has_reconciled(sandbox: Any) -> bool:
-    """Whether a manager of now has looked at the gateway to the end."""
-    return any(successes(pod) > 0 for pod in sandbox.objects("pods", MANAGER_NAMESPACE))
-
-
-def successes(pod: dict[str, Any]) -> float:
-    try:
-        port = json.loads(pod["metadata"]["annotations"][ANNOTATION])["metrics"]
-        with urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
-            text = answer.read().decode()
-    except (KeyError, OSError):
-        return 0.0
-    pattern = r'^\w+_reconcile_total\{[^}]*result="success"[^}]*\} ([0-9.e+]+)$'
-    return sum(float(value) for value in re.findall(pattern, text, re.MULTILINE))
-
-
 def manager_requests(sandbox: Any) -> list[Request]:
     """From the audit log, which only the real API server has."""
     log: Path = sandbox.folder / "state" / "controlplane" / "audit.log"
@@ -104,14 +85,14 @@ def test_without_a_manager_a_tenant_goes_on_and_its_return_changes_nothing(sandb
         renewals = requests_to(sandbox, "run.renew")
         meanwhile = start_jobs(sandbox, second, count=JOBS, script=HELD)
         until_started(second, JOBS)
-        until(lambda: requests_to(sandbox, "run.renew") >= renewals + 6 * JOBS)
+        until(lambda: requests_to(sandbox, "run.renew") >= renewals + 6 * JOBS, within_seconds=120)
         (second / "go").touch()
         assert concluded(sandbox, meanwhile) == [("success", 1, 1)] * JOBS
         earlier = len(manager_requests(sandbox))
     finally:
         sandbox.kubectl("scale", *DEPLOYMENT, f"--replicas={replicas}")
         sandbox.github("DELETE", "/faults")
-    until(lambda: has_reconciled(sandbox))
+    until(lambda: has_reconciled(sandbox.objects("pods", MANAGER_NAMESPACE)), within_seconds=120)
     assert children(sandbox) == before
     (first / "go").touch()
     assert concluded(sandbox, throughout) == [("success", 1, 1)] * JOBS

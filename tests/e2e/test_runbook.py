@@ -17,9 +17,11 @@ from typing import Any
 
 import pytest
 
+from e2e.components import has_reconciled
 from support.commands import ROOT, Answer, environment, run_command
 from support.components import require_control_plane
 from support.kubectl import kubectl_folder
+from support.running_sandbox import until
 from support.seed import Section, SeedCommand, fill, production_runbook
 
 pytestmark = pytest.mark.e2e
@@ -210,9 +212,17 @@ def test_a_restart_of_the_manager_leaves_every_object_of_the_tenant_the_same(ten
     )
     before = tenant.type(list_uids).out
     assert f"RunnerGroup/{GROUP}=" in before
+    old = {pod["metadata"]["uid"] for pod in manager_pods(tenant)}
     for command in ("rollout restart", "rollout status --timeout=120s"):
         assert tenant.type(f"kubectl {command} deploy/gmc-controller-manager -n gmc-system").code == 0
+    # A manager that has not looked at the tenant yet has left everything the same, too.
+    until(lambda: has_reconciled([pod for pod in manager_pods(tenant) if pod["metadata"]["uid"] not in old]))
     assert tenant.type(list_uids).out == before
+
+
+def manager_pods(terminal: Terminal) -> list[dict[str, Any]]:
+    pods: list[dict[str, Any]] = json.loads(terminal.type("kubectl get pods -n gmc-system -o json").out)["items"]
+    return pods
 
 
 def test_jobs_finish_on_the_tenant_that_the_pages_steps_made(tenant: Terminal) -> None:

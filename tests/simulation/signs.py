@@ -167,7 +167,9 @@ def _counts(running: RunningAgent) -> Counter[tuple[str, str]]:
     """The agent's own counters of answers."""
     counts: Counts = Counter()
     for sample in running.samples(catalog.GITHUB_REQUESTS):
-        counts[sample.labels["endpoint"], sample.labels["code_class"]] += int(sample.value)
+        # The network sees a status alone.
+        kind = sample.labels["code_class"].replace("limited", "4xx")
+        counts[sample.labels["endpoint"], kind] += int(sample.value)
     for sample in running.samples(catalog.KUBE_REQUESTS):
         counts[f"kube {sample.labels['verb']}", sample.labels["code_class"]] += int(sample.value)
     return counts

@@ -46,6 +46,7 @@ from gateway_sandbox.github.credentials import KeyPool
 from gateway_sandbox.github.models import Job
 from gateway_sandbox.github.settings import SimulatorSettings
 from gateway_sandbox.github.simulator import GitHubSimulator
+from support.aio import Looks
 from support.cluster import TOKEN, api_server, render_kubeconfig
 from support.definitions import until_served
 from support.pod_player import PodPlayer
@@ -242,6 +243,10 @@ class Rig:
         """Events with this reason."""
         return [event for event in (await self.client.list(EVENTS, NAMESPACE)).items if event["reason"] == reason]
 
+    async def has_event(self, reason: str) -> bool:
+        """Whether there is an event with this reason."""
+        return bool(await self.events(reason))
+
     def enqueue(self, count: int, *runner_labels: str) -> list[Job]:
         """Queues jobs at GitHub."""
         return [self.github.enqueue(runner_labels, name=f"job {number}") for number in range(count)]
@@ -280,8 +285,10 @@ class RunningAgent:
             raise problem
 
     def value(self, metric: Metric, group: str | None = None, **labels: str) -> float | None:
-        """A metric of the namespace, or of one of its groups."""
-        own = {"namespace": NAMESPACE} | ({"runner_group": group} if group else {})
+        """A metric of the namespace, of one of its groups, or of the process."""
+        own = ({"namespace": NAMESPACE} if "namespace" in metric.labels else {}) | (
+            {"runner_group": group} if group else {}
+        )
         return self._metrics.value(metric, **own, **labels)
 
     async def until(self, holds: Callable[[], bool]) -> None:
@@ -293,10 +300,11 @@ class RunningAgent:
 
     async def eventually(self, holds: Callable[[], Coroutine[Any, Any, bool]]) -> None:
         """The same for a question that takes a request."""
+        looks = Looks()
         while not await holds():
             if self._task.done():
                 self._task.result()
-            await asyncio.sleep(_LOOK_SECONDS)
+            await looks.pause()
 
     async def until_group(self, name: str, holds: Callable[[Manifest], bool]) -> Manifest:
         """The RunnerGroup, once `holds` says so."""

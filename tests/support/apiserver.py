@@ -24,7 +24,8 @@ from actions_gateway.kube.client import KubeClient, connect
 from gateway_sandbox.apiserver import ApiServer
 from gateway_sandbox.certificates import SandboxCertificates
 from gateway_sandbox.controlplane.server import ADMIN, MASTERS, ControlPlane
-from support.aio import run
+from support.admission import limit
+from support.aio import Looks, run
 from support.clock import ManualClock
 from support.manifests import CRDS, Json
 
@@ -225,14 +226,16 @@ class Api:
     async def until_gone(self, path: str) -> None:
         """Waits until an object is no longer there."""
         async with asyncio.timeout(_WAIT_SECONDS):
+            looks = Looks()
             while (await self.get(path)).status != 404:
-                pass
+                await looks.pause()
 
     async def until(self, path: str, wanted: Callable[[Json], bool]) -> Json:
         """Waits until an object is as `wanted` and returns it."""
         async with asyncio.timeout(_WAIT_SECONDS):
+            looks = Looks()
             while not wanted(found := (await self.get(path)).body):
-                pass
+                await looks.pause()
             return dict(found)
 
     async def until_answered(
@@ -240,29 +243,15 @@ class Api:
     ) -> Answer:
         """Repeats a request until its answer is as `wanted` and returns that."""
         async with asyncio.timeout(_WAIT_SECONDS):
+            looks = Looks()
             while not wanted(answer := await request()):
-                pass
+                await looks.pause()
             return answer
 
     async def limit(self, name: str, hard: Mapping[str, str]) -> None:
-        """Makes a quota and waits until it is enforced.
-
-        A real server's admission reads quotas from a watch of its own, which may lag behind the quota's status. Events
-        of a watch come in order: when the later quota of a probe is enforced, the earlier one is as well.
-        """
-        await self._quota(name, hard)
-        await self._quota("probe", {"count/configmaps": "0"})
-        probe = {"metadata": {"name": "probe"}}
-        await self.until_answered(
-            lambda: self.post("~/configmaps", probe, dryRun="All"),
-            lambda answer: "exceeded quota: probe" in answer.message,
-        )
-        await self.delete("~/resourcequotas/probe")
-
-    async def _quota(self, name: str, hard: Mapping[str, str]) -> None:
-        await self.create("~/resourcequotas", {"metadata": {"name": name}, "spec": {"hard": dict(hard)}})
-        path = f"~/resourcequotas/{name}"
-        await self.until(path, lambda found: found.get("status", {}).get("used", {}).keys() == hard.keys())
+        """Makes a quota in the namespace and waits until it is enforced."""
+        async with asyncio.timeout(_WAIT_SECONDS), self.client() as client:
+            await limit(client, self.namespace, name, hard)
 
     async def serve(self, crd: Json, *, is_shared: bool = True) -> Json:
         """Registers a definition and waits until its resource is served; a shared one may be there already."""

@@ -21,16 +21,25 @@ class Request:
     uri: str
 
 
-def requests_of(log: Path, user: str) -> list[Request]:
-    """Everything that `user` asked for, in order; a watch is there once it has ended."""
-    return [_parse(event) for event in _events(log) if event["user"]["username"] == user and "objectRef" in event]
+def requests_of(log: Path, user: str, *, since: int = 0) -> list[Request]:
+    """Everything that `user` asked for, in order; a watch is there once it has ended.
+
+    `since` is a size that the log had before: what it held then is left out.
+    """
+    return [_parse(event) for event in events_of(log, user, since=since) if "objectRef" in event]
 
 
-def _events(log: Path) -> Iterator[dict[str, Any]]:
-    with log.open(encoding="utf-8") as lines:
+def events_of(log: Path, user: str, *, since: int = 0) -> Iterator[dict[str, Any]]:
+    """The events of `user` as the log has them, in order; see `requests_of`."""
+    return (event for event in _events(log, since) if event["user"]["username"] == user)
+
+
+def _events(log: Path, since: int) -> Iterator[dict[str, Any]]:
+    with log.open("rb") as lines:
+        lines.seek(since)
         for line in lines:
             # The server may be in the middle of the last one.
-            if line.endswith("\n"):
+            if line.endswith(b"\n"):
                 yield json.loads(line)
 
 

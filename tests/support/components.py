@@ -61,12 +61,36 @@ def require_promtool() -> str:
     return path
 
 
+def require_amtool() -> str:
+    """The path of amtool; skips, or under CI=true fails, without it."""
+    path = shutil.which("amtool")
+    if path is None:
+        _lacks(f"amtool is not installed: Debian's package `{ALERTMANAGER.package}` brings it")
+    return path
+
+
+def require_alertmanager() -> str:
+    """The path of Alertmanager; skips, or under CI=true fails, without it."""
+    path = ALERTMANAGER.find()
+    if path is None:
+        _lacks(f"Alertmanager is not installed: Debian's package `{ALERTMANAGER.package}` brings it")
+    return path
+
+
 def require_monitoring() -> tuple[str, str]:
     """The paths of Prometheus and Alertmanager; skips, or under CI=true fails, where one is missing."""
     missing = [program.package for program in PROGRAMS if not program.find()]
     if missing:
         _lacks(f"{' and '.join(missing)} missing: Debian's packages of these names bring them")
     return str(PROMETHEUS.find()), str(ALERTMANAGER.find())
+
+
+def newer_program(program: Program) -> str:
+    """The path of a program that Debian has in an older version; skips without it, also in CI, which builds none."""
+    path = find_program(program)
+    if path is None:
+        pytest.skip(f"{program.name} of {program.module}'s pinned release is not built: `make monitoring` builds it")
+    return str(path)
 
 
 def require_envoy() -> str:

@@ -1,6 +1,5 @@
 """Custom resource definitions: those of another release, and the wait until a server serves their types."""
 
-import asyncio
 import copy
 from collections.abc import Sequence
 from typing import Any
@@ -8,8 +7,7 @@ from typing import Any
 from actions_gateway.kube.client import KubeClient
 from actions_gateway.kube.errors import NotFound, TooManyRequests
 from actions_gateway.kube.resources import CRDS
-
-_LOOK_SECONDS = 0.02
+from support.aio import Looks
 
 
 async def install_definitions(client: KubeClient, manifests: Sequence[dict[str, Any]]) -> None:
@@ -23,11 +21,12 @@ async def install_definitions(client: KubeClient, manifests: Sequence[dict[str, 
 async def until_served(client: KubeClient, *paths: str) -> None:
     """Returns when the API server serves all collections."""
     for path in paths:
+        looks = Looks()
         while True:
             try:
                 await client.request("GET", path)
             except (NotFound, TooManyRequests):  # not served yet; its storage is being made
-                await asyncio.sleep(_LOOK_SECONDS)
+                await looks.pause()
             else:
                 break
 

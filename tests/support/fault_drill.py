@@ -7,17 +7,24 @@ nothing to do with it.
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+import httpx
 
 from actions_gateway.api.names import TENANT_ROLE
 from gateway_sandbox.faults import Fault, Scope
 from gateway_sandbox.kubeconfigs import write_kubeconfig
+from gw_alerts.scaling import Pace
+from support.aio import run
+from support.alert_times import Told
+from support.board_queries import EVERYTHING, Answers, Asked, BoardQuestions, questions_about
 from support.commands import Answer
-from support.running_sandbox import Sandbox, start_sandbox, stop_sandbox
+from support.running_sandbox import Sandbox, start_sandbox, stop_sandbox, until
 
 TENANT, BYSTANDER = "team-a", "team-b"
 GROUPS = {
@@ -28,10 +35,19 @@ GROUPS = {
 _COMMAND_SECONDS = 300.0
 ALERTS = "alerts.firing"
 """Not held to a fault's time: the rules look back for up to an hour, at the faults before it, too."""
+ALERT_SPEED = "40"
+"""What the rules and routes wait is divided by it: five minutes are 7.5 s."""
+OF_AGES = frozenset({"deaf-listener", "missing-image", "unschedulable"})
+"""Faults whose alert waits for an age that components tell: of a poll, of a job. Minutes, at any pace."""
+_PACE = Pace(float(ALERT_SPEED))
+PRODUCTION = Pace()
+_TOLD_WITHIN_SECONDS = 180.0
+_RESOLVED_WITHIN_SECONDS = 240.0
+_SHOWN_WITHIN_SECONDS = 120.0
 _LOOKS_AFTERWARDS = 2
-_FOUND_WITHIN_SECONDS = 240.0
+_FOUND_WITHIN_SECONDS = 360.0
 """The slowest: two polls that stay unanswered, a run that uses up its reruns."""
-_CLEAN_WITHIN_SECONDS = 240.0
+_CLEAN_WITHIN_SECONDS = 360.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +112,10 @@ class Row:
     to_tenant: View | None
     """With a tenant's own rights; None where the cluster has none."""
     clean_seconds: float | None
+    told: Told | None
+    """When its alert fired and was told; None where nobody was, or the fault has none that is waited for."""
+    panels: tuple[str, ...] = ()
+    """Those of boards that name its alert and show it while it is in force."""
     left: tuple[Said, ...] = ()
     """Problems that stayed after it was taken back."""
 
@@ -112,6 +132,7 @@ class Row:
                 ", ".join(self.consequences) or "none",
                 str(self.without_prometheus),
                 str(self.to_tenant or "-"),
+                str(len(self.panels) or "-"),
                 clean,
             )
         )
@@ -119,7 +140,9 @@ class Row:
 
 FAULT_ROW = "fault row"
 """The property of a test's report that holds its row."""
-HEADER = "fault | named by | found | false | true consequences | without Prometheus | to the tenant | clean again"
+HEADER = (
+    "fault | named by | found | false | true consequences | without Prometheus | to the tenant | panels | clean again"
+)
 
 
 @dataclass(slots=True)
@@ -131,7 +154,11 @@ class Played:
     others: frozenset[str]
     """Tenants that have faults of their own: what is said of them is not of this one."""
     since: float = 0.0
+    began: float = 0.0
+    """Unix time of the same."""
     found_seconds: float | None = None
+    told: Told | None = None
+    panels: tuple[str, ...] = ()
 
     @property
     def where(self) -> tuple[str, ...]:
@@ -149,6 +176,21 @@ class Played:
         said = {(each.check, each.severity) for each in self.of_it(report.problems)}
         if self.found_seconds is None and said >= set(self.fault.expects):
             self.found_seconds = time.monotonic() - self.since
+
+    @property
+    def is_due(self) -> bool:
+        """Whether its alert is waited for and nobody was told yet."""
+        return self.told is None and bool(self.fault.alert) and self.fault.name not in OF_AGES
+
+    def be_told(self, notifications: Iterable[Mapping[str, Any]]) -> None:
+        """Notes when somebody was told of the fault's alert; one that fired before is an earlier fault's."""
+        for each in notifications:
+            for alert in each["alerts"]:
+                fires_seconds = _unix(alert["starts_at"]) - self.began
+                is_its = alert["name"] == self.fault.alert and alert["labels"].get("namespace") not in self.others
+                if self.told is None and is_its and alert["status"] == "firing" and fires_seconds >= 0:
+                    told_seconds = _unix(each["at"]) - self.began
+                    self.told = Told(alert["name"], self.fault.name, each["receiver"], fires_seconds, told_seconds)
 
     def view(self, problems: frozenset[Said]) -> View:
         """What of the problems names it, and what is said falsely beside it."""
@@ -236,9 +278,10 @@ class Drill:
         """Faults of different tenants, by tenant, in at once and out at once; whatever happens, all are taken back."""
         played = [Played(fault, tenant, frozenset(faults) - {tenant}) for tenant, fault in faults.items()]
         self._asked_of_github = tuple(each.tenant for each in played if "job.unserved" in each.expected)
+        self.forget_alerts(played)
         try:
             for each in played:
-                each.since = time.monotonic()
+                each.since, each.began = time.monotonic(), time.time()
                 brought_in = self.gw("sandbox", "fault", each.fault.name, *each.where)
                 # How long it may take to show is this drill's to say.
                 assert brought_in.code in (0, 5), brought_in
@@ -251,6 +294,8 @@ class Drill:
             blind = self.health(is_watched=False).problems
             tenants = {each.tenant: self._as_tenant(each) for each in played}
             said |= self.health().problems
+            self.hear_alerts(played)
+            self.look_at_boards(played)
         finally:
             taken_back = [self.gw("sandbox", "fault", each.fault.name, *each.where, "--undo") for each in played]
         for answer in taken_back:
@@ -273,10 +318,69 @@ class Drill:
                 without_prometheus=each.view(blind),
                 to_tenant=tenants[each.tenant],
                 clean_seconds=clean_seconds,
+                told=each.told,
+                panels=each.panels,
                 left=left,
             )
             for each in played
         ]
+
+    def active_alerts(self) -> set[tuple[str, str]]:
+        """Name and namespace of the alerts, but the inhibitors, that wait or fire by Prometheus."""
+        url = f"{self.sandbox.info['prometheus_url']}/api/v1/query"
+        answer = httpx.get(url, params={"query": 'ALERTS{severity!="info"}'}, trust_env=False)
+        metrics = [each["metric"] for each in answer.json()["data"]["result"]]
+        return {(metric["alertname"], metric.get("namespace", "")) for metric in metrics}
+
+    def believed_alerts(self) -> set[tuple[str, str]]:
+        """Name and namespace of the alerts that somebody was told of, and not yet that they are over."""
+        told = [one for each in self.sandbox.notifications() for one in each["alerts"]]
+        state = {(one["name"], *sorted(one["labels"].items())): one for one in told}
+        firing = [one for one in state.values() if one["status"] == "firing"]
+        return {(one["name"], one["labels"].get("namespace", "")) for one in firing}
+
+    def forget_alerts(self, played: Iterable[Played]) -> None:
+        """Waits until the alerts of an earlier fault are over: nobody is told anew of one that goes on."""
+        due = [each for each in played if each.is_due]
+
+        def are_over() -> bool:
+            known = self.active_alerts() | self.believed_alerts()
+            return not any(
+                name == each.fault.alert and where not in each.others for each in due for name, where in known
+            )
+
+        if due:
+            until(are_over, within_seconds=_RESOLVED_WITHIN_SECONDS)
+
+    def hear_alerts(self, played: Iterable[Played]) -> None:
+        """Waits until somebody was told of every fault that has an alert, or for as long as that may take."""
+        deadline = time.monotonic() + _TOLD_WITHIN_SECONDS
+        while any(each.is_due for each in played) and time.monotonic() < deadline:
+            for each in played:
+                each.be_told(self.sandbox.notifications())
+            time.sleep(0.5)
+
+    def look_at_boards(self, played: Iterable[Played]) -> None:
+        """Notes the panels that show each fault whose alert was told, as soon as one does; fails when none does."""
+        for each in (one for one in played if one.told is not None):
+            asked = list(questions_about({each.fault.alert}, EVERYTHING))
+
+            def panels_that_show(asked: Collection[Asked] = asked) -> tuple[str, ...]:
+                # A window of minutes is full of what was before the fault; the rules' windows are shorter here, too.
+                looks = [*self.ask_boards(asked).items(), *self.ask_boards(asked, _PACE).items()]
+                shown = (one for one, answer in looks if one.shows(answer))
+                return tuple(dict.fromkeys(f"{one.board}: {one.panel.title}" for one in shown))
+
+            each.panels = until(panels_that_show, within_seconds=_SHOWN_WITHIN_SECONDS)
+
+    def ask_boards(self, asked: Collection[Asked], pace: Pace = PRODUCTION) -> Answers:
+        """What the sandbox's Prometheus answers to queries of boards, whose durations are divided by the pace."""
+
+        async def ask() -> Answers:
+            async with httpx.AsyncClient(trust_env=False) as http:
+                return await BoardQuestions(http, self.sandbox.info["prometheus_url"], pace).all(asked)
+
+        return run(ask(), timeout_seconds=60.0)
 
     def _until_clean(self, before: Report, started: float) -> tuple[float | None, tuple[Said, ...]]:
         """Seconds until all was clean again, or None and what was left."""
@@ -300,13 +404,17 @@ class Drill:
 def drill(folder: Path, *, cluster: str) -> Iterator[Drill]:
     """A sandbox with both tenants; with `real`, the first one's own rights as well."""
     try:
-        sandbox = start_sandbox(folder, "--cluster", cluster, "--timeout", "180s")
+        sandbox = start_sandbox(folder, "--cluster", cluster, "--timeout", "180s", "--alert-speed", ALERT_SPEED)
         drilled = Drill(sandbox, {})
         for name in (TENANT, BYSTANDER):
             drilled.add(name, GROUPS[name])
         yield drilled
     finally:
         stop_sandbox(folder)
+
+
+def _unix(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
 
 
 def _tenant_kubeconfig(sandbox: Sandbox, tenant: str) -> Path:

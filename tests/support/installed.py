@@ -1,6 +1,5 @@
 """An installation on a real control plane, and clients of it for every kind of caller."""
 
-import asyncio
 import contextlib
 import copy
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -34,12 +33,12 @@ from actions_gateway.manager.gateway.decide import parse_gateway
 from actions_gateway.settings import TenantNamespaces
 from gateway_sandbox.controlplane.server import ControlPlane
 from gateway_sandbox.kubeconfigs import write_kubeconfig
+from support.aio import Looks
 from support.manager_objects import SETTINGS, gateway
 
 Manifest = dict[str, Any]
 
 _FIELD_MANAGER = "test-installation"
-_LOOK_SECONDS = 0.05
 _PROBE = "owner-probe"
 _ACCESS_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _RBAC = "rbac.authorization.k8s.io"
@@ -63,15 +62,17 @@ async def _until_established(admin: KubeClient, name: str) -> None:
         conditions = (crd.get("status") or {}).get("conditions") or []
         return any(entry["type"] == "Established" and entry["status"] == "True" for entry in conditions)
 
+    looks = Looks()
     while True:
         if is_established(await admin.get(CRDS, name)):
             return
-        await asyncio.sleep(_LOOK_SECONDS)
+        await looks.pause()
 
 
 async def _until_refused(admin: KubeClient) -> None:
     """A policy takes a moment to hold; the last one of the catalogue refuses gateways in system namespaces."""
     probe = gateway_in("default", name="policy-probe")
+    looks = Looks()
     while True:
         try:
             await admin.create(ACTIONSGATEWAYS, probe, dry_run=True)
@@ -79,7 +80,7 @@ async def _until_refused(admin: KubeClient) -> None:
             return
         except KubeError:
             pass  # the kind is not served yet
-        await asyncio.sleep(_LOOK_SECONDS)
+        await looks.pause()
 
 
 async def _until_owners_are_known(plane: ControlPlane, admin: KubeClient) -> None:
@@ -174,24 +175,28 @@ class Callers:
 
     # -- waiting
 
-    async def until_allowed(self, client: KubeClient, verb: str, resource: Resource, namespace: str) -> None:
-        """Returns once a new binding gives the client the right."""
+    async def until_allowed(
+        self, client: KubeClient, verb: str, resource: Resource, namespace: str, *, allowed: bool = True
+    ) -> None:
+        """Returns once a new binding gives the client the right, or one that is gone gives it no more."""
         asked = {"verb": verb, "group": resource.group, "resource": resource.plural, "namespace": namespace}
         review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview"}
         review |= {"spec": {"resourceAttributes": asked}}
+        looks = Looks()
         while True:
             answer = await client.request("POST", _ACCESS_REVIEWS, body=review)
-            if answer["status"]["allowed"]:
+            if bool(answer["status"]["allowed"]) is allowed:
                 return
-            await asyncio.sleep(_LOOK_SECONDS)
+            await looks.pause()
 
     async def until_admitted(self, request: Callable[[], Awaitable[object]]) -> None:
         """Returns once the request is carried out: admission knows of a change a moment later."""
+        looks = Looks()
         while True:
             try:
                 await request()
             except (Forbidden, Invalid):
-                await asyncio.sleep(_LOOK_SECONDS)
+                await looks.pause()
             else:
                 return
 
@@ -199,21 +204,23 @@ class Callers:
         self, resource: Resource, name: str, namespace: str | None, holds: Callable[[Manifest], bool]
     ) -> Manifest:
         """The object, once it exists and `holds` says so."""
+        looks = Looks()
         while True:
             with contextlib.suppress(NotFound):
                 found = await self.admin.get(resource, name, namespace)
                 if holds(found):
                     return found
-            await asyncio.sleep(_LOOK_SECONDS)
+            await looks.pause()
 
     async def until_gone(self, resource: Resource, name: str, namespace: str | None) -> None:
         """Returns once the object does not exist."""
+        looks = Looks()
         while True:
             try:
                 await self.admin.get(resource, name, namespace)
             except NotFound:
                 return
-            await asyncio.sleep(_LOOK_SECONDS)
+            await looks.pause()
 
 
 @asynccontextmanager
@@ -278,12 +285,13 @@ async def refusal(request: Awaitable[object]) -> str:
 
 async def until_refused(request: Callable[[], Awaitable[object]]) -> str:
     """What the API server says against a request, once its caches know why."""
+    looks = Looks()
     while True:
         try:
             await request()
         except (Forbidden, Invalid) as problem:
             return problem.message
-        await asyncio.sleep(_LOOK_SECONDS)
+        await looks.pause()
 
 
 def _reference(role: str, kind: str, subject: Manifest) -> Manifest:

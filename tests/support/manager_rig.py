@@ -1,6 +1,7 @@
 """The manager's controller in this process, against an API server, with the rest of a cluster played by the test."""
 
 import asyncio
+import contextlib
 import random
 import tempfile
 from collections.abc import AsyncIterator, Callable
@@ -30,6 +31,7 @@ from actions_gateway.manager.gateway.controller import CONTROLLER, GatewayContro
 from actions_gateway.metrics.catalog import RECONCILE_TOTAL, Component
 from actions_gateway.metrics.registry import Metrics
 from actions_gateway.settings import ManagerSettings
+from support.aio import Looks
 from support.apiserver import Play
 from support.cluster import TOKEN, api_server, render_kubeconfig
 from support.manager_objects import SETTINGS, condition, gateway, group_conditions
@@ -121,9 +123,11 @@ class Rig:
             entry for entry in found if entry["reason"] == reason and entry["regarding"]["kind"] == "ActionsGateway"
         ]
 
-    async def patch(self, resource: Resource, name: str, patch: Manifest, *, subresource: str | None = None) -> None:
+    async def patch(
+        self, resource: Resource, name: str, patch: Manifest, *, subresource: str | None = None
+    ) -> Manifest:
         """A change by someone with kubectl."""
-        await self.user.patch(
+        return await self.user.patch(
             resource, name, patch, namespace=self.space, subresource=subresource, field_manager="kubectl-edit"
         )
 
@@ -131,6 +135,7 @@ class Rig:
         self, resource: Resource, name: str, holds: Callable[[Manifest], bool], namespace: str | None = None
     ) -> Manifest:
         """The object, once it exists and `holds` says so."""
+        looks = Looks()
         while True:
             try:
                 found = await self.user.get(resource, name, namespace or self.space)
@@ -138,16 +143,17 @@ class Rig:
                 found = {}
             if found and holds(found):
                 return found
-            await asyncio.sleep(_POLL_SECONDS)
+            await looks.pause()
 
     async def until_gone(self, resource: Resource, name: str) -> None:
         """Returns once the object does not exist."""
+        looks = Looks()
         while True:
             try:
                 await self.user.get(resource, name, self.space)
             except NotFound:
                 return
-            await asyncio.sleep(_POLL_SECONDS)
+            await looks.pause()
 
     async def until_condition(self, name: str, kind: str, status: str, reason: str | None = None) -> Manifest:
         """The gateway's condition, once it has that status and reason."""
@@ -200,6 +206,13 @@ class Rig:
         status.setdefault("conditions", group_conditions())
         await self.patch(RUNNERGROUPS, group, {"status": {"activeSessions": 1, **status}}, subresource="status")
 
+    async def look_again(self, manager: "RunningManager", note: str) -> None:
+        """Two passes, so that one that was under way already is not taken for the one that was asked for."""
+        for turn in ("one", "two"):
+            passes = manager.passes
+            await self.patch(ACTIONSGATEWAYS, "ci", {"metadata": {"annotations": {"note": f"{note} {turn}"}}})
+            await manager.until(lambda passes=passes: manager.passes > passes)  # type: ignore[misc]
+
     async def let_go(self, group: str = "ci-cpu") -> None:
         """Plays the agent of a gateway that is being deleted: no runner of the group is left at GitHub."""
         found = await self.until(RUNNERGROUPS, group, lambda found: found["spec"].get("suspended") is True)
@@ -231,9 +244,7 @@ class RunningManager:
 
     async def until(self, holds: Callable[[], bool]) -> None:
         """Returns once `holds` says so."""
-        while True:
-            if holds():
-                return
+        while not holds():  # noqa: ASYNC110 - counters tell nobody
             await asyncio.sleep(_POLL_SECONDS)
 
     async def until_next_pass(self) -> None:
@@ -258,8 +269,27 @@ async def tenant_of(play: Play) -> AsyncIterator[Rig]:
         for manifest in crd_manifests():
             await api.serve(manifest)
         with tempfile.TemporaryDirectory() as folder:
-            async with api.client() as user:
+            async with api.client() as user, released(user, api.namespace):
                 yield Rig(user, space=api.namespace, kubeconfig=api.kubeconfig(Path(folder)))
+
+
+@asynccontextmanager
+async def released(user: KubeClient, prefix: str) -> AsyncIterator[None]:
+    """Lets the gateways of a test go after it, those of all namespaces whose names begin with `prefix`.
+
+    The managers of later tests on the same server would serve them, too: each has its finalizer, and holds its
+    namespace back.
+    """
+    try:
+        yield
+    finally:
+        for found in (await user.list(ACTIONSGATEWAYS)).items:
+            name, namespace = found["metadata"]["name"], found["metadata"]["namespace"]
+            if namespace.startswith(prefix):
+                with contextlib.suppress(NotFound):
+                    patch = {"metadata": {"finalizers": None}}
+                    await user.patch(ACTIONSGATEWAYS, name, patch, namespace=namespace)
+                    await user.delete(ACTIONSGATEWAYS, name, namespace=namespace)
 
 
 def condition_of(manifest: Manifest, kind: str) -> Manifest | None:
@@ -268,4 +298,4 @@ def condition_of(manifest: Manifest, kind: str) -> Manifest | None:
     return next((entry for entry in entries if entry["type"] == kind), None)
 
 
-__all__ = ["Rig", "RunningManager", "cluster", "condition", "condition_of", "tenant_of"]
+__all__ = ["Rig", "RunningManager", "cluster", "condition", "condition_of", "released", "tenant_of"]

@@ -1,7 +1,6 @@
-"""A Prometheus and an Alertmanager that answer over HTTP what a healthy gateway's would, and facts as gathered of them.
+"""A Prometheus that answers over HTTP what a healthy gateway's would, and facts as gathered of it and of Alertmanager.
 
-Shapes: Prometheus documentation, "HTTP API"; Alertmanager's `api/v2/openapi.yaml`; both as their versions 2.42 and 0.25
-answer (tests/component/monitoring asks the real ones).
+Shapes: Prometheus documentation, "HTTP API", as its version 2.42 answers (tests/component/monitoring asks a real one).
 """
 
 import json
@@ -12,11 +11,15 @@ from typing import Any
 
 from actions_gateway.api import labels
 from actions_gateway.metrics.catalog import Component
+from gw.ops.alerting.expressions import duration_seconds
 from gw.sources import series as s
 from gw.sources.alerting import AlertFact, AlertingFact
 from gw.sources.monitoring import MonitoringFact, TargetFact
 from gw.sources.series import SeriesFact, SeriesQuery
-from gw_alerts.rules import ALERTS
+from gw_alerts.catalog import ALERTS, PROBLEMS
+from gw_alerts.catalog.watching import WATCHDOG
+from gw_alerts.model import TEAM
+from gw_alerts.rules import rule_groups
 from support.clock import START
 
 Manifest = Mapping[str, Any]
@@ -75,13 +78,18 @@ def target(pod: str, namespace: str = "team-a", *, is_up: bool = True, error: st
 MONITORING = MonitoringFact(
     "Prometheus at x", "2.42.0", True, {alert.name: "ok" for alert in ALERTS}, (), alertmanager_count=1
 )
-ALERTING = AlertingFact("Alertmanager at y", "0.25.0", True, (), ())
+SWITCH = AlertFact(
+    *(WATCHDOG.name, WATCHDOG.severity, {"alertname": WATCHDOG.name, "team": TEAM}),
+    *("It always fires", START, "active"),
+)
+ALERTING = AlertingFact("Alertmanager at y", "0.25.0", True, (SWITCH,), ())
 
 
 def alert(severity: str = "page", state: str = "active", silenced_by: tuple[str, ...] = (), **more: str) -> AlertFact:
     """One that fires for the tenant's group."""
     about = {"namespace": "team-a", "runner_group": "ci-cpu", **more}
-    return AlertFact(ALERTS[0].name, severity, about, "No session is open", START, state, silenced_by, ALERTS[0].page)
+    rule = PROBLEMS[0]
+    return AlertFact(rule.name, severity, about, "No session is open", START, state, silenced_by, rule.page)
 
 
 @dataclass
@@ -96,6 +104,10 @@ class PrometheusDouble:
     seen_seconds_ago: float = 10.0
     is_ready: bool = True
     rules: dict[str, str] = field(default_factory=lambda: {alert.name: "ok" for alert in ALERTS})
+    """Of alerts; one that is not there has no rule."""
+    edited: Callable[[list[dict[str, Any]]], list[dict[str, Any]]] = lambda groups: groups
+    """What somebody has made of the rule groups."""
+    version: str = "2.42.0"
     down: dict[str, str] = field(default_factory=dict)
     """By pod: why it is not scraped."""
     alertmanagers: list[str] = field(default_factory=lambda: ["http://10.0.0.9:9093/api/v2/alerts"])
@@ -106,6 +118,8 @@ class PrometheusDouble:
     """Alert, namespace and runner group."""
     kept_seconds: float = math.inf
     """For how long it has had anything."""
+    configuration: str = "global:\n  scrape_interval: 30s\nscrape_configs: []\n"
+    """As it tells it; empty where it does not."""
 
     def answer(self, path: str, query: Mapping[str, str]) -> Reply:
         self.asked.append(path)
@@ -117,10 +131,11 @@ class PrometheusDouble:
             case "/api/v1/query_range":
                 return self._range(query)
             case "/api/v1/status/buildinfo":
-                return _success({"version": "2.42.0", "goVersion": "go1.19"})
+                return _success({"version": self.version, "goVersion": "go1.19"})
+            case "/api/v1/status/config" if self.configuration:
+                return _success({"yaml": self.configuration})
             case "/api/v1/rules":
-                rules = [{"type": "alerting", "name": name, "health": health} for name, health in self.rules.items()]
-                return _success({"groups": [{"name": "actions-gateway", "rules": rules}]})
+                return _success({"groups": self.edited(loaded_groups(self.rules))})
             case "/api/v1/targets":
                 return _success({"activeTargets": [self._target(pod) for pod in self._pods()]})
             case "/api/v1/alertmanagers":
@@ -191,25 +206,37 @@ class PrometheusDouble:
         return {"labels": about, "health": "down" if error else "up", "lastError": error}
 
 
-@dataclass
-class AlertmanagerDouble:
-    """Has the alerts and silences that a test gives it."""
+def loaded_groups(healths: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The shipped groups as a Prometheus tells them that has read them; alerts without a health are left out."""
+    return [
+        {
+            "name": group["name"],
+            "file": "/etc/prometheus/rules/actions-gateway.rules.yaml",
+            "interval": duration_seconds(group["interval"]),
+            "rules": [_loaded(rule, healths) for rule in group["rules"] if rule.get("alert", "") in {"", *healths}],
+        }
+        for group in rule_groups()
+    ]
 
-    alerts: list[Manifest] = field(default_factory=list)
-    silences: list[Manifest] = field(default_factory=list)
-    is_ready: bool = True
 
-    def answer(self, path: str, query: Mapping[str, str]) -> Reply:
-        match path:
-            case "/-/ready":
-                return (200, b"OK") if self.is_ready else (503, b"")
-            case "/api/v2/status":
-                return 200, json.dumps({"versionInfo": {"version": "0.25.0"}, "cluster": {"status": "ready"}}).encode()
-            case "/api/v2/alerts":
-                return 200, json.dumps(self.alerts).encode()
-            case "/api/v2/silences":
-                return 200, json.dumps(self.silences).encode()
-        return 404, b"404 page not found\n"
+def _loaded(rule: Manifest, healths: Mapping[str, str]) -> dict[str, Any]:
+    # An empty mapping is left out, and the expression is Prometheus's own writing of it.
+    labels = {"labels": dict(rule["labels"])} if rule.get("labels") else {}
+    if "record" in rule:
+        return {"type": "recording", "name": rule["record"], "query": rule["expr"], "health": "ok", **labels}
+    health = healths[rule["alert"]]
+    return {
+        "type": "alerting",
+        "name": rule["alert"],
+        "query": rule["expr"],
+        "duration": duration_seconds(rule["for"]),
+        "keepFiringFor": duration_seconds(rule.get("keep_firing_for", "0")),
+        **labels,
+        "annotations": dict(rule["annotations"]),
+        "alerts": [],
+        "health": health,
+        **({"lastError": "many-to-many matching not allowed"} if health == "err" else {}),
+    }
 
 
 def _success(data: Any) -> Reply:

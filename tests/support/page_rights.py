@@ -42,6 +42,10 @@ _SECRETS, _CONFIGMAPS, _NAMESPACES, _QUOTAS = (
     ("", "resourcequotas"),
 )
 _DEPLOYMENTS, _PODS, _EVENTS = ("apps", "deployments"), ("", "pods"), ("", "events")
+_NODES = ("", "nodes")
+_SHAPE = ("apps", "deployments/shape")
+"""No resource of the API: what the policies keep from whoever may patch a Deployment of ours, which is all but a
+restart."""
 _BINDINGS = ("rbac.authorization.k8s.io", "rolebindings")
 _ADMISSION = "admissionregistration.k8s.io"
 _KINDS = {
@@ -56,7 +60,7 @@ _KINDS = {
     "deployment": _DEPLOYMENTS,
     "pod": _PODS,
     "event": _EVENTS,
-    "node": ("", "nodes"),
+    "node": _NODES,
     "service": ("", "services"),
     "serviceaccount": ("", "serviceaccounts"),
     "networkpolicy": ("networking.k8s.io", "networkpolicies"),
@@ -96,11 +100,15 @@ def kubectl_rights(words: list[str], script: str) -> Iterator[Right]:
         yield from _rights(["list"], _PODS, namespace)
         yield from _rights(["get"], ("", "pods/log"), namespace)
         return
+    if verb in ("cordon", "uncordon"):
+        yield from _rights(["get", "patch"], _NODES, name=rest[0])
+        return
     if verb == "rollout":
         verb, *rest = f"{verb} {rest[0]}", *rest[1:]
     for kind, name in _objects(rest):
         verbs = _READ if verb == "get" and not name else _VERBS[verb]
         yield from _rights(verbs, _KINDS[kind], namespace, name)
+        yield from _rights(["patch"], _SHAPE, namespace, name) if verb in _RESHAPING else ()
     if verb == "describe":
         yield from _rights(["list"], _EVENTS, namespace)
 
@@ -111,12 +119,15 @@ _VERBS = {
     "wait": _READ,
     "rollout status": _READ,
     "rollout restart": ["get", "patch"],
+    "rollout undo": ["get", "patch"],
+    "scale": ["get", "patch"],
     "patch": ["get", "patch"],
     "annotate": ["get", "patch"],
     "label": ["get", "patch"],
     "create": ["create"],
     "delete": [*_READ, "delete"],
 }
+_RESHAPING = {"rollout undo", "scale"}
 
 
 def gw_rights(words: list[str]) -> Iterator[Right]:

@@ -5,7 +5,6 @@ has no controllers, the test plays both.
 """
 
 import asyncio
-import contextlib
 import random
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -20,14 +19,14 @@ from actions_gateway.engine.supervision import cancel_and_wait
 from actions_gateway.installation.manifests import crd_manifests
 from actions_gateway.kube.client import KubeClient
 from actions_gateway.kube.configuration import load_configuration
-from actions_gateway.kube.errors import NotFound
 from actions_gateway.kube.resources import ACTIONSGATEWAYS, DEPLOYMENTS, EVENTS, PODS, RUNNERGROUPS, Resource
-from actions_gateway.manager.gateway.controller import GatewayController
-from actions_gateway.metrics.catalog import Component
+from actions_gateway.manager.gateway.controller import CONTROLLER, GatewayController
+from actions_gateway.metrics.catalog import RECONCILE_TOTAL, Component
 from actions_gateway.metrics.registry import Metrics
+from support.aio import Looks
 from support.apiserver import Api
 from support.manager_objects import SETTINGS, gateway, group_conditions
-from support.manager_rig import RecordingClient, condition_of
+from support.manager_rig import RecordingClient, condition_of, released
 
 Manifest = dict[str, Any]
 
@@ -90,11 +89,12 @@ class Tenant:
     async def until(
         self, resource: Resource, name: str, holds: Callable[[Manifest], bool] = lambda _: True
     ) -> Manifest:
+        looks = Looks()
         while True:
             found = [one for one in (await self.user.list(resource, self.namespace)).items if is_named(one, name)]
             if found and holds(found[0]):
                 return found[0]
-            await asyncio.sleep(_LOOK_SECONDS)
+            await looks.pause()
 
     async def until_condition(self, kind: str, status: str, reason: str = "", *words: str) -> Manifest:
         """The gateway, once the condition is so and its message has the words."""
@@ -112,13 +112,26 @@ class Tenant:
         while f"{SystemClock().now():%Y-%m-%dT%H:%M:%SZ}" <= turned:  # noqa: ASYNC110 - only time passes
             await asyncio.sleep(_LOOK_SECONDS)
 
+    async def until_pass_ended(self) -> None:
+        """Returns once the pass is over that wrote what was seen last: it tells its events after the status."""
+        passes = self._passes
+        await self.change(metadata={"annotations": {"note": f"after {passes:g} passes"}})
+        looks = Looks()
+        while self._passes == passes:
+            await looks.pause()
+
+    @property
+    def _passes(self) -> float:
+        return self.metrics.value(RECONCILE_TOTAL, controller=CONTROLLER, result="success") or 0
+
     async def until_event(self, reason: str, kind: str = "Warning") -> None:
         """Returns once the gateway has an event with that reason; it has the type `kind`."""
+        looks = Looks()
         while True:
             if told := {entry["type"] for entry in await self._events() if entry["reason"] == reason}:
                 assert told == {kind}
                 return
-            await asyncio.sleep(_LOOK_SECONDS)
+            await looks.pause()
 
     async def events(self) -> set[str]:
         """The reasons of all events about the gateway."""
@@ -130,13 +143,14 @@ class Tenant:
 
     async def pods(self, app: str, count: int) -> list[str]:
         """The names of a Deployment's pods, once there are as many; on the embedded server they are made here."""
+        looks = Looks()
         while True:
             pods = (await self.user.list(PODS, self.namespace, label_selector=f"{labels.APP}={app}")).items
             names = sorted(pod["metadata"]["name"] for pod in pods if "deletionTimestamp" not in pod["metadata"])
             if len(names) >= count:
                 return names
             if self.is_real:
-                await asyncio.sleep(_LOOK_SECONDS)
+                await looks.pause()
             else:
                 metadata = {"name": f"{app}-{len(names)}", "namespace": self.namespace, "labels": {labels.APP: app}}
                 spec = {"containers": [{"name": "main", "image": "none"}]}
@@ -165,7 +179,7 @@ async def tenant_on(api: Api) -> AsyncIterator[Tenant]:
         await api.serve(manifest)
     with tempfile.TemporaryDirectory() as folder:
         client = RecordingClient(await load_configuration(str(api.kubeconfig(Path(folder)))))
-        async with api.client() as user, client, asyncio.TaskGroup() as group:
+        async with api.client() as user, client, released(user, api.namespace), asyncio.TaskGroup() as group:
             metrics = Metrics(Component.MANAGER, "test")
             controller = GatewayController(
                 SETTINGS, client=client, clock=SystemClock(), rng=random.Random(7), metrics=metrics
@@ -173,11 +187,6 @@ async def tenant_on(api: Api) -> AsyncIterator[Tenant]:
             task = group.create_task(controller.run(), name="manager")
             yield Tenant(api, user, client, metrics)
             await cancel_and_wait(task)
-            # Or a later manager on the same server would serve it, too.
-            released = {"metadata": {"finalizers": None}}
-            with contextlib.suppress(NotFound):
-                await user.patch(ACTIONSGATEWAYS, "ci", released, namespace=api.namespace)
-                await user.delete(ACTIONSGATEWAYS, "ci", namespace=api.namespace)
 
 
 Story = Callable[[Tenant], Coroutine[Any, Any, None]]

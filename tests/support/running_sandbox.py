@@ -17,6 +17,8 @@ from support.preforked_gw import preforked_gw
 T = TypeVar("T")
 
 _UP_SECONDS = 240.0
+_FIRST_PAUSE_SECONDS, _GROWTH, _LONGEST_PAUSE_SECONDS = 0.05, 1.2, 0.3
+"""Between two looks at a sandbox, each of which mostly is a process of its own."""
 
 GROUPS = (
     "gpu-runners labels=self-hosted,gpu maxListeners=10 tiers=runner-critical:5,runner-standard:20",
@@ -67,6 +69,13 @@ class Sandbox:
         assert answer.is_success, answer.text
         return answer.json() if answer.content else None
 
+    def notifications(self) -> list[dict[str, Any]]:
+        """What the sandbox's receivers were told, the oldest first."""
+        answer = httpx.get(f"{self.info['inbox_url']}/notifications", trust_env=False)
+        assert answer.is_success, answer.text
+        found: list[dict[str, Any]] = answer.json()["notifications"]
+        return found
+
     def objects(self, kinds: str, namespace: str) -> list[dict[str, Any]]:
         """What `kubectl get` finds, as JSON."""
         answer = self.kubectl("get", kinds, "-n", namespace, "-o", "json", "--show-managed-fields")
@@ -89,9 +98,11 @@ class Sandbox:
 def until(holds: Callable[[], T], *, within_seconds: float = 60.0) -> T:
     """What `holds` returns once it is true; fails after the time, which is only there to end a test that hangs."""
     deadline = time.monotonic() + within_seconds
+    pause_seconds = _FIRST_PAUSE_SECONDS
     while not (found := holds()):
         assert time.monotonic() < deadline, f"{holds} does not hold within {within_seconds:g} s"
-        time.sleep(0.1)
+        time.sleep(pause_seconds)
+        pause_seconds = min(pause_seconds * _GROWTH, _LONGEST_PAUSE_SECONDS)
     return found
 
 

@@ -64,13 +64,15 @@ class Section:
 class Threshold:
     """One row of the alert table."""
 
+    line: int
+    """Of the original, where the row begins."""
     signal: str
     threshold: str
     severity: str
     notes: str
 
     @property
-    def line(self) -> str:
+    def text(self) -> str:
         """The row as the page prints it."""
         return f"{self.signal} | {self.threshold} | {self.severity} | {self.notes}"
 

@@ -2,15 +2,18 @@
 
 import math
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from gw.checks.model import Outcome
 from gw.sources import series as s
 from gw.sources.facts import Known, Missing
 from gw.sources.lostjobs import UNREADABLE, LostJobFact
-from gw_alerts.rules import ALERTS
+from gw_alerts.catalog import ALERTS, PROBLEMS
+from gw_alerts.catalog.components import TENANT_PAUSED
+from gw_alerts.catalog.watching import WATCHDOG
 from support.clock import START
-from support.monitoring import ALERTING, MONITORING, alert, series, target
+from support.monitoring import ALERTING, MONITORING, SWITCH, alert, series, target
 
 Case = tuple[str, str, dict[str, Any]]
 
@@ -32,13 +35,18 @@ def monitoring(**changes: Any) -> dict[str, Any]:
 
 
 def alerting(*alerts: Any, **changes: Any) -> dict[str, Any]:
-    return {"alerting": Known(replace(ALERTING, alerts=alerts, **changes))}
+    return {"alerting": Known(replace(ALERTING, alerts=(*alerts, SWITCH), **changes))}
 
 
 def without_alert(state: str | None = None) -> dict[str, Any]:
     """The first rule is not loaded, or in that state."""
     rest = {each.name: "ok" for each in ALERTS[1:]}
     return monitoring(alerts=rest | ({ALERTS[0].name: state} if state else {}))
+
+
+def without_switch() -> dict[str, Any]:
+    """The dead-man's switch is loaded and not evaluated yet."""
+    return monitoring(alerts=dict(MONITORING.alerts) | {WATCHDOG.name: "unknown"})
 
 
 def owed(state: str, request: str = "") -> dict[str, Any]:
@@ -53,9 +61,17 @@ def owed(state: str, request: str = "") -> dict[str, Any]:
 
 def firing(namespace: str = "team-a", **more: Any) -> dict[str, Any]:
     """Prometheus has an alert that fires."""
-    return {"series": Known(series(firing=[(ALERTS[0].name, namespace, "ci-cpu")], **more))}
+    return {"series": Known(series(firing=[(PROBLEMS[0].name, namespace, "ci-cpu")], **more))}
 
 
+def switches(*labels: dict[str, str]) -> Known[Any]:
+    """Alertmanager hears one dead-man's switch with each of these labels besides its own."""
+    heard = tuple(replace(SWITCH, labels={**SWITCH.labels, **each}) for each in labels)
+    return Known(replace(ALERTING, alerts=heard))
+
+
+UNHEARD = replace(ALERTING, alerts=())
+PAUSED = replace(alert("info"), name=TENANT_PAUSED.name)
 NO_MANAGER = {"manager_pods": Known(())}
 NOBODY = Missing("Prometheus at x gives no answer: connection refused", "See.", is_down=True)
 SLOW_P99 = {s.LATENCY_P99: 61.0, s.SLOW_P99: 2.0}
@@ -103,6 +119,29 @@ FAILING: list[Case] = [
     ("monitoring.alertmanager", "it is down", {"alerting": replace(NOBODY, reason="Alertmanager at y is gone")}),
     ("monitoring.alertmanager", "it starts", alerting(is_ready=False)),
     ("monitoring.alertmanager", "Prometheus tells nobody", monitoring(alertmanager_count=0)),
+    (
+        "monitoring.alertmanager",
+        "it does not hear the dead-man's switch",
+        monitoring(switch_since=START - timedelta(seconds=181)) | {"alerting": Known(UNHEARD)},
+    ),
+    (
+        "monitoring.alertmanager",
+        "the switch that it hears is another cluster's",
+        {
+            "series": Known(series(cluster="prod-eu")),
+            "alerting": switches({"cluster": "prod-us"}),
+        },
+    ),
+    (
+        "monitoring.alertmanager",
+        "the switch that it hears is another cluster's than the external label's",
+        monitoring(cluster="prod-eu") | {"alerting": switches({"cluster": "prod-us"}, {})},
+    ),
+    (
+        "monitoring.alertmanager",
+        "the switch that it hears is another project's",
+        {"alerting": switches({"team": "nodes"}), **monitoring(cluster="")},
+    ),
     ("alerts.firing", "one fires", alerting(alert())),
     ("alerts.firing", "its Alertmanager has not heard of one", firing()),
     ("alerts.firing", "both know of it", firing() | alerting(alert())),
@@ -124,6 +163,27 @@ PASSING: list[Case] = [
     ("worker.latency", "no job came", measured({**NO_TRAFFIC})),
     ("github.budget", "500 of 5000 are left", measured({s.BUDGET_LEFT: 500.0})),
     ("github.budget", "GitHub has told of none yet", measured({s.BUDGET_LEFT: 0.0, s.BUDGET: 0.0})),
+    ("alerts.firing", "the dead-man's switch alone fires", alerting()),
+    ("alerts.firing", "what fires only inhibits", alerting(PAUSED)),
+    (
+        "monitoring.alertmanager",
+        "of several switches one has the external label's cluster",
+        monitoring(cluster="prod-eu") | {"alerting": switches({"cluster": "prod-us"}, {"cluster": "prod-eu"})},
+    ),
+    (
+        "monitoring.alertmanager",
+        "of several switches one has no cluster, as Prometheus has none",
+        monitoring(cluster="") | {"alerting": switches({"cluster": "prod-us"}, {})},
+    ),
+    (
+        "monitoring.alertmanager",
+        "of several switches one has the cluster of its series",
+        {
+            "series": Known(series(cluster="prod-eu")),
+            "alerting": switches({"cluster": "prod-us"}, {"cluster": "prod-eu"}),
+        },
+    ),
+    ("monitoring.alertmanager", "no switch is to be heard yet", without_switch() | {"alerting": Known(UNHEARD)}),
     ("alerts.firing", "another tenant's fires", alerting(alert(namespace="team-z"))),
     ("alerts.firing", "another tenant's fires in Prometheus", firing("team-z")),
     (
@@ -195,5 +255,34 @@ UNDECIDED: list[tuple[str, str, Outcome, dict[str, Any]]] = [
     ("monitoring.rules", "one was not evaluated yet", Outcome.UNKNOWN, without_alert(state="unknown")),
     ("alerts.firing", "somebody silenced it", Outcome.SKIPPED, alerting(alert(silenced_by=("abc",)))),
     ("alerts.firing", "another stands for it", Outcome.SKIPPED, alerting(alert(state="suppressed"))),
+    (
+        "monitoring.alertmanager",
+        "Prometheus has just begun to fire the switch",
+        Outcome.UNKNOWN,
+        monitoring(switch_since=START - timedelta(seconds=180)) | {"alerting": Known(UNHEARD)},
+    ),
+    (
+        "monitoring.alertmanager",
+        "it has just been started",
+        Outcome.UNKNOWN,
+        {"alerting": Known(replace(UNHEARD, started_at=START - timedelta(seconds=180)))},
+    ),
+    *(
+        ("monitoring.alertmanager", f"{what}, and its external label is {told}", Outcome.UNKNOWN, facts)
+        for told, cluster in (("none", ""), ("not told", None))
+        for what, facts in (
+            ("one cluster's switch is heard", monitoring(cluster=cluster) | {"alerting": switches({"cluster": "eu"})}),
+            (
+                "two clusters' switches are heard",
+                monitoring(cluster=cluster) | {"alerting": switches({"cluster": "eu"}, {"cluster": "us"})},
+            ),
+        )
+    ),
+    (
+        "monitoring.alertmanager",
+        "two switches are heard, one without a cluster, and its external label is not told",
+        Outcome.UNKNOWN,
+        {"alerting": switches({"cluster": "eu"}, {})},
+    ),
     ("monitoring.alertmanager", "it is slow", Outcome.UNKNOWN, {"alerting": Missing("it took longer than 4 s")}),
 ]

@@ -1,10 +1,12 @@
 """Settings are refused with the variable's name."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from actions_gateway.api.egress import PUBLIC_ONLY, EgressException, PlatformEgress
+from actions_gateway.api.runnergroup import RUNNER_IMAGE, RUNNER_RELEASED, RUNNER_VERSION
 from actions_gateway.settings import AgentSettings, ManagerSettings, SettingsError, TenantNamespaces
 
 AGENT = {
@@ -16,6 +18,14 @@ AGENT = {
     "GITHUB_PROXY": "http://proxy.team-a.svc:8080/",
 }
 
+UNUSABLE = [
+    ("METRICS_PORT", "many"),
+    ("HEALTH_PORT", "70000"),
+    ("LOG_LEVEL", "loud"),
+    ("RUNNER_VERSION", "newest"),
+    ("RUNNER_RELEASED", "in spring"),
+]
+
 
 def test_an_agents_environment_is_read() -> None:
     settings = AgentSettings.from_environment({**AGENT, "METRICS_PORT": "9000", "CA_BUNDLE_PATH": "/etc/ca.crt"})
@@ -25,13 +35,28 @@ def test_an_agents_environment_is_read() -> None:
     assert settings.github_proxy == "http://proxy.team-a.svc:8080"
 
 
+def test_the_release_of_the_reported_runner_is_known_or_named() -> None:
+    own = AgentSettings.from_environment(AGENT)
+    assert (own.runner_version, own.runner_released) == (RUNNER_VERSION, RUNNER_RELEASED)
+    other = AgentSettings.from_environment({**AGENT, "RUNNER_VERSION": "2.400.0"})
+    assert (other.runner_version, other.runner_released) == ("2.400.0", None)
+    named = AgentSettings.from_environment({**AGENT, "RUNNER_RELEASED": "2027-01-02"})
+    assert (named.runner_version, named.runner_released) == (RUNNER_VERSION, datetime(2027, 1, 2, tzinfo=UTC))
+
+
+def test_the_known_release_is_of_the_version_that_the_worker_image_holds() -> None:
+    assert f":{RUNNER_VERSION}@" in RUNNER_IMAGE
+    # Whoever moves the version looks up its day.
+    assert (RUNNER_VERSION, f"{RUNNER_RELEASED:%Y-%m-%d}") == ("2.335.1", "2026-06-09")
+
+
 @pytest.mark.parametrize("name", sorted(AGENT))
 def test_a_missing_variable_is_named(name: str) -> None:
     with pytest.raises(SettingsError, match=name):
         AgentSettings.from_environment({key: value for key, value in AGENT.items() if key != name})
 
 
-@pytest.mark.parametrize(("name", "value"), [("METRICS_PORT", "many"), ("HEALTH_PORT", "70000"), ("LOG_LEVEL", "loud")])
+@pytest.mark.parametrize(("name", "value"), UNUSABLE)
 def test_an_unusable_variable_is_named(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):
         AgentSettings.from_environment({**AGENT, name: value})

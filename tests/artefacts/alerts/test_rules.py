@@ -1,101 +1,150 @@
-"""The alert rules: generated, understood by Prometheus, on metrics and thresholds that exist, each with its page."""
+"""The alert rules: generated, on series, labels and numbers that exist, and few enough that wake somebody."""
 
 import re
-import subprocess
-from pathlib import Path
-from typing import Any
+from datetime import UTC, datetime
 
 import pytest
-import yaml
 
-from actions_gateway.metrics.catalog import CATALOG, Kind
-from gw.checks.frontmatter import front_matter
+from actions_gateway.api import names
+from actions_gateway.manager.gateway.conditions import decide_conditions
+from actions_gateway.manager.gateway.decide import decide
+from gw.checks.catalog import CATALOG as CHECKS
 from gw_alerts import generate
-from gw_alerts.rules import ALERTS, Alert
-from gw_alerts.thresholds import ALL, Severity
-from support.components import require_promtool
+from gw_alerts.catalog import ALERTS, GROUP_SIZES, MOST_PAGES, PAGES
+from gw_alerts.expressions import CLUSTER
+from gw_alerts.model import Alert, Arm, Links
+from gw_alerts.recordings import RECORDINGS
+from gw_alerts.rules import rule_groups
+from gw_alerts.slos import long_recordings, recent_recordings
+from gw_alerts.thresholds import Severity
+from support import manager_objects as make
+from support.promql import known_labels, selections
 
-ROOT = Path(__file__).parents[3]
-TESTS = ROOT / "alerts" / "tests"
-NAMES = re.compile(r"\b(?:actions_gateway|controller_runtime)_[a-z0-9_]+")
+GROUPING = re.compile(r"\b(?:by|on|ignoring|group_left|group_right) \(([^)]*)\)")
+MADE = re.compile(r'label_replace\(.*?, "(\w+)", ')
+TEMPLATE = re.compile(r"\$labels\.(\w+)")
+ARMS = [pytest.param(alert, arm, id=f"{alert.name}-{arm.name}") for alert in ALERTS for arm in alert.arms]
+RECORDED = (*RECORDINGS, *recent_recordings(), *long_recordings())
+EXPRESSIONS = [
+    *(pytest.param(arm.expression, id=f"{alert.name}-{arm.name}") for alert in ALERTS for arm in alert.arms),
+    *(pytest.param(each.expression, id=f"{each.name}-{'-'.join(each.labels.values())}") for each in RECORDED),
+]
+
+PRESENCE = {
+    "ActionsGatewayManagerDown", "ActionsGatewayProxyDown", "ActionsGatewaySeriesMissing",
+    "ActionsGatewayRulesNotLoaded",
+}  # fmt: skip
+"""Alerts on what is there or not, which is compared with no number but that of the rules."""
 
 
-def series_names() -> set[str]:
-    """The series that the components export, histograms by their parts."""
-    parts = {Kind.HISTOGRAM: ("_bucket", "_count", "_sum")}
-    return {metric.name + part for metric in CATALOG for part in parts.get(metric.kind, ("",))}
+def groupings(expression: str) -> list[list[str]]:
+    return [[label.strip() for label in found.split(",") if label.strip()] for found in GROUPING.findall(expression)]
 
 
-def test_the_committed_rules_are_what_the_code_builds(capsys: pytest.CaptureFixture[str]) -> None:
-    assert generate.main(["--check"]) == 0, capsys.readouterr().err
+def test_the_committed_files_are_what_the_code_builds() -> None:
+    assert generate.outdated(generate.ROOT) == [], f"run: {generate.COMMAND}"
 
 
-def test_the_check_fails_on_drift_and_names_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert generate.main(["--folder", str(tmp_path), "--check"]) == 1
-    assert generate.COMMAND in capsys.readouterr().err
-    assert generate.main(["--folder", str(tmp_path)]) == 0
-    assert generate.main(["--folder", str(tmp_path), "--check"]) == 0
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+def test_it_reads_series_that_somebody_exports_by_labels_that_they_have(expression: str) -> None:
+    known = known_labels()
+    chosen = selections(expression)
+    assert {name for name, _ in chosen} <= known.keys()
+    for name, labels in chosen:
+        assert labels <= known[name], name
+    there = {label for name, _ in chosen for label in known[name]} | set(MADE.findall(expression))
+    assert {label for grouping in groupings(expression) for label in grouping} <= there
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+def test_it_tells_clusters_apart(expression: str) -> None:
+    aside = {"slo"}
+    assert all(CLUSTER in grouping for grouping in groupings(expression) if grouping and not set(grouping) <= aside)
+
+
+@pytest.mark.parametrize(("alert", "arm"), ARMS)
+def test_it_says_only_what_its_instances_have(alert: Alert, arm: Arm) -> None:
+    assert set(TEMPLATE.findall(arm.summary + arm.description)) <= set(alert.grouping)
+    assert not alert.grouping or alert.grouping[0] == CLUSTER
+    assert set(alert.grouping).isdisjoint(alert.static_labels(arm))
+
+
+@pytest.mark.parametrize(("alert", "arm"), ARMS)
+def test_it_compares_with_the_first_of_its_thresholds(alert: Alert, arm: Arm) -> None:
+    if alert.is_always_firing:
+        assert not arm.thresholds
+        return
+    threshold = arm.thresholds[0]
+    if alert.name in PRESENCE:
+        assert re.search(rf"\b(unless|absent)\b| < {sum(GROUP_SIZES.values())}$", arm.expression)
+        return
+    assert threshold.severity is not Severity.INFO or alert.severity is Severity.INFO
+    in_seconds = 60 if threshold.unit == "minutes" else 1
+    value = f"{threshold.value * in_seconds:g}"
+    assert re.search(rf"(?<![\w.]){re.escape(value)}(?![\w.])", arm.expression), value
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
-def test_it_names_metrics_that_are_exported_and_its_threshold(alert: Alert) -> None:
-    named = set(NAMES.findall(alert.expression))
+def test_the_checks_that_see_the_same_exist(alert: Alert) -> None:
+    assert set(alert.checks) <= {check.id for check in CHECKS}
+
+
+def test_so_few_page_that_whoever_is_woken_knows_each() -> None:
+    assert 0 < len(PAGES) <= MOST_PAGES
+
+
+def test_names_are_told_apart_and_so_are_arms() -> None:
+    assert len({alert.name for alert in ALERTS}) == len(ALERTS)
+    for alert in ALERTS:
+        arms = [arm.name for arm in alert.arms]
+        assert len(set(arms)) == len(arms)
+        assert len(arms) == 1 or all(arms)
+
+
+def test_what_counts_the_rules_counts_each() -> None:
+    assert {group["name"]: len(group["rules"]) for group in rule_groups(Links())} == GROUP_SIZES
+
+
+def test_a_recording_is_read_after_it_is_made() -> None:
+    """A rule reads what an earlier one of its group has just recorded; itself it may read as it was."""
+    for group in rule_groups(Links()):
+        own = [rule["record"] for rule in group["rules"] if "record" in rule]
+        made = set[str]()
+        for rule in group["rules"]:
+            read = {name for name, _ in selections(rule["expr"])} & set(own)
+            assert read <= made | {rule.get("record")}, rule.get("record") or rule["alert"]
+            made.add(rule.get("record", ""))
+
+
+def test_denials_are_counted_of_each_policy_of_ours() -> None:
+    (pattern,) = {
+        found for alert in ALERTS for arm in alert.arms for found in re.findall(r'policy=~"([^"]*)"', arm.expression)
+    }
+    ours = {name: value for name, value in vars(names).items() if name.endswith("_POLICY")}
+    policies = set(ours.values()) - {names.WORKLOAD_POLICY}
+    assert policies
+    assert all(re.fullmatch(pattern, policy) for policy in policies)
+
+
+def test_the_conditions_of_gateways_that_rules_read_are_those_that_the_manager_sets() -> None:
+    owner = make.gateway()
+    snapshot = make.snapshot(owner, children=make.children_of(owner))
+    plan = decide(snapshot, make.SETTINGS)
+    assert plan is not None
+    set_always = {each.type.value for each in decide_conditions(snapshot, plan, (), datetime.now(UTC)).conditions}
+    of_gateways = re.compile(r'kind="ActionsGateway",type=~"([^"]+)"')
+    named = {kind for arm in (arm for alert in ALERTS for arm in alert.arms) for kind in of_types(of_gateways, arm)}
     assert named
-    assert named <= series_names()
-    assert alert.threshold in ALL
-    assert f"{alert.threshold.comparison.replace('=', '==')} {alert.threshold.value:g}" in alert.expression
-    assert alert.threshold.severity in (Severity.PAGE, Severity.TICKET)
+    assert named <= set_always
+
+
+def of_types(pattern: re.Pattern[str], arm: Arm) -> set[str]:
+    return {kind for types in pattern.findall(arm.expression) for kind in types.split("|")}
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
-def test_it_has_a_page_that_knows_it(alert: Alert) -> None:
-    text = (ROOT / alert.page).read_text()
-    assert alert.name in front_matter(text)["alerts"]
-    assert f'id="{alert.name.lower()}"' in text
-
-
-def test_no_page_speaks_of_an_alert_that_is_gone() -> None:
-    pages = [page for folder in ("alerts", "checks") for page in sorted((ROOT / "runbooks" / folder).glob("*.md"))]
-    told = [name for page in pages for name in front_matter(page.read_text()).get("alerts", ())]
-    assert sorted(told) == sorted(alert.name for alert in ALERTS)
-
-
-def cases(alert: Alert) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """What the test files expect of the alert after it had the time to fire: (the test, one of its expectations)."""
-    documents = [yaml.safe_load(path.read_text()) for path in sorted(TESTS.glob("*.yaml"))]
-    return [
-        (test, case)
-        for document in documents
-        for test in document["tests"]
-        for case in test["alert_rule_test"]
-        if case["alertname"] == alert.name and int(case["eval_time"].removesuffix("m")) > alert.for_minutes
-    ]
-
-
-@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
-def test_it_has_a_case_in_which_it_fires(alert: Alert) -> None:
-    severities = {fired["exp_labels"]["severity"] for _, case in cases(alert) for fired in case["exp_alerts"]}
-    assert severities == {alert.threshold.severity.value}
-
-
-@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
-def test_it_has_a_case_in_which_its_metrics_are_there_and_it_stays_quiet(alert: Alert) -> None:
-    named = set(NAMES.findall(alert.expression))
-    quiet = [test for test, case in cases(alert) if not case["exp_alerts"]]
-    assert any(named & {entry["series"].partition("{")[0] for entry in test["input_series"]} for test in quiet)
-
-
-def test_promtool_reads_the_rules_and_their_tests_pass() -> None:
-    promtool = require_promtool()
-    rules = [str(path) for path in sorted(generate.FOLDER.glob("*.yaml"))]
-    for arguments in (["check", "rules", *rules], ["test", "rules", *map(str, sorted(TESTS.glob("*.yaml")))]):
-        result = subprocess.run([promtool, *arguments], capture_output=True, text=True, check=False)
-        assert result.returncode == 0, result.stdout + result.stderr
-
-
-def test_promtool_finds_a_rule_that_is_broken(tmp_path: Path) -> None:
-    promtool = require_promtool()
-    path = tmp_path / "rules.yaml"
-    path.write_text(generate.render_rules().replace("> 5", "> > 5"))
-    result = subprocess.run([promtool, "check", "rules", str(path)], capture_output=True, text=True, check=False)
-    assert result.returncode != 0
+def test_whoever_has_to_act_is_told_what_to_begin_with(alert: Alert) -> None:
+    for rule in alert.rules(Links()):
+        command = rule["annotations"].get("command", "")
+        assert bool(command) is not alert.is_always_firing
+        assert command.startswith("gw health ") == bool(alert.checks)

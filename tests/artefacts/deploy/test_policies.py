@@ -13,6 +13,7 @@ from actions_gateway.kube.resources import resource_of
 from actions_gateway.manager.gateway.children import build_children
 from actions_gateway.manager.gateway.decide import parse_gateway
 from actions_gateway.settings import TenantNamespaces
+from gw_alerts.catalog.components import ADMISSION_DENIED
 from support.manager_objects import SETTINGS, gateway
 
 # The language and its macros; optional types since Kubernetes 1.28; `authorizer` since 1.27 ("CEL in Kubernetes").
@@ -42,6 +43,12 @@ def expressions(policy: dict[str, Any]) -> Iterator[str]:
 def test_a_policy_calls_nothing_that_kubernetes_1_30_lacks(policy: dict[str, Any]) -> None:
     called = {name for text in expressions(policy) for name in CALL.findall(TEXT.sub("''", text))}
     assert called <= CEL_OF_1_29
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_alert_on_denials_counts_those_of_a_policy(name: str) -> None:
+    (matcher,) = re.findall(r'policy=~"([^"]+)"', ADMISSION_DENIED.arms[0].expression)
+    assert re.fullmatch(matcher, name)
 
 
 def test_the_scan_sees_the_functions_that_it_is_there_for() -> None:

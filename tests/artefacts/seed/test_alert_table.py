@@ -45,7 +45,7 @@ def of_row(row: Row) -> list[Ours]:
 def test_a_row_is_a_threshold_of_ours_to_the_letter(row: Row) -> None:
     assert of_row(row)
     for ours in of_row(row):
-        assert ours.source == row.line
+        assert ours.source == row.text
         assert (ours.comparison, ours.value, ours.unit) == bound(row)
         assert ours.severity.value == row.severity.lower()
 
@@ -53,7 +53,7 @@ def test_a_row_is_a_threshold_of_ours_to_the_letter(row: Row) -> None:
 @pytest.mark.parametrize("ours", ALL, ids=lambda ours: ours.subject)
 def test_what_a_threshold_rests_on_is_in_the_transcription_or_is_called_ours(ours: Ours) -> None:
     sentences = {
-        *(row.line for row in RUNBOOK.thresholds),
+        *(row.text for row in RUNBOOK.thresholds),
         *(command.gap for section in RUNBOOK.sections for command in section.commands if command.gap),
         *(*RUNBOOK.page_worthy, *RUNBOOK.ticket_worthy, *RUNBOOK.handoff, *RUNBOOK.statements),
     }

@@ -59,6 +59,8 @@ def test_every_row_of_the_alert_table_has_a_threshold_and_one_of_the_two_severit
     assert len(RUNBOOK.thresholds) == 10
     assert Counter(row.severity for row in RUNBOOK.thresholds) == {"Page": 6, "Ticket": 4}
     assert all(row.signal and row.threshold and row.notes for row in RUNBOOK.thresholds)
+    lines = [row.line for row in RUNBOOK.thresholds]
+    assert lines == sorted(set(lines))
 
 
 def test_the_two_lists_of_severities_and_the_hand_over_are_complete() -> None:

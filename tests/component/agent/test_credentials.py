@@ -1,12 +1,13 @@
 """The App credential: what is wrong with it is said with the field's name, and heals by itself."""
 
+import asyncio
 from functools import partial
 from typing import Any
 
 import pytest
 
 from actions_gateway.api.conditions import ConditionType, find_condition
-from actions_gateway.kube.resources import RUNNERGROUPS
+from actions_gateway.kube.resources import RUNNERGROUPS, Resource
 from actions_gateway.metrics.catalog import (
     ACTIVE_SESSIONS,
     TOKEN_CONSECUTIVE_REFRESH_FAILURES,
@@ -39,7 +40,8 @@ def test_a_bad_credential_is_named_and_heals(fields: dict[str, Any], reason: str
             async with rig.agent() as agent:
                 found = await agent.until_condition("ci-cpu", ConditionType.CREDENTIAL_UNAVAILABLE, "True", reason)
                 assert named in found["message"]
-                assert agent.health.is_ready()
+                # The condition is seen before the agent hears that it was written.
+                await agent.until(agent.health.is_ready)
                 assert (agent.value(TOKEN_REFRESH_ERRORS) or 0) >= 1
                 rig.write_secret(privateKey=pem(APP_KEY))
                 await agent.until_condition(
@@ -105,13 +107,23 @@ def test_an_agent_is_ready_only_once_every_status_tells_its_own_verdict() -> Non
             await rig.client.patch(
                 RUNNERGROUPS, "ci-cpu", {"status": {"activeSessions": 7}}, namespace=NAMESPACE, subresource="status"
             )
-            async with rig.agent(replace(FAST, status_debounce_seconds=1.0)) as agent:
+            async with rig.agent() as agent:
+                patch, gate = agent.client.patch, asyncio.Event()
+
+                async def held(resource: Resource, *arguments: Any, **options: Any) -> dict[str, Any]:
+                    if resource is RUNNERGROUPS:
+                        await gate.wait()
+                    return await patch(resource, *arguments, **options)
+
+                agent.client.patch = held  # type: ignore[method-assign]
                 await agent.until(lambda: agent.value(ACTIVE_SESSIONS, "ci-cpu") == 1)
                 assert not agent.health.is_ready()
+                gate.set()
                 await agent.until(agent.health.is_ready)
                 group = await rig.client.get(RUNNERGROUPS, "ci-cpu", NAMESPACE)
-                assert group["status"]["activeSessions"] == 1
+                assert group["status"]["activeSessions"] < 7, "the earlier agent's number"
                 assert find_condition(group, ConditionType.CREDENTIAL_UNAVAILABLE) is not None
+                await agent.until_group("ci-cpu", lambda group: group["status"]["activeSessions"] == 1)
 
     run(main())
 

@@ -147,7 +147,7 @@ def test_many_jobs_on_two_groups_conclude_exactly_once(max_listeners: int, count
                 at_rest = 50
                 assert len(agent.client.requests) <= at_rest + 8 * count, "reads and writes"
 
-    run(main(), timeout_seconds=120)
+    run(main(), timeout_seconds=300)
 
 
 def test_a_group_at_its_ceiling_holds_one_job_and_uses_a_freed_place_at_once() -> None:
@@ -287,8 +287,9 @@ def test_a_job_that_is_delivered_to_two_sessions_runs_once() -> None:
                 await agent.until(lambda: agent.value(OLDEST_WAITING_JOB, "ci-cpu", reason="claim") == 0)
                 assert not rig.github.requests("rest.delete_runner", status=422)
                 gate.open()
-                await rig.until_done(warm)
-                await rig.github.state.wait_for(lambda: twin.completion_count == 1)
+                # Its second delivery is completed by the agent, some time after the worker completed the first.
+                await rig.until_done([*warm, twin])
+                assert twin.conclusion == "success"
                 assert len(rig.player.played) == len(set(rig.player.played)) == 4
 
     run(main())
@@ -301,11 +302,7 @@ def test_a_worker_that_cannot_be_created_yet_is_tried_again() -> None:
             await rig.create(runner_group("ci-cpu", *CPU, podTemplate=template))
             async with rig.agent() as agent:
                 jobs = rig.enqueue(1, *CPU)
-
-                async def is_told() -> bool:
-                    return bool(await rig.events("WorkerPodCreateFailed"))
-
-                await agent.eventually(is_told)
+                await agent.eventually(lambda: rig.has_event("WorkerPodCreateFailed"))
                 await rig.change("ci-cpu", podTemplate={"spec": {"containers": [], "priorityClassName": "low"}})
                 await rig.until_done(jobs)
                 assert jobs[0].conclusion == "success"
@@ -349,6 +346,7 @@ def test_a_job_of_a_deleted_group_is_followed_to_its_end() -> None:
                 (pod,) = await rig.pods()
                 orphaned = {"metadata": {"ownerReferences": None}}
                 await rig.client.patch(PODS, pod["metadata"]["name"], orphaned, namespace=NAMESPACE)
+                await agent.until(lambda: agent.value(JOBS_IN_FLIGHT, "ci-cpu") == 1)
                 await rig.delete("ci-cpu")
                 await agent.until(lambda: not rig.github.sessions())
                 await agent.until(lambda: agent.value(ACTIVE_SESSIONS, "ci-cpu") in (0, None))

@@ -13,6 +13,7 @@ from actions_gateway.api.runnergroup import GroupSettings
 from actions_gateway.kube.client import KubeClient
 from actions_gateway.kube.resources import CONFIGMAPS, NAMESPACES, PODS, RESOURCEQUOTAS, SERVICEACCOUNTS
 from gateway_sandbox.controlplane.server import ControlPlane
+from support.admission import until_pod_refused
 from support.agent_rig import runner_group, surroundings
 from support.aio import run
 from support.apiserver import Api, Play
@@ -34,6 +35,14 @@ async def proved(
 
 async def account(client: KubeClient, namespace: str) -> None:
     await client.create(SERVICEACCOUNTS, {"metadata": {"name": WORKER, "namespace": namespace}})
+
+
+async def enforce(client: KubeClient, namespace: str, profile: SecurityProfile) -> None:
+    """Sets the Pod Security level of the namespace; returns when it is enforced."""
+    await client.patch(NAMESPACES, namespace, {"metadata": {"labels": {LEVEL: profile.value}}})
+    if profile is not SecurityProfile.PRIVILEGED:
+        words = f'violates PodSecurity "{profile.value}:latest"'
+        await until_pod_refused(client, namespace, words, hostNetwork=True)
 
 
 def test_an_admissible_template_is_proved_and_leaves_nothing(play: Play) -> None:
@@ -80,14 +89,12 @@ def test_a_quota_that_is_used_up_is_no_template_s_fault_and_one_that_misses_a_fi
     async def scenario(api: Api) -> None:
         async with api.client() as client:
             await account(client, api.namespace)
-            quota = {"metadata": {"name": "q", "namespace": api.namespace}, "spec": {"hard": {"pods": "0"}}}
-            await client.create(RESOURCEQUOTAS, quota)
-            await api.until("~/resourcequotas/q", lambda found: "used" in found.get("status", {}))
+            await api.limit("q", {"pods": "0"})
             assert await proved(client, api.namespace) == ""
             await client.patch(
                 RESOURCEQUOTAS, "q", {"spec": {"hard": {"pods": None, "limits.cpu": "9"}}}, namespace=api.namespace
             )
-            await api.until("~/resourcequotas/q", lambda found: "limits.cpu" in found["status"].get("used", {}))
+            await until_pod_refused(client, api.namespace, "must specify limits.cpu")
             assert "must specify limits.cpu" in await proved(client, api.namespace)
 
     play(scenario)
@@ -113,7 +120,7 @@ def test_what_we_add_to_a_worker_fits_the_level_of_each_profile(play: Play, prof
     async def scenario(api: Api) -> None:
         async with api.client() as client:
             await account(client, api.namespace)
-            await client.patch(NAMESPACES, api.namespace, {"metadata": {"labels": {LEVEL: profile.value}}})
+            await enforce(client, api.namespace, profile)
             assert await proved(client, api.namespace, profile) == ""
 
     play(scenario)
@@ -124,7 +131,7 @@ def test_a_template_that_breaks_its_profile_is_told_with_the_field(play: Play) -
     async def scenario(api: Api) -> None:
         async with api.client() as client:
             await account(client, api.namespace)
-            await client.patch(NAMESPACES, api.namespace, {"metadata": {"labels": {LEVEL: "restricted"}}})
+            await enforce(client, api.namespace, SecurityProfile.RESTRICTED)
             context = {"allowPrivilegeEscalation": True}
             spec = {"containers": [{"name": "side", "image": "i", "securityContext": context}]}
             found = await proved(client, api.namespace, SecurityProfile.RESTRICTED, spec=spec)

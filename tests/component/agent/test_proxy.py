@@ -1,5 +1,6 @@
 """The agent behind an egress proxy: GitHub through it alone, Kubernetes never, and what its failures become."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +54,12 @@ def test_polls_find_another_proxy_at_once_when_theirs_goes_away() -> None:
                 polls = len(rig.github.requests("broker.poll"))
                 proxy.cut()
                 # A second at most by design; the tiers of GitHub's own failures begin at fifteen.
-                await rig.github.state.wait_for(lambda: len(rig.github.requests("broker.poll")) > polls)
+                async with asyncio.timeout(14):
+                    await rig.github.state.wait_for(lambda: len(rig.github.requests("broker.poll")) > polls)
                 await rig.until_done(rig.enqueue(1, *CPU))
                 assert agent.value(TOKEN_REFRESHES) == 1
 
-    run(main(), timeout_seconds=12)
+    run(main())
 
 
 @pytest.mark.parametrize("status", [403, 405, 503])

@@ -1,12 +1,14 @@
 """A tenant's quotas before and after the claim: what they do not admit waits at GitHub, and room is used at once."""
 
+import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
 
 from actions_gateway.api.conditions import ConditionType, find_condition
 from actions_gateway.kube.client import KubeClient
-from actions_gateway.kube.resources import RESOURCEQUOTAS
+from actions_gateway.kube.resources import PODS, RESOURCEQUOTAS, Resource
 from actions_gateway.metrics.catalog import (
     ACTIVE_SESSIONS,
     EVICTION_RETRIES,
@@ -19,9 +21,9 @@ from actions_gateway.metrics.catalog import (
     WORKER_QUOTA_EXCEEDED,
     WORKER_QUOTA_PRESSURE,
 )
-from gateway_sandbox.github.faults import Action, Fault, Match
+from support.admission import until_pod_refused
 from support.agent_play import play_tenant
-from support.agent_rig import FAST, NAMESPACE, Rig, replace, runner_group
+from support.agent_rig import FAST, NAMESPACE, Rig, RunningAgent, replace, runner_group
 from support.apiserver import Api, Play
 from support.pod_player import Gate, Playing
 
@@ -40,7 +42,6 @@ def test_a_full_quota_leaves_jobs_unclaimed_and_raising_it_takes_effect_on_the_n
         await api.limit("team", {"pods": "1"})
         await rig.create(runner_group("ci-cpu", *CPU, **LARGE))
         async with rig.agent(IMPATIENT) as agent:
-            assert agent.value(WORKER_QUOTA_PRESSURE, "ci-cpu") in (None, 0)
             jobs = rig.enqueue(3, *CPU)
             await agent.until(lambda: len(rig.player.running) == 1)
             await agent.until(lambda: agent.value(LISTENER_SLOTS, "ci-cpu", state="holding") == 1)
@@ -48,8 +49,10 @@ def test_a_full_quota_leaves_jobs_unclaimed_and_raising_it_takes_effect_on_the_n
             assert agent.value(JOBS_ADMISSION_REJECTED, "ci-cpu", reason="quota") == 1
             await agent.until(lambda: agent.value(WORKER_QUOTA_EXCEEDED, "ci-cpu") == 1)
             assert agent.value(WORKER_QUOTA_PRESSURE, "ci-cpu") == 1
-            told = await agent.until_condition("ci-cpu", ConditionType.DEGRADED, "True", "WorkersRefused")
-            assert "the quota team has no room: pods needs 1, used 1 of 1" in told["message"]
+            await agent.until_condition("ci-cpu", ConditionType.DEGRADED, "True", "WorkersRefused")
+            # Told with the place reserved until the quota counts the running worker's pod.
+            words = "the quota team has no room: pods needs 1, used 1 of 1"
+            await agent.until_group("ci-cpu", partial(is_degraded, words))
             await agent.until(lambda: (agent.value(OLDEST_WAITING_JOB, "ci-cpu", reason="quota") or 0) > 0)
             assert len(rig.github.requests("run.acquire")) == agent.value(JOBS_ACQUIRED, "ci-cpu") == 1
 
@@ -68,12 +71,31 @@ def test_a_full_quota_leaves_jobs_unclaimed_and_raising_it_takes_effect_on_the_n
     play_tenant(play, scenario)
 
 
+def is_degraded(words: str, group: dict[str, Any]) -> bool:
+    """Whether the group's condition says so in these words."""
+    found = find_condition(group, ConditionType.DEGRADED)
+    return found is not None and found["status"] == "True" and words in found["message"]
+
+
+def hold_workers(agent: RunningAgent) -> asyncio.Event:
+    """Lets the agent create no worker before the event is set."""
+    create, gate = agent.client.create, asyncio.Event()
+
+    async def held(resource: Resource, manifest: dict[str, Any], **options: Any) -> dict[str, Any]:
+        if resource is PODS and not options.get("dry_run"):
+            await gate.wait()
+        return await create(resource, manifest, **options)
+
+    agent.client.create = held  # type: ignore[method-assign]
+    return gate
+
+
 def test_a_quota_that_fills_after_a_claim_costs_its_retries_and_then_the_job_is_ended_and_rerun(play: Play) -> None:
     async def scenario(rig: Rig, api: Api) -> None:
         await api.limit("team", {"pods": "5"})
-        rig.github.inject(Fault("a slow claim", Action.DELAY, Match("run.acquire", times=1), seconds=1.0))
         await rig.create(runner_group("ci-cpu", *CPU, **LARGE, maxQuotaRetries=2, evictionRetryDelay="1s"))
         async with rig.agent() as agent:
+            is_full = hold_workers(agent)
             (job,) = rig.enqueue(1, *CPU)
 
             async def is_claiming() -> bool:
@@ -81,6 +103,8 @@ def test_a_quota_that_fills_after_a_claim_costs_its_retries_and_then_the_job_is_
 
             await agent.eventually(is_claiming)
             await raise_quota(rig.client, pods="0")
+            await until_pod_refused(rig.client, NAMESPACE, "exceeded quota")
+            is_full.set()
             await agent.until(lambda: agent.value(QUOTA_RETRIES_EXHAUSTED, "ci-cpu") == 1)
             assert agent.value(QUOTA_RETRIES, "ci-cpu") == 2
             await agent.until(lambda: job.run.attempt == 2)
@@ -131,12 +155,7 @@ def test_keys_that_a_quota_makes_containers_declare_are_told_instead_of_a_claim(
         await api.limit("team", {"limits.cpu": "8"})
         await rig.create(runner_group("ci-cpu", *CPU, **LARGE, podTemplate=sidecar(requests={"cpu": "100m"})))
         async with rig.agent() as agent:
-
-            def is_told(group: dict[str, Any]) -> bool:
-                found = find_condition(group, ConditionType.DEGRADED)
-                return found is not None and found["status"] == "True" and "limits.cpu" in found["message"]
-
-            await agent.until_group("ci-cpu", is_told)
+            await agent.until_group("ci-cpu", partial(is_degraded, "limits.cpu"))
             jobs = rig.enqueue(1, *CPU)
             await agent.until(lambda: agent.value(LISTENER_SLOTS, "ci-cpu", state="holding") == 1)
             assert not rig.github.requests("run.acquire")

@@ -1,10 +1,13 @@
 """RateLimited: told when GitHub limits a group for long, taken back with the next good answer of the same kind."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from actions_gateway.api.conditions import ConditionType, is_true
 from actions_gateway.github.budgets import Limits
 from actions_gateway.kube.resources import RUNNERGROUPS
+from actions_gateway.metrics.catalog import RATE_LIMITED_SINCE
 from gateway_sandbox.github.faults import Action, Fault, Match
 from gateway_sandbox.github.settings import SimulatorSettings
 from support.agent_rig import FAST, NAMESPACE, replace, runner_group, surroundings
@@ -29,6 +32,9 @@ def test_a_limit_that_lasts_is_told_until_github_answers(endpoint: str, status: 
             async with rig.agent(replace(FAST, sustained_limit_seconds=0.5, github_limits=limits)) as agent:
                 await agent.until_condition("ci-cpu", ConditionType.RATE_LIMITED, "False", "WithinRateLimit")
                 await agent.until_condition("ci-cpu", ConditionType.RATE_LIMITED, "True", "SustainedRateLimit")
+                since = agent.value(RATE_LIMITED_SINCE, "ci-cpu")
+                assert since
+                assert 0.5 <= datetime.now(UTC).timestamp() - since < 60
                 told = await rig.client.get(RUNNERGROUPS, "ci-cpu", NAMESPACE)
                 requests = len(rig.github.requests(endpoint))
                 await rig.github.state.wait_for(lambda: len(rig.github.requests(endpoint)) > requests)
@@ -36,6 +42,7 @@ def test_a_limit_that_lasts_is_told_until_github_answers(endpoint: str, status: 
                 assert again["metadata"]["resourceVersion"] == told["metadata"]["resourceVersion"]
                 rig.github.clear_faults(fault)
                 await agent.until_condition("ci-cpu", ConditionType.RATE_LIMITED, "False", "WithinRateLimit")
+                await agent.until(lambda: agent.value(RATE_LIMITED_SINCE, "ci-cpu") == 0)
 
     run(main())
 
@@ -52,7 +59,8 @@ def test_polls_of_a_busy_session_hide_no_limit_on_registrations() -> None:
                 jobs = rig.enqueue(1, *CPU)
                 await agent.until_condition("ci-cpu", ConditionType.RATE_LIMITED, "True", "SustainedRateLimit")
                 polls = len(rig.github.requests("broker.poll", status=202))
-                await rig.github.state.wait_for(lambda: len(rig.github.requests("broker.poll", status=202)) > polls)
+                # So many that what the first one changed would have been written.
+                await rig.github.state.wait_for(lambda: len(rig.github.requests("broker.poll", status=202)) > polls + 5)
                 assert is_true(await rig.client.get(RUNNERGROUPS, "ci-cpu", NAMESPACE), ConditionType.RATE_LIMITED)
                 gate.open()
                 await rig.until_done(jobs)

@@ -1,9 +1,12 @@
 """`status.registrations`: what GitHub still knows of a group's runners, and that it comes to nought."""
 
+import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
+from actions_gateway.agent.adoption.adopter import Adopter
 from actions_gateway.api.conditions import ConditionType
 from actions_gateway.api.names import runner_name
 from gateway_sandbox.github.faults import PRESETS, Action, Fault, Match
@@ -195,6 +198,32 @@ def test_an_agent_without_a_usable_key_does_not_say_that_none_is_left_before_it_
                 assert "registrations" not in group["status"]
                 assert [runner.name for runner in rig.github.runners()] == [leftover]
                 rig.write_secret()
+                await until_reported(agent, 0)
+                assert not rig.github.runners()
+
+    run(main())
+
+
+def test_an_agent_does_not_say_that_none_is_left_before_it_took_over_from_an_earlier_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def main() -> None:
+        taken_over = asyncio.Event()
+        adopt_all = Adopter.adopt_all
+
+        async def late(adopter: Adopter, ceilings: Iterable[int]) -> None:
+            await taken_over.wait()
+            await adopt_all(adopter, ceilings)
+
+        monkeypatch.setattr(Adopter, "adopt_all", late)
+        async with surroundings() as rig:
+            first = await rig.create(runner_group("ci-cpu", *CPU, suspended=True))
+            leftover = runner_name("ci-cpu", first["metadata"]["uid"], "0badcafe")
+            await rig.github.agents.register("octo/demo", {"name": leftover, "labels": list(CPU), "runner_group_id": 1})
+            async with rig.agent(FAST) as agent:
+                group = await agent.until_group("ci-cpu", lambda group: "conditions" in (group.get("status") or {}))
+                assert "registrations" not in group["status"]
+                taken_over.set()
                 await until_reported(agent, 0)
                 assert not rig.github.runners()
 

@@ -14,7 +14,7 @@ from actions_gateway.api.names import RERUN_LEDGER
 from actions_gateway.engine.clock import SystemClock
 from actions_gateway.kube.errors import AlreadyExists, KubeError
 from actions_gateway.kube.resources import ACTIONSGATEWAYS, CONFIGMAPS, CRDS, PODS, RUNNERGROUPS
-from actions_gateway.metrics.catalog import EVICTION_RETRIES, JOBS_ADOPTED, RERUNS
+from actions_gateway.metrics.catalog import ACTIVE_SESSIONS, EVICTION_RETRIES, JOBS_ADOPTED, RERUNS
 from gateway_sandbox.github.models import Job
 from gw.errors import Refused
 from gw.exits import ExitCode
@@ -122,12 +122,16 @@ def test_a_job_without_retries_left_is_rerun_once_though_the_agent_is_restarted(
             assert (result.exit_code, [one.fact.state for one in result.decided]) == (ExitCode.OK, ["requested"])
             assert (await lost_job(rig, job)).request == result.token
             await runs_again(rig, agent, job, workers=2)
+            # GitHub may run it before the agent has told of it.
+            await agent.eventually(lambda: rig.has_event("JobRerun"))
             assert agent.value(RERUNS, "ci-cpu", outcome="requested") == 1
             assert agent.value(EVICTION_RETRIES, "ci-cpu", cause="eviction") in (None, 0)
             (event,) = await rig.events("JobRerun")
             assert "as was asked for" in event["note"]
         async with gateway(rig), rig.agent(pod_name="agent-2") as second:
-            await second.until_group("ci-cpu", lambda found: found["status"]["activeSessions"] == 1)
+            # Not by the status, which still has the first one's words.
+            await second.until(lambda: second.value(ACTIVE_SESSIONS, "ci-cpu") == 1)
+            await second.until(second.health.is_ready)
             found = await rig.client.get(RUNNERGROUPS, "ci-cpu", NAMESPACE)
             assert result.token in found["metadata"]["annotations"][labels.RERUN]
             with pytest.raises(Refused, match="none of the 1 lost job needs a rerun"):

@@ -3,7 +3,15 @@
 import asyncio
 
 from actions_gateway.api.conditions import ConditionType
-from actions_gateway.metrics.catalog import ACTIVE_SESSIONS, AGENT_RECYCLES, JOBS_ACQUIRED, LISTENER_SLOTS
+from actions_gateway.api.runnergroup import RUNNER_RELEASED, RUNNER_VERSION
+from actions_gateway.metrics.catalog import (
+    ACTIVE_SESSIONS,
+    AGENT_RECYCLES,
+    JOBS_ACQUIRED,
+    LISTENER_SLOTS,
+    RATE_LIMITED_SINCE,
+    RUNNER_VERSION_RELEASED,
+)
 from gateway_sandbox.github.faults import PRESETS, Action, Fault, Match
 from gateway_sandbox.github.settings import SimulatorSettings
 from support.agent_rig import FAST, replace, runner_group, surroundings
@@ -20,9 +28,14 @@ def test_a_group_at_rest_keeps_one_session() -> None:
             async with rig.agent() as agent:
                 group = await agent.until_group("ci-cpu", lambda g: g.get("status", {}).get("activeSessions") == 1)
                 assert group["status"]["activeJobs"] == group["status"]["pendingJobs"] == 0
-                assert rig.github.open_poll_count == len(rig.github.runners()) == 1
-                assert agent.health.is_ready()
+                # The session's first poll and what follows a status' writing take their own time.
+                await agent.until(lambda: rig.github.open_poll_count == 1)
+                await agent.until(agent.health.is_ready)
+                assert len(rig.github.runners()) == 1
                 assert agent.health.is_alive()
+                assert agent.value(RATE_LIMITED_SINCE, "ci-cpu") == 0
+                released = agent.value(RUNNER_VERSION_RELEASED, version=RUNNER_VERSION)
+                assert released == RUNNER_RELEASED.timestamp()
 
     run(main())
 
@@ -133,7 +146,7 @@ def test_a_group_that_appears_while_the_agent_stops_opens_no_session() -> None:
                 jobs = rig.enqueue(1, *CPU)
                 await rig.github.state.wait_for(lambda: bool(rig.github.requests("broker.acknowledge")))
                 stopping = asyncio.create_task(agent.stop())
-                await agent.until(lambda: not agent.health.is_ready())
+                await agent.until(lambda: agent.health.is_stopping)
                 await rig.create(runner_group("ci-gpu", "gpu"))
                 await stopping
             assert not any("ci-gpu" in runner.name for runner in rig.github.runners())

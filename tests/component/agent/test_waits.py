@@ -1,5 +1,6 @@
 """What a group's status says its jobs wait for, written once for each wait."""
 
+import re
 from typing import Any
 
 from actions_gateway.kube.resources import RESOURCEQUOTAS
@@ -41,7 +42,9 @@ def test_a_full_ceiling_is_named_and_told_once_however_long_it_is_full(play: Pla
             assert wait["message"].startswith("This group runs as many jobs as it may at once: 1 of 1.")
             assert wait["since"].endswith("Z")
             await agent.until(lambda: agent.value(LISTENER_SLOTS, "ci-cpu", state="holding") == 1)
-            await agent.until_group("ci-cpu", lambda group: group["status"]["activeJobs"] == 1)
+            # All that the status counts has come to rest: the job's worker runs, and its successor holds the other job.
+            rest = {"activeSessions": 1, "activeJobs": 1, "pendingJobs": 1, "registrations": 2}
+            await agent.until_group("ci-cpu", lambda group: rest.items() <= group["status"].items())
             writes, before = status_writes(agent), polls(rig)
             await agent.until(lambda: polls(rig) >= before + 20)
             assert status_writes(agent) == writes
@@ -62,7 +65,9 @@ def test_a_full_quota_is_named_with_its_key_and_numbers(play: Play) -> None:
         async with rig.agent() as agent:
             jobs = rig.enqueue(2, *CPU)
             (wait,) = await waits(agent, ("quota", 1))
-            assert "The quota team has no room: pods needs 1, used 1 of 1." in wait["message"]
+            # The place of a job whose pod does not count yet is reserved, and words once told stay.
+            numbers = r"The quota team has no room: pods needs 1, used (1|0, reserved 1|1, reserved 1) of 1\."
+            assert re.search(numbers, wait["message"])
             await rig.client.patch(RESOURCEQUOTAS, "team", {"spec": {"hard": {"pods": "9"}}}, namespace=NAMESPACE)
             gate.open()
             await rig.until_done(jobs)

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from support.aio import Looks
 from support.apiserver import Api, Play
 from support.manifests import Json, config_map, pod
 
@@ -139,8 +140,9 @@ def test_a_namespace_goes_with_everything_in_it_and_takes_nothing_new_meanwhile(
         await api.until_gone(path)
         # Admission learns of it by a watch.
         async with asyncio.timeout(10):
+            looks = Looks()
             while (await api.post("~/configmaps", config_map())).message != f'namespaces "{api.namespace}" not found':
-                pass
+                await looks.pause()
 
     play(scenario)
 

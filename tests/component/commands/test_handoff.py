@@ -16,12 +16,12 @@ from actions_gateway.kube.client import KubeClient, connect
 from cli.rig import Gw, PresentClock
 from gateway_sandbox.certificates import SandboxCertificates
 from gateway_sandbox.controlplane.server import ControlPlane, Options
+from support.aio import Looks
 from support.components import require_control_plane
 from support.installed import callers, gateway_in, install, user_subject
 
 Manifest = dict[str, Any]
 
-LOOK_SECONDS = 0.05
 TENANT = "team-shift"
 ON_CALL, VIEWER, TENANTS_OWN = "olivia", "victor", "tess"
 QUOTA = {
@@ -83,11 +83,12 @@ async def _edit_later(client: KubeClient, resource: r.Resource, name: str, chang
         done = await client.patch(resource, name, change, namespace=TENANT, field_manager=manager, dry_run=dry_run)
         return dict(done["metadata"])
 
+    looks = Looks()
     while True:
         if is_later(await patch(dry_run=True)):
             await patch(dry_run=False)
             return
-        await asyncio.sleep(LOOK_SECONDS)
+        await looks.pause()
 
 
 def _binding(role: str, user: str) -> dict[str, Any]:

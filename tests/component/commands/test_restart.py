@@ -24,6 +24,7 @@ from actions_gateway.kube.client import KubeClient, connect
 from cli.objects import condition, ready
 from cli.rig import Gw, PresentClock
 from gateway_sandbox.controlplane.server import ControlPlane
+from support.aio import Looks
 from support.installed import Callers, gateway_in
 from support.people import (
     ON_CALL,
@@ -39,7 +40,7 @@ from support.played_agents import show_ready
 
 Manifest = dict[str, Any]
 
-TENANT, WORKER, LOOK_SECONDS = "team-restarted", "runner-ci-cpu-0001", 0.05
+TENANT, WORKER = "team-restarted", "runner-ci-cpu-0001"
 OURS = f"{labels.APP} in ({AGENT},{PROXY})"
 MANAGERS = f"{labels.APP_NAME}=gmc"
 RUNNING = {
@@ -98,9 +99,10 @@ async def _prepare(everybody: Callers) -> None:
     await set_status(admin, r.PODS, WORKER, TENANT, {"phase": "Running"})
     await admin.patch(r.DEPLOYMENTS, MANAGER, {"spec": {"replicas": 2}}, namespace=MANAGER_NAMESPACE)
     for name, namespace, count in ((AGENT, TENANT, 1), (MANAGER, MANAGER_NAMESPACE, 2)):
+        looks = Looks()
         while (await admin.get(r.DEPLOYMENTS, name, namespace)).get("status", {}).get("availableReplicas") != count:
             await play(admin)
-            await asyncio.sleep(LOOK_SECONDS)
+            await looks.pause()
     await give_roles(everybody, TENANT)
 
 

@@ -16,9 +16,10 @@ from actions_gateway.kube.resources import ACTIONSGATEWAYS, NAMESPACES
 from actions_gateway.manager.gateway.children import CHILD_KINDS, build_children
 from actions_gateway.manager.gateway.decide import parse_gateway
 from actions_gateway.manager.run import run_manager
+from support.aio import Looks
 from support.manager_objects import SETTINGS, gateway
 
-from .site import LOOK_SECONDS, Manifest, Site
+from .site import Manifest, Site
 
 NOT_THE_LEASE = "^(?!.*leases)"
 """Paths of everything but the leader lease, whose failure ends a manager by intention."""
@@ -117,10 +118,11 @@ async def until_gone(here: Site, namespace: str) -> None:
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
     """Returns once `holds` says so."""
+    looks = Looks()
     while True:
         if await holds():
             return
-        await asyncio.sleep(LOOK_SECONDS)
+        await looks.pause()
 
 
 def _free_port() -> int:

@@ -99,14 +99,16 @@ async def following(client: KubeClient, namespace: str) -> AsyncIterator[Followe
         pytest.param(answer(401), errors.Unauthorized, "does not accept our credentials", None, id="rejected"),
         pytest.param(close_mid_body, errors.Unreachable, "broke off in the middle of the answer", None, id="cut"),
         pytest.param(refuse, errors.Unreachable, "closed without an answer", None, id="closed"),
-        pytest.param(hang, errors.Unreachable, "took longer than 0.4 s", None, id="silent"),
+        pytest.param(hang, errors.Unreachable, "took longer than 2 s", None, id="silent"),
     ],
 )
 def test_each_misbehaviour_is_one_typed_error_that_names_its_cause(
     plane: ControlPlane, effect: Effect, kind: type[errors.KubeError], cause: str, asked: float | None
 ) -> None:
     async def main() -> None:
-        async with site(plane) as here, here.client(timeout_seconds=0.4) as client:
+        # Where another cause is to be named, a busy machine must not make it a timeout.
+        timeout_seconds = 2.0 if effect is hang else 20.0
+        async with site(plane) as here, here.client(timeout_seconds=timeout_seconds) as client:
             here.proxy.inject(effect)
             with pytest.raises(errors.KubeError, match=cause) as caught:
                 await client.list(CONFIGMAPS, "kube-system")

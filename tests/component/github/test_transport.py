@@ -141,7 +141,7 @@ def test_a_poll_that_is_never_answered_ends_with_its_read_deadline(authority: Sa
             started = time.monotonic()
             broker = Broker(http, PLATFORM, hold_seconds=-4.8)
             assert isinstance(await broker.poll(Session("s", server.url), TOKEN), Unanswered)
-            assert time.monotonic() - started < 5
+            assert time.monotonic() - started < 20
 
     run(main())
 
@@ -370,12 +370,12 @@ def test_a_proxy_that_never_answers_is_given_up_after_the_connect_deadline(autho
             proxy.refusal = 0
             with pytest.raises(Unreachable) as caught:
                 await http.send(
-                    Api.REST, "GET", "https://api.example.test", deadline=Deadline(20, 20, connect_seconds=0.2)
+                    Api.REST, "GET", "https://api.example.test", deadline=Deadline(60, 60, connect_seconds=0.2)
                 )
             assert "in time" in str(caught.value)
             assert not isinstance(caught.value, AnswerTimeout)
 
-    run(main(), timeout_seconds=10)
+    run(main())
 
 
 def test_closing_with_open_polls_leaves_nothing_behind(authority: SandboxCertificates) -> None:

@@ -268,7 +268,7 @@ def scenario(
     many_connections: bool = False,
     **settings: Any,
 ) -> None:
-    """Runs `play` against a fresh simulator on loopback with a manual clock; fails after thirty seconds."""
+    """Runs `play` against a fresh simulator on loopback with a manual clock; fails after a minute."""
 
     async def main() -> None:
         clock = ManualClock()
@@ -277,7 +277,7 @@ def scenario(
         )
         simulator.add_app(APP_ID, public_pem(APP_KEY))
         simulator.add_installation(INSTALLATION_ID, APP_ID)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await simulator.start()
             try:
                 async with _client(simulator.url, many_connections) as http:

@@ -29,9 +29,10 @@ def test_two_hundred_jobs_reach_a_hundred_and_sixty_open_polls_each_exactly_once
             for runner in runners[:160]:
                 group.create_task(serve(runner))
             await world.until(lambda: world.core.open_poll_count == 160)
-            started = time.perf_counter()
+            # Processor time: other work on the machine costs none of it.
+            started = time.thread_time()
             jobs = [world.core.enqueue(["self-hosted"], name=f"job {number}") for number in range(200)]
-            enqueue_seconds = time.perf_counter() - started
+            enqueue_seconds = time.thread_time() - started
             for runner in runners[160:]:
                 group.create_task(serve(runner))
         assert Counter(job.conclusion for job in jobs) == {"success": 200}

@@ -135,6 +135,7 @@ def test_rights_to_read_alone_are_found_out_in_the_dry_run(world: World, gw: Gw)
             "subjects": [{"apiGroup": rbac, "kind": "User", "name": "reader"}],
         }
     )
+    world.until_allowed("reader", "list", r.CRDS)
     answer = gw(*INSTALL, kubeconfig=world.plane.kubeconfig_for("reader"))
     assert answer.code == 2, answer
     assert 'User "reader" cannot patch resource "customresourcedefinitions"' in answer.err

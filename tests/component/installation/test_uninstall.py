@@ -143,6 +143,7 @@ def test_whoever_may_read_and_not_delete_is_refused_before_anything_goes(install
     installed.put({"apiVersion": f"{rbac}/v1", "kind": "ClusterRole", "metadata": about, "rules": [*rules, delete]})
     binding = {"apiVersion": f"{rbac}/v1", "kind": "ClusterRoleBinding", "metadata": about}
     installed.put({**binding, "roleRef": role, "subjects": subjects})
+    installed.until_allowed("remover", "delete", r.DEPLOYMENTS)
     before = set(installed.ours())
     answer = gw("uninstall", *confirmed(installed), kubeconfig=installed.plane.kubeconfig_for("remover"))
     assert answer.code == 2, answer

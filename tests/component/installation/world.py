@@ -25,6 +25,7 @@ from actions_gateway.kube import resources as r
 from actions_gateway.kube.client import KubeClient, connect
 from gateway_sandbox.controlplane.server import ControlPlane
 from gw.ops.installation.snapshot import REMOVABLE, Identity, identity_of
+from support.aio import Looks
 from support.definitions import install_definitions
 
 T = TypeVar("T")
@@ -35,8 +36,11 @@ OTHER_IMAGE = f"registry.example.com/actions-gateway/controller@sha256:{'b' * 64
 PROXY_IMAGE = f"registry.example.com/envoy@sha256:{'e' * 64}"
 INSTALL = ("install", "--controller-image", IMAGE, "--proxy-image", PROXY_IMAGE, "--yes")
 GATEWAY_CRD = f"actionsgateways.{names.API_GROUP}"
+OPERATORS = frozenset({"monitoring.coreos.com", "grafana.integreatly.org"})
+"""The groups of operators that a test puts there."""
 _BY_TEST = "test"
 _CALL_SECONDS = 60.0
+_ACCESS_REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 _OURS = "app.kubernetes.io/part-of=actions-gateway"
 
 
@@ -105,9 +109,22 @@ class World:
 
         return self.call(scenario)
 
-    def versions(self) -> dict[Identity, str]:
-        """The resource version of each, which moves with every write; a status that controllers keep moves it, too."""
-        return {identity: each["metadata"]["resourceVersion"] for identity, each in self.ours().items()}
+    def versions(self) -> dict[Identity, Manifest]:
+        """What each is like but for its status, which controllers write in their own time, and gw never."""
+        return {identity: _without_status(each) for identity, each in self.ours().items()}
+
+    def until_allowed(self, user: str, verb: str, resource: r.Resource) -> None:
+        """Returns once a new role and its binding give the user the right: the API server follows them by watches."""
+        asked = {"verb": verb, "group": resource.group, "resource": resource.plural}
+        review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview"}
+        review |= {"spec": {"user": user, "resourceAttributes": asked}}
+
+        async def scenario(client: KubeClient) -> None:
+            looks = Looks()
+            while not (await client.request("POST", _ACCESS_REVIEWS, body=review))["status"]["allowed"]:
+                await looks.pause()
+
+        self.call(scenario)
 
     # -- changing
 
@@ -190,8 +207,22 @@ async def _wipe(client: KubeClient) -> None:
         await _gone(client, r.CRDS, manifest["metadata"]["name"])
     await _finalize_namespace(client)
     for item in (await client.list(r.CRDS)).items:
-        if item["spec"]["group"] in ("monitoring.coreos.com", "grafana.integreatly.org"):
+        if item["spec"]["group"] in OPERATORS:
             await _gone(client, r.CRDS, item["metadata"]["name"])
+    await until_groups(client, lambda found: found.isdisjoint(OPERATORS))
+
+
+async def until_groups(client: KubeClient, holds: Callable[[set[str]], bool]) -> None:
+    """Returns once `holds` is true of the groups that the API server names, which follow the definitions later."""
+    looks = Looks()
+    while not holds({group["name"] for group in (await client.request("GET", "/apis"))["groups"]}):
+        await looks.pause()
+
+
+def _without_status(manifest: Manifest) -> Manifest:
+    fields = [entry for entry in manifest["metadata"]["managedFields"] if entry.get("subresource") != "status"]
+    metadata = manifest["metadata"] | {"managedFields": fields, "resourceVersion": None}
+    return {key: value for key, value in manifest.items() if key != "status"} | {"metadata": metadata}
 
 
 async def _finalize_namespace(client: KubeClient) -> None:

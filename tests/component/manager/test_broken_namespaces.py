@@ -12,12 +12,12 @@ from actions_gateway.kube.resources import (
     HPAS,
     NAMESPACES,
     NETWORKPOLICIES,
-    RESOURCEQUOTAS,
     RUNNERGROUPS,
     SERVICEACCOUNTS,
     SERVICES,
     Resource,
 )
+from support.admission import limit
 from support.aio import run
 from support.apiserver import Play
 from support.manager_objects import gateway
@@ -84,10 +84,7 @@ def test_what_limits_pods_is_restored_whatever_else_is_refused(play: Play) -> No
 @pytest.mark.real_only("the embedded server counts only pods against a quota")
 def test_a_quota_that_admits_no_deployment_is_named_and_the_neighbour_gets_everything(play: Play) -> None:
     async def scenario(rig: Rig, _: RunningManager) -> None:
-        hard = {"count/deployments.apps": "0"}
-        quota = {"metadata": {"name": "nothing", "namespace": rig.space}, "spec": {"hard": hard}}
-        await rig.user.create(RESOURCEQUOTAS, quota)
-        await rig.until(RESOURCEQUOTAS, "nothing", lambda found: found.get("status", {}).get("hard") == hard)
+        await limit(rig.user, rig.space, "nothing", {"count/deployments.apps": "0"})
         await rig.create(gateway(namespace=rig.space))
         degraded = await rig.until_condition("ci", "Degraded", "True")
         assert f"Deployment {PROXY}: " in degraded["message"]

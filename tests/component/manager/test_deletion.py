@@ -32,9 +32,11 @@ from actions_gateway.manager.gateway.mirror import Mirror
 from actions_gateway.manager.gateway.snapshot import Failure, Plan, RemoveFinalizer, SetFinalizer, Step, SuspendGroup
 from actions_gateway.metrics.catalog import RECONCILE_TOTAL, Component
 from actions_gateway.metrics.registry import Metrics
+from support.aio import Looks
 from support.apiserver import Api, Play
 from support.clock import LeapingClock
 from support.manager_objects import SETTINGS, condition, gateway, group_conditions
+from support.manager_rig import released
 
 Manifest = dict[str, Any]
 
@@ -90,8 +92,9 @@ class Place:
             await self.set_status(DEPLOYMENTS, AGENT, seen | {"updatedReplicas": 1, "availableReplicas": 1})
             return
         pods: list[Manifest] = []
+        looks = Looks()
         while not pods:
-            await asyncio.sleep(_LOOK_SECONDS)
+            await looks.pause()
             pods = (await self.user.list(PODS, self.namespace, label_selector=f"app={AGENT}")).items
         ready = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
         await self.set_status(PODS, pods[0]["metadata"]["name"], ready)
@@ -142,22 +145,24 @@ class Place:
         self, resource: Resource, name: str, holds: Callable[[Manifest], bool] = lambda _: True
     ) -> Manifest:
         namespace = self.namespace if resource.namespaced else None
+        looks = Looks()
         while True:
             try:
                 if holds(found := await self.user.get(resource, name, namespace)):
                     return found
             except NotFound:
                 pass
-            await asyncio.sleep(_LOOK_SECONDS)
+            await looks.pause()
 
     async def until_gone(self, resource: Resource, name: str) -> None:
         namespace = self.namespace if resource.namespaced else None
+        looks = Looks()
         while True:
             try:
                 await self.user.get(resource, name, namespace)
             except NotFound:
                 return
-            await asyncio.sleep(_LOOK_SECONDS)
+            await looks.pause()
 
     async def until_deleting(self, reason: str, *words: str) -> Manifest:
         """The gateway, once its condition Deleting has that reason and these words."""
@@ -186,7 +191,7 @@ class Place:
 async def place_on(api: Api) -> AsyncIterator[Place]:
     for manifest in crd_manifests():
         await api.serve(manifest)
-    async with api.client() as user:
+    async with api.client() as user, released(user, api.namespace):
         place = Place(user, api.namespace)
         place.is_real = api.is_real
         yield place
@@ -230,6 +235,7 @@ def test_runners_go_first_then_objects_and_nothing_is_left(play: Play) -> None:
     play(scenario)
 
 
+@pytest.mark.embedded_only("what the manager makes of its agent and its clock")
 def test_a_manager_that_was_away_goes_on_where_things_stand(play: Play) -> None:
     async def scenario(api: Api) -> None:
         async with place_on(api) as place:
@@ -247,6 +253,7 @@ def test_a_manager_that_was_away_goes_on_where_things_stand(play: Play) -> None:
     play(scenario)
 
 
+@pytest.mark.embedded_only("what the manager makes of its agent and its clock")
 def test_a_gateway_whose_spec_became_invalid_is_cleaned_up_like_any_other(play: Play) -> None:
     async def scenario(api: Api) -> None:
         async with place_on(api) as place, place.manager():
@@ -268,6 +275,7 @@ def test_a_gateway_whose_spec_became_invalid_is_cleaned_up_like_any_other(play: 
 # -- without the agent -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.embedded_only("what the manager makes of its agent and its clock")
 @pytest.mark.parametrize(("is_up", "seconds"), [(False, 31), (True, 301)], ids=["dead", "silent"])
 def test_an_agent_that_does_not_answer_is_not_waited_for_longer(play: Play, is_up: bool, seconds: float) -> None:
     async def scenario(api: Api) -> None:
@@ -286,6 +294,7 @@ def test_an_agent_that_does_not_answer_is_not_waited_for_longer(play: Play, is_u
     play(scenario)
 
 
+@pytest.mark.embedded_only("what the manager makes of its agent and its clock")
 @pytest.mark.parametrize("reason", ["SecretNotFound", "KeyRejected"])
 def test_an_agent_without_a_credential_is_waited_for_half_a_minute(play: Play, reason: str) -> None:
     async def scenario(api: Api) -> None:
@@ -333,6 +342,7 @@ def test_a_contained_gateway_goes_without_a_word_to_anybody(play: Play, is_delet
     play(scenario)
 
 
+@pytest.mark.embedded_only("what the manager makes of its agent and its clock")
 def test_an_agent_that_somebody_stopped_is_not_waited_for_at_all(play: Play) -> None:
     async def scenario(api: Api) -> None:
         async with place_on(api) as place:

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from actions_gateway.api.names import AGENT, AGENT_CONTAINER, PROXY
 from actions_gateway.kube.resources import ACTIONSGATEWAYS, CONFIGMAPS, HPAS, PODS, RESOURCEQUOTAS, RUNNERGROUPS
 from actions_gateway.metrics.catalog import (
@@ -41,6 +43,7 @@ async def end_agent(tenant: Tenant, restarts: int, **state: Any) -> None:
     await tenant.set_status(PODS, name, {"containerStatuses": [entry | state]})
 
 
+@pytest.mark.embedded_only("what the manager counts")
 def test_ends_of_an_agents_container_are_counted_once_each_by_reason(tell: Tell) -> None:
     async def story(tenant: Tenant) -> None:
         place = {"namespace": tenant.namespace}
@@ -58,6 +61,7 @@ def test_ends_of_an_agents_container_are_counted_once_each_by_reason(tell: Tell)
     tell(story)
 
 
+@pytest.mark.embedded_only("what the manager counts")
 def test_gateways_that_come_and_go_are_counted_and_take_their_series_along(tell: Tell) -> None:
     async def story(tenant: Tenant) -> None:
         metrics, place = tenant.metrics, f'namespace="{tenant.namespace}"'.encode()

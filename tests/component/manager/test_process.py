@@ -28,7 +28,7 @@ from support.manager_objects import SETTINGS, condition, gateway
 from support.manager_rig import Rig, cluster
 from support.rights import is_allowed, right_of
 
-QUICK = replace(SETTINGS, lease_seconds=3.0, renew_seconds=2.0, retry_seconds=0.05, bind_address="127.0.0.1")
+QUICK = replace(SETTINGS, retry_seconds=0.05, bind_address="127.0.0.1")
 
 
 def free_port() -> int:

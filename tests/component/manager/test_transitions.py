@@ -6,7 +6,8 @@ import pytest
 
 from actions_gateway.api import labels
 from actions_gateway.api.names import AGENT, PROXY
-from actions_gateway.kube.resources import DEPLOYMENTS, RESOURCEQUOTAS
+from actions_gateway.kube.resources import DEPLOYMENTS
+from support.admission import limit
 from support.manager_objects import condition, group_conditions
 from support.manager_rig import condition_of
 from support.played_tenant import GROUP, Tell, Tenant, waiting
@@ -29,6 +30,7 @@ def test_from_nothing_to_ready_takes_few_writes_and_one_event(tell: Tell) -> Non
         await tenant.report()
         found = await tenant.until_condition("Ready", "True", "AllAvailable")
         await tenant.until_event("Ready", "Normal")
+        await tenant.until_pass_ended()
         assert await tenant.events() == {"Ready"}
         assert found["status"]["observedGeneration"] == found["metadata"]["generation"]
         assert {entry["observedGeneration"] for entry in found["status"]["conditions"]} == {1}
@@ -57,6 +59,7 @@ def test_a_proxy_pool_that_fails_is_told_with_its_cause_and_so_is_its_return(tel
     tell(story)
 
 
+@pytest.mark.embedded_only("what the manager makes of what its agent and the kubelet say")
 def test_an_agent_in_a_crash_loop_is_told_with_how_it_ends(tell: Tell) -> None:
     async def story(tenant: Tenant) -> None:
         await tenant.become_ready()
@@ -70,6 +73,7 @@ def test_an_agent_in_a_crash_loop_is_told_with_how_it_ends(tell: Tell) -> None:
         await tenant.until_event("AGCNotReady")
         await tenant.run(AGENT, 1)
         await tenant.until_condition("Ready", "True")
+        await tenant.until_pass_ended()
         # It worked before, as far as anybody knows.
         assert "CredentialAvailable" not in await tenant.events()
 
@@ -79,8 +83,7 @@ def test_an_agent_in_a_crash_loop_is_told_with_how_it_ends(tell: Tell) -> None:
 @pytest.mark.real_only("nobody makes pods on the embedded server, so no quota refuses them")
 def test_a_quota_that_admits_no_pod_is_named(tell: Tell) -> None:
     async def story(tenant: Tenant) -> None:
-        quota = {"metadata": {"name": "none", "namespace": tenant.namespace}, "spec": {"hard": {"pods": "0"}}}
-        await tenant.user.create(RESOURCEQUOTAS, quota)
+        await limit(tenant.user, tenant.namespace, "none", {"pods": "0"})
         await tenant.create()
         await tenant.until_condition("AGCAvailable", "False", "AGCNotReady", "exceeded quota: none")
         await tenant.until_condition("ProxyAvailable", "False", "ProxyNotReady", "exceeded quota: none")
@@ -88,6 +91,7 @@ def test_a_quota_that_admits_no_pod_is_named(tell: Tell) -> None:
     tell(story)
 
 
+@pytest.mark.embedded_only("what the manager makes of what its agent and the kubelet say")
 def test_a_pause_leaves_a_gateway_ready_and_containment_does_not(tell: Tell) -> None:
     async def story(tenant: Tenant) -> None:
         await tenant.become_ready()
@@ -113,6 +117,7 @@ def test_a_pause_leaves_a_gateway_ready_and_containment_does_not(tell: Tell) -> 
     tell(story)
 
 
+@pytest.mark.embedded_only("what the manager makes of what its agent and the kubelet say")
 def test_a_credential_problem_is_told_and_heals_by_itself(tell: Tell) -> None:
     async def story(tenant: Tenant) -> None:
         await tenant.become_ready()
@@ -133,6 +138,7 @@ def test_a_credential_problem_is_told_and_heals_by_itself(tell: Tell) -> None:
     tell(story)
 
 
+@pytest.mark.embedded_only("what the manager makes of what its agent and the kubelet say")
 def test_a_credential_that_is_replaced_is_told_to_work_again_though_the_agent_was_gone_in_between(tell: Tell) -> None:
     async def story(tenant: Tenant) -> None:
         await tenant.become_ready()
@@ -150,6 +156,7 @@ def test_a_credential_that_is_replaced_is_told_to_work_again_though_the_agent_wa
     tell(story)
 
 
+@pytest.mark.embedded_only("what the manager makes of what its agent and the kubelet say")
 def test_problems_of_groups_are_folded_up_and_do_not_gate_ready(tell: Tell) -> None:
     async def story(tenant: Tenant) -> None:
         await tenant.become_ready()

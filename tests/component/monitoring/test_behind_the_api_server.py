@@ -6,6 +6,7 @@ from actions_gateway.kube import resources as r
 from actions_gateway.kube.client import KubeClient
 from gw.sources.endpoints import NoAnswer
 from gw.sources.places import Endpoints, Sources
+from support.aio import Looks
 from support.apiserver import Api, Play
 
 EMBEDDED_LACKS = "the embedded server is no proxy for Services"
@@ -32,8 +33,10 @@ def test_a_service_without_pods_is_down(play: Play, selector: dict[str, str]) ->
     async def scenario(api: Api) -> None:
         await put_service(api, **selector)
         async with api.client() as client:
+            looks = Looks()
             silence = await refusal(client, api.namespace)
             while selector and "no endpoints available" not in silence.reason:
+                await looks.pause()
                 silence = await refusal(client, api.namespace)
         assert silence.is_down
         assert f"the Service {api.namespace}/prometheus:9090" in silence.reason
@@ -60,8 +63,9 @@ def test_a_tenants_people_are_told_which_right_they_lack(play: Play) -> None:
                     "subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": api.namespace}],
                 }
                 await admin.create(r.ROLEBINDINGS, binding, namespace=api.namespace)
+                looks = Looks()
                 while 'resource "services" ' in (found := await refusal(client, api.namespace)).reason:
-                    pass
+                    await looks.pause()
         assert found.is_forbidden
         assert 'cannot get resource "services/proxy"' in found.reason
         assert f"the right to get services/proxy in {api.namespace}" in found.next_step

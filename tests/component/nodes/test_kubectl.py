@@ -37,8 +37,10 @@ def test_a_rollout_is_followed_restarted_and_logged(tmp_path: Path) -> None:
         await world.create(r.DEPLOYMENTS, deployment(script=OBEDIENT, strategy={"type": "Recreate"}))
         await kubectl(world, "rollout", "status", "deploy/web", "--timeout=20s")
         await kubectl(world, "wait", "--for=condition=Available", "deploy/web", "--timeout=20s")
-        assert await kubectl(world, "logs", "deploy/web", "--tail=100") == "up\n"
         before = await kubectl(world, "get", "pods", "-l", "app=web", "-o", "name")
+        # Without a probe a container is ready before it has said a word.
+        await world.until_logged(before.strip().removeprefix("pod/"), "up")
+        assert await kubectl(world, "logs", "deploy/web", "--tail=100") == "up\n"
         await kubectl(world, "rollout", "restart", "deploy/web")
         await kubectl(world, "rollout", "status", "deploy/web", "--timeout=20s")
         after = await kubectl(world, "get", "pods", "-l", "app=web", "-o", "name")

@@ -1,5 +1,6 @@
 """`metrics.k8s.io` from the node's own processes, through the real aggregation layer."""
 
+import contextlib
 import ssl
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from gateway_sandbox.certificates import CertificateAuthority, KeyPair, SandboxC
 from gateway_sandbox.controllers.conditions import find_condition
 from gateway_sandbox.metricsapi.sampler import Sampler
 from gateway_sandbox.metricsapi.server import MetricsApi, Subject
-from support.aio import run
+from support.aio import Looks, run
 
 from .real_world import RealCluster, RealNode, play
 from .test_kubectl import kubectl
@@ -30,13 +31,14 @@ QUIET = "trap 'exit 0' TERM; while :; do sleep 0.2; done"
 
 async def until_measured(client: KubeClient, path: str, **query: str) -> list[Manifest]:
     """The items of a list, once there are any."""
+    looks = Looks()
     while True:
-        try:
+        # The aggregation layer may not have found the API yet.
+        with contextlib.suppress(KubeError):
             items: list[Manifest] = (await client.request("GET", ROOT + path, query=query or None))["items"]
-        except KubeError:
-            continue  # the aggregation layer has not found the API yet
-        if items:
-            return items
+            if items:
+                return items
+        await looks.pause()
 
 
 def cores(metrics: Manifest) -> float:

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from actions_gateway.kube import resources as r
+from actions_gateway.kube.client import ObjectList
+from gateway_sandbox.controllers.conditions import is_ready
 from gateway_sandbox.nodes.registration import Room
 
-from .world import NAMESPACE, Manifest, World, play
+from .world import NAMESPACE, Manifest, World, eventually, play
 
 OBEDIENT = "trap 'exit 0' TERM; echo up; while :; do sleep 0.02; done"
 
@@ -53,9 +55,8 @@ async def restart(world: World, name: str = "web") -> None:
     await world.client.patch(r.DEPLOYMENTS, name, patch, namespace=NAMESPACE)
 
 
-async def watch_overlap(world: World, seen: list[int]) -> None:
-    """Records how many pods of the Deployment exist after each change."""
-    listed = await world.client.list(r.PODS, NAMESPACE, label_selector="app=web")
+async def watch_overlap(world: World, listed: ObjectList, seen: list[int]) -> None:
+    """Records how many pods of the Deployment exist after each change since they were listed."""
     alive = {pod["metadata"]["uid"] for pod in listed.items}
     stream = world.client.watch(r.PODS, NAMESPACE, resource_version=listed.resource_version, label_selector="app=web")
     async for event in stream:
@@ -90,18 +91,19 @@ def test_a_restart_with_recreate_never_has_two_pods(tmp_path: Path) -> None:
     async def scenario(world: World) -> None:
         await world.create(r.DEPLOYMENTS, deployment(strategy={"type": "Recreate"}))
         await world.until(r.DEPLOYMENTS, "web", is_complete)
-        (before,) = await pods_of(world)
+        listed = await world.client.list(r.PODS, NAMESPACE, label_selector="app=web")
+        (before,) = listed.items
         seen: list[int] = []
-        watching = asyncio.ensure_future(watch_overlap(world, seen))
+        watching = asyncio.ensure_future(watch_overlap(world, listed, seen))
         await restart(world)
         await world.until(
             r.DEPLOYMENTS, "web", lambda d: is_complete(d) and d["metadata"]["annotations"].get(REVISION) == "2"
         )
+        await eventually(lambda: 0 in seen and seen[-1] == 1)
         watching.cancel()
         (after,) = await pods_of(world)
         assert after["metadata"]["uid"] != before["metadata"]["uid"]
         assert max(seen) == 1
-        assert 0 in seen
 
     play(tmp_path, scenario)
 
@@ -173,9 +175,10 @@ def test_a_lost_pod_is_replaced(tmp_path: Path) -> None:
         (lost,) = await pods_of(world)
         await world.client.delete(r.PODS, lost["metadata"]["name"], namespace=NAMESPACE)
         await world.until_gone(r.PODS, lost["metadata"]["name"])
+        # Complete is what the Deployment says until its controller has seen the loss.
+        await world.until_any(r.PODS, lambda pod: is_ready(pod) and pod["metadata"]["uid"] != lost["metadata"]["uid"])
         await world.until(r.DEPLOYMENTS, "web", is_complete)
-        (found,) = await pods_of(world)
-        assert found["metadata"]["uid"] != lost["metadata"]["uid"]
+        assert len(await pods_of(world)) == 1
 
     play(tmp_path, scenario)
 

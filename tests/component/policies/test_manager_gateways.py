@@ -131,6 +131,7 @@ def test_a_manager_that_got_every_right_still_makes_deletes_and_hands_over_no_ga
             owner = {"apiVersion": "v1", "kind": "Node", "name": "n", "uid": "1"}
             said = await refusal(patch(manager, stored, {"metadata": {"ownerReferences": [owner]}}))
             assert f"'{MANAGER_GATEWAY_POLICY}'" in said
+        await as_.until_allowed(manager, "delete", ACTIONSGATEWAYS, namespace, allowed=False)
 
     as_manager(installed, act)
 
@@ -177,7 +178,10 @@ def test_a_profile_that_is_allowed_no_more_holds_nobody_up(installed: ControlPla
     async def act(manager: KubeClient, stored: Manifest, as_: Callers) -> None:
         await patch(as_.admin, stored, {"metadata": {"annotations": {labels.ALLOW_DOWNGRADE: "true"}}})
         await patch(as_.admin, stored, {"spec": {"securityProfile": "privileged"}})
-        await as_.label(stored["metadata"]["namespace"], "privileged", None)
+        namespace = stored["metadata"]["namespace"]
+        await as_.label(namespace, "privileged", None)
+        probe = gateway_in(namespace, name="probe", securityProfile="privileged")
+        await until_refused(lambda: as_.admin.create(ACTIONSGATEWAYS, probe, dry_run=True))
         await apply_finalizers(manager, stored, GATEWAY_FINALIZER)
         await goes(manager, stored, as_)
 

@@ -145,6 +145,7 @@ def test_a_manager_that_got_every_right_still_makes_deletes_and_hands_over_no_na
     async def act(manager: KubeClient, namespace: str, as_: Callers) -> None:
         owner = {"apiVersion": "v1", "kind": "Node", "name": "n", "uid": "1"}
         async with as_.bound_everywhere("cluster-admin", account_subject(MANAGER, MANAGER_NAMESPACE)):
+            await as_.until_allowed(manager, "create", NAMESPACES, "")
             for request, message in (
                 (manager.create(NAMESPACES, changed({"name": "made-by-manager"})), "neither creates nor deletes"),
                 (manager.delete(NAMESPACES, namespace), "neither creates nor deletes"),
@@ -156,6 +157,7 @@ def test_a_manager_that_got_every_right_still_makes_deletes_and_hands_over_no_na
                 said = await refusal(request)
                 assert f"'{MANAGER_NAMESPACE_POLICY}'" in said
                 assert message in said
+        await as_.until_allowed(manager, "create", NAMESPACES, "", allowed=False)
 
     as_manager(installed, act)
 

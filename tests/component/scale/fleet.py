@@ -19,7 +19,7 @@ from gateway_sandbox.controlplane.server import ControlPlane
 from support.manager_objects import group_conditions
 
 Manifest = dict[str, Any]
-NODE_COUNT = 250
+NODE_COUNT = 150
 LIMIT_SECONDS = 240.0
 """For a machine that other work keeps busy."""
 _AT_ONCE = 32

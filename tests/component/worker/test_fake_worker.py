@@ -34,7 +34,7 @@ def start_worker(pod: Pod, *arguments: str, descriptors: tuple[int, ...] = ()) -
 )
 def test_other_command_lines_are_refused(pod: Pod, arguments: tuple[str, ...]) -> None:
     with start_worker(pod, *arguments) as worker:
-        output = worker.communicate(timeout=10)[0]
+        output = worker.communicate(timeout=20)[0]
     assert worker.returncode == 1
     assert "Runner.Worker" in output or "descriptor" in output
 

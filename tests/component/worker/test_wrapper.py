@@ -245,7 +245,7 @@ def test_a_worker_that_closes_its_pipe_is_judged_by_its_exit(pod: Pod) -> None:
 
 def test_a_process_that_outlives_the_job_does_not_hold_the_pod(pod: Pod) -> None:
     pod.set_job(job_message([step("true")]))
-    pod.set_knobs(reports=False, lingering_child_seconds=25)
+    pod.set_knobs(reports=False, lingering_child_seconds=60)
     started = time.monotonic()
 
     async def main() -> int:
@@ -253,7 +253,7 @@ def test_a_process_that_outlives_the_job_does_not_hold_the_pod(pod: Pod) -> None
         return await pod.process.wait()
 
     assert run(main()) == 0
-    assert time.monotonic() - started < 10, "the drain is bounded by 2 s"
+    assert time.monotonic() - started < 20, "the drain is bounded by 2 s"
 
 
 def test_everything_that_a_noisy_job_prints_arrives(pod: Pod) -> None:

@@ -69,6 +69,18 @@ def test_the_oldest_job_is_told_by_what_it_waits_for() -> None:
     assert deliveries.oldest(1000.0) == {}
 
 
+def test_time_held_for_the_ceiling_makes_no_other_wait_longer() -> None:
+    deliveries = Deliveries(memory_seconds=180.0)
+    waiting = deliveries.seen("job-a", 0.0)
+    waiting.hold(0.0, WaitReason.CEILING)
+    assert deliveries.unheld(90.0) == {WaitReason.CEILING: 0.0}
+    waiting.hold(100.0, WaitReason.QUOTA)
+    assert deliveries.oldest(130.0) == {WaitReason.QUOTA: 0.0}
+    assert deliveries.unheld(130.0) == {WaitReason.QUOTA: 100.0}
+    waiting.claim()
+    assert deliveries.unheld(131.0) == {WaitReason.CLAIM: 100.0}
+
+
 def test_a_job_that_is_not_delivered_any_more_is_forgotten() -> None:
     deliveries = Deliveries(memory_seconds=180.0)
     deliveries.seen("job-a", 0.0)

@@ -34,6 +34,18 @@ def test_a_worker_that_reports_ends_its_job_without_a_word_from_the_agent() -> N
     playing(body)
 
 
+def test_a_job_waits_for_its_worker_since_its_first_delivery_less_the_time_held() -> None:
+    async def body(world: World) -> None:
+        assert (world.job.waiting_since, world.job.unheld_since) == (-10.0, -6.0)
+        await world.show("Pending")
+        assert world.job.unheld_since == -6.0
+        await world.run_worker()
+        assert (world.job.waiting_since, world.job.unheld_since) == (None, None)
+        await world.end_worker(0)
+
+    playing(body)
+
+
 def test_the_latency_runs_from_the_first_delivery_to_scheduled_less_the_time_held() -> None:
     async def body(world: World) -> None:
         await world.clock.advance(3)

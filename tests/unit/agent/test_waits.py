@@ -23,8 +23,8 @@ LABELS = {"namespace": "team-a", "runner_group": "ci-cpu"}
 REFUSED = 'pods "a" is forbidden: exceeded quota: team, requested: pods=1'
 
 
-def job(waiting_since: float | None, refusal: str = "", *, has_ended: bool = False) -> Any:
-    return SimpleNamespace(waiting_since=waiting_since, refusal=refusal, has_ended=has_ended)
+def job(unheld_since: float | None, refusal: str = "", *, has_ended: bool = False) -> Any:
+    return SimpleNamespace(unheld_since=unheld_since, refusal=refusal, has_ended=has_ended)
 
 
 def told(oldest: dict[WaitReason, float], *jobs: Any, shortage: str = "") -> tuple[dict[str, float], float, float]:
@@ -33,7 +33,7 @@ def told(oldest: dict[WaitReason, float], *jobs: Any, shortage: str = "") -> tup
     metrics.open(**LABELS)
     admission = cast("Any", SimpleNamespace(shortage=shortage))
     report_waits(
-        metrics, LABELS, admission=admission, acquirer=AcquirerState(oldest=oldest), jobs=list(jobs), now=100.0
+        metrics, LABELS, admission=admission, acquirer=AcquirerState(unheld=oldest), jobs=list(jobs), now=100.0
     )
     seconds = {one.value: metrics.value(OLDEST_WAITING_JOB, **LABELS, reason=one.value) for one in WaitReason}
     pressure, exceeded = (metrics.value(one, **LABELS) for one in (WORKER_QUOTA_PRESSURE, WORKER_QUOTA_EXCEEDED))

@@ -20,6 +20,7 @@ from gateway_sandbox.drills.steps import Changes, Create, Delete, Patch, Target,
 from gateway_sandbox.faults import FAULTS, fault_of
 from gateway_sandbox.nodes.drills import NO_METRICS
 from gw.checks.catalog import HEALTH
+from gw_alerts.catalog import BY_NAME
 from gw_alerts.thresholds import Severity
 
 KNOWN = {check.id: check for check in HEALTH}
@@ -61,6 +62,7 @@ def test_the_library_holds_every_fault_once_each_with_the_checks_that_name_it() 
             assert KNOWN[check].severity.reaches(Severity(severity)), fault.name
             assert severity in ("page", "ticket", "info")
         assert fault.follows <= set(KNOWN), fault.name
+        assert not fault.alert or fault.alert in BY_NAME
         assert not fault.follows & {check for check, _ in fault.expects}, "a check either names it or follows"
 
 

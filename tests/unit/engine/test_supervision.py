@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from actions_gateway.engine.supervision import UnexpectedEnd, cancel_and_wait, run_forever
+from actions_gateway.engine.supervision import UnexpectedEnd, cancel_and_wait, run_forever, uninterrupted
 from support.aio import run
 
 
@@ -37,3 +37,39 @@ def test_cancel_and_wait_ends_tasks_whatever_their_cleanup_raises() -> None:
         assert task.done()
 
     run(body())
+
+
+@pytest.mark.parametrize("problem", [None, OSError("the address is taken")])
+def test_what_is_uninterrupted_ends_before_a_cancellation_is_told(problem: Exception | None) -> None:
+    async def body() -> None:
+        going, ended = asyncio.Event(), []
+
+        async def start() -> None:
+            await going.wait()
+            ended.append("start")
+            if problem is not None:
+                raise problem
+
+        task = asyncio.create_task(uninterrupted(start()))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.sleep(0)
+        assert not task.done()
+        going.set()
+        await asyncio.wait([task])
+        assert task.cancelled()
+        assert ended == ["start"]
+
+    run(body())
+
+
+def test_what_is_uninterrupted_gives_its_result_or_raises() -> None:
+    async def answer() -> int:
+        return 7
+
+    async def fail() -> None:
+        raise OSError("the address is taken")
+
+    assert run(uninterrupted(answer())) == 7
+    with pytest.raises(OSError, match="taken"):
+        run(uninterrupted(fail()))

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs
 import httpx
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from actions_gateway.github.answers import Answer
 from actions_gateway.github.app import AppCredentials, key_fingerprint
 from actions_gateway.github.broker import RunnerPlatform
 from actions_gateway.github.http import Api, Endpoint, GitHubHttp
@@ -44,8 +45,8 @@ class Double:
 
     asked: list[Endpoint] = field(default_factory=list)
 
-    def hear(self, api: Api, endpoint: Endpoint, status: int | None) -> None:
-        self.heard.append((api, status))
+    def hear(self, api: Api, endpoint: Endpoint, answer: Answer | None) -> None:
+        self.heard.append((api, None if answer is None else answer.status))
         self.asked.append(endpoint)
 
     @property

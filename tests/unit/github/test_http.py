@@ -14,10 +14,11 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from actions_gateway.github import errors as e
+from actions_gateway.github.answers import Answer
 from actions_gateway.github.connectionproblems import connection_error
-from actions_gateway.github.http import Api, Deadline, GitHubHttp, code_class
+from actions_gateway.github.http import Api, Deadline, GitHubHttp, answer_class, code_class
 from support.aio import run
-from support.clock import ManualClock
+from support.clock import START, ManualClock
 
 from .doubles import TOKEN, Reply, github, reply
 
@@ -286,3 +287,19 @@ def test_an_error_carries_no_chain_that_could_hold_what_came_over_the_wire() -> 
 )
 def test_statuses_are_counted_in_classes(status: int | None, label: str) -> None:
     assert code_class(status) == label
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "label"),
+    [
+        (200, {}, "2xx"),
+        (401, {}, "4xx"),
+        (403, {}, "4xx"),
+        (429, {}, "limited"),
+        (403, {"retry-after": "60"}, "limited"),
+        (403, {"x-ratelimit-limit": "5000", "x-ratelimit-remaining": "0", "x-ratelimit-reset": "1"}, "limited"),
+    ],
+)
+def test_an_answer_that_asks_to_wait_refuses_nothing(status: int, headers: dict[str, str], label: str) -> None:
+    assert answer_class(Answer(status, headers, b"", START)) == label
+    assert answer_class(None) == "error"

@@ -9,6 +9,7 @@ import pytest
 from gw.sources import series as s
 from gw.sources.discovery import Found, choose_service
 from gw.sources.endpoints import PROMETHEUS, Endpoint, NoAnswer, Reply
+from gw.sources.loadedrules import worst_health
 from gw.sources.prometheus import Prometheus
 from gw.sources.series import gather_series
 from support.aio import run
@@ -72,8 +73,8 @@ def test_a_rule_that_is_loaded_twice_is_as_ill_as_its_worse_copy_and_recording_r
         return {"name": name, "health": health, "type": kind}
 
     rules = [[rule("A", "ok"), rule("B", "unknown"), rule("r", "ok", "recording")], [rule("A", "err"), rule("B", "ok")]]
-    data = {"groups": [{"rules": each} for each in rules]}
-    assert run(Prometheus(endpoint(data)).alert_rules()) == {"A": "err", "B": "unknown"}
+    data = {"groups": [{"name": "g", "rules": each} for each in rules]}
+    assert worst_health(run(Prometheus(endpoint(data)).alert_rules())) == {"A": "err", "B": "unknown"}
 
 
 def test_special_numbers_are_numbers() -> None:

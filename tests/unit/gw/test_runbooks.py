@@ -212,7 +212,7 @@ def test_what_stands_in_title_or_symptoms_comes_before_what_is_mentioned() -> No
     for words, best in (
         (["rotate", "KEY"], "rotate-key"),
         (["jobs_acquired_total stops"], "slo-jobs-acquired"),
-        (["ActionsGatewayNoActiveSessions"], "slo-active-sessions"),
+        (["ActionsGatewayNoActiveSessions"], "sessions-zero"),
         (["wrong hands"], "key-compromise"),
     ):
         assert search(pages, words)[0].page.name == best
@@ -224,7 +224,8 @@ def test_a_page_is_found_by_name_path_check_and_alert() -> None:
     pages = read_library()
     for word in ("session.open", "checks/session.open.md", "runbooks/checks/session.open.md"):
         assert find_page(pages, word).name == "session.open"
-    assert find_page(pages, "ActionsGatewayNoActiveSessions").name == "session.open"
+    for word in ("ActionsGatewayNoActiveSessions", "runbooks/alerts/sessions-zero.md#actionsgatewaynoactivesessions"):
+        assert find_page(pages, word).name == "sessions-zero"
     with pytest.raises(Refused, match="there is no page adjust-qota") as caught:
         find_page(pages, "adjust-qota")
     assert "Did you mean adjust-quota" in caught.value.next_step

@@ -1,6 +1,7 @@
 """The series that the manager exports for its gateways."""
 
 import itertools
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from actions_gateway.metrics.catalog import (
     AGENT_TERMINATIONS,
     CONDITION,
     CONDITION_LAST_TRANSITION,
+    CREDENTIAL_REFERENCED,
     EXPECTED_AGENTS,
     EXPECTED_PROXIES,
     EXPECTED_SESSIONS,
@@ -90,6 +92,18 @@ def test_a_served_gateway_expects_an_agent_its_least_proxies_and_a_session_per_g
     assert seen.value(EXPECTED_PROXIES) == 3
     assert seen.value(EXPECTED_SESSIONS, **SESSIONS) == 1
     assert seen.metrics.value(MANAGED_GATEWAYS) == 1
+
+
+def test_it_tells_since_when_its_secret_is_referred_to() -> None:
+    created = datetime.fromisoformat(make.CREATED).timestamp()
+    seen = Seen()
+    assert seen.value(CREDENTIAL_REFERENCED) == created
+    owner = {"time": "2026-05-01T00:00:00Z", "fieldsV1": {"f:spec": {"f:gitHubAppRef": {"f:name": {}}}}}
+    rotated = gateway(metadata={"managedFields": [owner]})
+    seen.look(make.snapshot(rotated))
+    assert seen.value(CREDENTIAL_REFERENCED) == datetime(2026, 5, 1, tzinfo=UTC).timestamp()
+    seen.look(make.snapshot(rotated), is_served=False)
+    assert seen.value(CREDENTIAL_REFERENCED) is None
 
 
 @pytest.mark.parametrize("is_served", [True, False])

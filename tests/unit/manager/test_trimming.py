@@ -3,6 +3,7 @@
 from typing import Any
 
 from actions_gateway.kube.resources import (
+    ACTIONSGATEWAYS,
     DEPLOYMENTS,
     HPAS,
     NAMESPACES,
@@ -32,6 +33,15 @@ def test_whose_a_field_is_is_kept_of_namespaces_alone() -> None:
     metadata = {"managedFields": [{"manager": "kubectl"}]}
     assert kept(NAMESPACES, metadata=dict(metadata))["metadata"]["managedFields"] == metadata["managedFields"]
     assert "managedFields" not in kept(SERVICEACCOUNTS, metadata=dict(metadata))["metadata"]
+
+
+def test_of_a_gateways_managers_the_times_of_those_who_own_its_reference_stay() -> None:
+    reference = {"f:spec": {"f:gitHubAppRef": {"f:name": {}}}}
+    owner = {"manager": "kubectl", "time": "2026-05-01T00:00:00Z", "fieldsV1": {**reference, "f:metadata": {}}}
+    other = {"manager": "gmc", "time": "2026-06-01T00:00:00Z", "fieldsV1": {"f:status": {}}}
+    found = kept(ACTIONSGATEWAYS, metadata={"managedFields": [owner, other]})
+    assert found["metadata"]["managedFields"] == [{"time": owner["time"], "fieldsV1": reference}]
+    assert "managedFields" not in kept(ACTIONSGATEWAYS, metadata={"managedFields": [other]})["metadata"]
 
 
 def test_what_kubectl_applied_last_is_dropped_and_other_annotations_stay() -> None:
