@@ -18,6 +18,7 @@ from support.apiserver import SERVERS
 from support.components import require_control_plane
 from support.fault_drill import FAULT_ROW, HEADER
 from support.installed import install
+from support.patience import HANG_SECONDS
 
 # A shared machine may stall any single example; how long code takes is the benchmark's business.
 settings.register_profile("project", deadline=None)
@@ -92,7 +93,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane
 def _running(folder: Path) -> Iterator[ControlPlane]:
     require_control_plane()
     plane = ControlPlane(folder / "data", SandboxCertificates.create(folder / "certificates"))
-    asyncio.run(plane.start(timeout_seconds=120.0))
+    asyncio.run(plane.start(timeout_seconds=HANG_SECONDS))
     try:
         yield plane
     finally:

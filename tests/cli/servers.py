@@ -26,6 +26,7 @@ from gateway_sandbox.certificates import SandboxCertificates
 from gateway_sandbox.github.settings import SimulatorSettings
 from gateway_sandbox.github.simulator import GitHubSimulator
 from gateway_sandbox.launcher import ClusterKind, SandboxInfo
+from support.patience import HANG_SECONDS
 
 T = TypeVar("T")
 Manifest = dict[str, Any]
@@ -34,7 +35,6 @@ API_TOKEN = "planted-api-token"
 CONTROL_TOKEN = "planted-control-token"
 APP_ID, INSTALLATION_ID = 1234, 5678
 REPOSITORY = "octo/demo"
-_CALL_SECONDS = 30.0
 
 
 @dataclass
@@ -50,7 +50,7 @@ class Servers:
 
     def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Runs a coroutine beside the servers and returns its result."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(_CALL_SECONDS)
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(HANG_SECONDS)
 
     @property
     def kubeconfig(self) -> Path:
@@ -109,7 +109,7 @@ def running_servers(folder: Path) -> Iterator[Servers]:
     thread.start()
 
     def call(coroutine: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(coroutine, loop).result(_CALL_SECONDS)
+        return asyncio.run_coroutine_threadsafe(coroutine, loop).result(HANG_SECONDS)
 
     try:
         servers = call(_start(loop, folder))
@@ -119,7 +119,7 @@ def running_servers(folder: Path) -> Iterator[Servers]:
             call(_stop(servers))
     finally:
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(_CALL_SECONDS)
+        thread.join(HANG_SECONDS)
         loop.close()
 
 

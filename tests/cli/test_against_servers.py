@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from actions_gateway.kube import resources as r
 from gw.surroundings import Surroundings
+from support.patience import HANG_SECONDS
 
 from .objects import agent_pod, gateway, proxy_pod, runner_group
 from .rig import Answer, Gw, SteppingClock
@@ -245,7 +246,7 @@ def test_an_interrupt_at_the_question_ends_gw_at_once_and_writes_nothing(site: S
             said += (chunk := os.read(process.stderr.fileno(), 4096))
             assert chunk, said
         os.killpg(process.pid, signal.SIGINT)
-        said += process.communicate(timeout=60)[1]
+        said += process.communicate(timeout=HANG_SECONDS)[1]
     finally:
         os.close(near)
         os.close(far)

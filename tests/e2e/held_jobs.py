@@ -26,7 +26,7 @@ def jobs_of(sandbox: Any, run_id: int) -> list[dict[str, Any]]:
 
 def concluded(sandbox: Any, run_id: int) -> list[tuple[str, int, int]]:
     """(conclusion, claims, completions) of each job, once all are over."""
-    until(lambda: all(job["status"] == "completed" for job in jobs_of(sandbox, run_id)), within_seconds=120)
+    until(lambda: all(job["status"] == "completed" for job in jobs_of(sandbox, run_id)))
     return [(str(job["conclusion"]), job["acquired"], job["completions"]) for job in jobs_of(sandbox, run_id)]
 
 
@@ -43,4 +43,4 @@ def answered(sandbox: Any, endpoint: str) -> list[tuple[datetime, str]]:
 
 
 def until_started(folder: Path, count: int) -> None:
-    until(lambda: len(list(folder.glob("started-*"))) == count, within_seconds=120)
+    until(lambda: len(list(folder.glob("started-*"))) == count)

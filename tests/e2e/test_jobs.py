@@ -131,8 +131,7 @@ def test_a_quota_that_admits_no_worker_is_told_and_raising_it_starts_the_job(san
         blocked = sandbox.gw("sandbox", "run", str(workflow), "--timeout", "5s")
         assert blocked.code == 5, blocked
         told = sandbox.kubectl(
-            *("wait", "--for=condition=Degraded", "runnergroup/team-a-cpu-runners", "-n", "team-a", "--timeout=60s"),
-            timeout_seconds=90,
+            *("wait", "--for=condition=Degraded", "runnergroup/team-a-cpu-runners", "-n", "team-a", "--timeout=150s"),
         )
         assert "team-a-cpu-runners condition met" in told.out, told
         # The words vary until the quota's status is there and until a claim that came before them has ended.
@@ -141,8 +140,7 @@ def test_a_quota_that_admits_no_worker_is_told_and_raising_it_starts_the_job(san
     finally:
         sandbox.kubectl("delete", "quota", "tight", "-n", "team-a")
     healed = sandbox.kubectl(
-        *("wait", "--for=condition=Degraded=false", "runnergroup", "--all", "-n", "team-a", "--timeout=60s"),
-        timeout_seconds=90,
+        *("wait", "--for=condition=Degraded=false", "runnergroup", "--all", "-n", "team-a", "--timeout=150s"),
     )
     assert healed.code == 0, healed
     (run_id,) = run_ids(sandbox) - before

@@ -32,7 +32,7 @@ def tenant(sandbox: Any) -> Iterator[Any]:
     assert answer.code == 0, answer
     yield sandbox
     for kind in (("actionsgateway", TENANT, "-n", TENANT), ("namespace", TENANT)):
-        assert sandbox.kubectl("delete", *kind, "--timeout=60s").code == 0
+        assert sandbox.kubectl("delete", *kind, "--timeout=150s").code == 0
 
 
 def agent(sandbox: Any) -> Any:

@@ -68,7 +68,7 @@ def test_describe_tells_the_story_of_each_object(sandbox: Any, kind: str, told: 
 
 def test_wait_returns_when_the_gateway_is_ready(sandbox: Any) -> None:
     answer = sandbox.kubectl(
-        "wait", "--for=condition=Ready", "actionsgateway", "--all", "-n", "team-a", "--timeout=30s"
+        "wait", "--for=condition=Ready", "actionsgateway", "--all", "-n", "team-a", "--timeout=150s"
     )
     assert answer.code == 0, answer
     assert "condition met" in answer.out
@@ -82,14 +82,14 @@ def test_patch_and_edit_change_the_gateway_and_the_manager_carries_it_to_the_gro
     patch = json.dumps([{"op": "replace", "path": "/spec/runnerGroups/1/maxListeners", "value": 3}])
     assert sandbox.kubectl("patch", gateway, "-n", "team-a", "--type=json", "-p", patch).code == 0
     group = f"runnergroup/{name}-cpu-runners"
-    waited = sandbox.kubectl("wait", "--for=jsonpath={.spec.maxListeners}=3", group, "-n", "team-a", "--timeout=30s")
+    waited = sandbox.kubectl("wait", "--for=jsonpath={.spec.maxListeners}=3", group, "-n", "team-a", "--timeout=150s")
     assert waited.code == 0, waited
     editor = tmp_path / "editor"
     editor.write_text('#!/bin/sh\nsed -i "s/maxListeners: 3/maxListeners: 4/" "$1"\n')
     editor.chmod(0o755)
     edited = sandbox.kubectl("edit", gateway, "-n", "team-a", EDITOR=str(editor))
     assert edited.code == 0, edited
-    waited = sandbox.kubectl("wait", "--for=jsonpath={.spec.maxListeners}=4", group, "-n", "team-a", "--timeout=30s")
+    waited = sandbox.kubectl("wait", "--for=jsonpath={.spec.maxListeners}=4", group, "-n", "team-a", "--timeout=150s")
     assert waited.code == 0, waited
 
 
@@ -126,14 +126,12 @@ def test_rollout_restart_replaces_the_agent_and_sessions_come_back(sandbox: Any)
     asked = datetime.now(UTC)
     restarted = sandbox.kubectl("rollout", "restart", "deploy/actions-gateway-controller", "-n", "team-a")
     assert restarted.code == 0, restarted
-    status = sandbox.kubectl(
-        "rollout", "status", "deploy/actions-gateway-controller", "-n", "team-a", "--timeout=60s", timeout_seconds=90
-    )
+    status = sandbox.kubectl("rollout", "status", "deploy/actions-gateway-controller", "-n", "team-a", "--timeout=150s")
     assert status.code == 0, status
     after = sandbox.kubectl("get", "pod", *selector).out
     assert after
     assert not set(after.split()) & set(before.split())
-    waited = sandbox.kubectl("wait", "--for=condition=Ready", "runnergroup", "--all", "-n", "team-a", "--timeout=60s")
+    waited = sandbox.kubectl("wait", "--for=condition=Ready", "runnergroup", "--all", "-n", "team-a", "--timeout=150s")
     assert waited.code == 0, waited
     # A condition alone may tell of the agent that has ended.
     until(lambda: any(at >= asked for at, _ in answered(sandbox, "broker.create_session")))

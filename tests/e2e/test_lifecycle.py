@@ -12,6 +12,7 @@ import pytest
 
 from support.commands import ROOT, environment, processes_with, run_command
 from support.components import require_control_plane
+from support.patience import HANG_SECONDS
 
 pytestmark = pytest.mark.e2e
 
@@ -79,7 +80,7 @@ def test_an_interrupted_demo_leaves_nothing(tmp_path: Path) -> None:
     assert "$ gw sandbox run" in shown[-1], "".join(shown)
     # A terminal's Ctrl-C reaches every process of the foreground group.
     os.killpg(demo.pid, signal.SIGINT)
-    rest, _ = demo.communicate(timeout=60)
+    rest, _ = demo.communicate(timeout=HANG_SECONDS)
     assert demo.returncode == 130, "".join(shown) + rest
     assert processes_with(str(tmp_path)) == []
     assert list(tmp_path.iterdir()) == []

@@ -85,14 +85,14 @@ def test_without_a_manager_a_tenant_goes_on_and_its_return_changes_nothing(sandb
         renewals = requests_to(sandbox, "run.renew")
         meanwhile = start_jobs(sandbox, second, count=JOBS, script=HELD)
         until_started(second, JOBS)
-        until(lambda: requests_to(sandbox, "run.renew") >= renewals + 6 * JOBS, within_seconds=120)
+        until(lambda: requests_to(sandbox, "run.renew") >= renewals + 6 * JOBS)
         (second / "go").touch()
         assert concluded(sandbox, meanwhile) == [("success", 1, 1)] * JOBS
         earlier = len(manager_requests(sandbox))
     finally:
         sandbox.kubectl("scale", *DEPLOYMENT, f"--replicas={replicas}")
         sandbox.github("DELETE", "/faults")
-    until(lambda: has_reconciled(sandbox.objects("pods", MANAGER_NAMESPACE)), within_seconds=120)
+    until(lambda: has_reconciled(sandbox.objects("pods", MANAGER_NAMESPACE)))
     assert children(sandbox) == before
     (first / "go").touch()
     assert concluded(sandbox, throughout) == [("success", 1, 1)] * JOBS

@@ -179,7 +179,7 @@ def test_without_a_proxy_nothing_reaches_github_and_with_it_everything_goes_on(s
         waiting = start_jobs(sandbox, tmp_path, count=1, script="true")
         (tmp_path / "go").touch()
         failures = failures_of_the_agent(sandbox)
-        until(lambda: failures_of_the_agent(sandbox) >= failures + 3, within_seconds=180)
+        until(lambda: failures_of_the_agent(sandbox) >= failures + 3)
         assert [job["status"] for job in jobs_of(sandbox, waiting)] == ["queued"]
         assert [job["status"] for job in jobs_of(sandbox, run_id)] == ["in_progress"]
         assert requests_to(sandbox) == asked
@@ -194,7 +194,7 @@ def test_a_deleted_gateway_leaves_no_runner_at_github_and_no_envoy(sandbox: Any)
     assert runners_of(sandbox, "team-gone")
     uids = {pod["metadata"]["uid"] for pod in proxy_pods(sandbox, "team-gone")}
     assert uids
-    deleted = sandbox.kubectl("delete", "actionsgateway", "--all", "-n", "team-gone", timeout_seconds=90)
+    deleted = sandbox.kubectl("delete", "actionsgateway", "--all", "-n", "team-gone")
     assert deleted.code == 0, deleted
     assert runners_of(sandbox, "team-gone") == []
     until(lambda: not [process for process in pod_processes(sandbox.folder) if process.pod_uid in uids])

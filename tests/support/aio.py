@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from support.patience import HANG_SECONDS
+
 T = TypeVar("T")
 
 _FIRST_PAUSE_SECONDS, _GROWTH, _LONGEST_PAUSE_SECONDS = 0.01, 1.3, 0.2
 
 
-def run(coroutine: Coroutine[Any, Any, T], *, timeout_seconds: float = 30.0) -> T:
+def run(coroutine: Coroutine[Any, Any, T], *, timeout_seconds: float = HANG_SECONDS) -> T:
     """The result of `coroutine`; raises TimeoutError after `timeout_seconds`."""
 
     async def bounded() -> T:

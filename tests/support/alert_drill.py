@@ -28,12 +28,12 @@ from gw_alerts.values import REQUIRED, Destinations, Values, Webhook
 from support.alert_faults import AlertDrill
 from support.alert_times import Told
 from support.components import require_monitoring
+from support.patience import HANG_SECONDS
 from support.watched_fleet import PlayedCluster, serve_clusters
 
 HOST = configuration.HOST
 _TICK_SECONDS = 0.25
 _LOOK_SECONDS = 1.0
-_ANSWER_SECONDS = 30.0
 WATCHDOG = "Watchdog"
 
 
@@ -200,7 +200,7 @@ async def _site(
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(serve_clusters(clusters, HOST, scraped))
         await stack.enter_async_context(inbox.serve(HOST, told))
-        http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=_ANSWER_SECONDS))
+        http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=HANG_SECONDS))
         processes = [Process([program, *flags[name]], folder / f"{name}.log") for name, program in programs.items()]
         for process in processes:
             stack.push_async_callback(asyncio.to_thread, process.stop)

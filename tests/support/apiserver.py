@@ -28,6 +28,7 @@ from support.admission import limit
 from support.aio import Looks, run
 from support.clock import ManualClock
 from support.manifests import CRDS, Json
+from support.patience import HANG_SECONDS
 
 SERVERS = ("embedded", "real")
 """What `play` runs a case on."""
@@ -40,9 +41,6 @@ CONTENT_TYPES = {
 }
 ROOT_CERTIFICATES = "kube-root-ca.crt"
 """The ConfigMap that a controller puts into every namespace of a real cluster."""
-
-_WAIT_SECONDS = 30.0
-"""Controllers of a real control plane answer within a second or two on an idle machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +87,7 @@ class Watch:
         self._response = response
 
     async def next(self) -> tuple[str, Json]:
-        async with asyncio.timeout(_WAIT_SECONDS):
+        async with asyncio.timeout(HANG_SECONDS):
             line = await self._response.content.readuntil(b"\n")
         if not line:
             raise EOFError("the watch has ended")
@@ -225,14 +223,14 @@ class Api:
 
     async def until_gone(self, path: str) -> None:
         """Waits until an object is no longer there."""
-        async with asyncio.timeout(_WAIT_SECONDS):
+        async with asyncio.timeout(HANG_SECONDS):
             looks = Looks()
             while (await self.get(path)).status != 404:
                 await looks.pause()
 
     async def until(self, path: str, wanted: Callable[[Json], bool]) -> Json:
         """Waits until an object is as `wanted` and returns it."""
-        async with asyncio.timeout(_WAIT_SECONDS):
+        async with asyncio.timeout(HANG_SECONDS):
             looks = Looks()
             while not wanted(found := (await self.get(path)).body):
                 await looks.pause()
@@ -242,7 +240,7 @@ class Api:
         self, request: Callable[[], Awaitable[Answer]], wanted: Callable[[Answer], bool]
     ) -> Answer:
         """Repeats a request until its answer is as `wanted` and returns that."""
-        async with asyncio.timeout(_WAIT_SECONDS):
+        async with asyncio.timeout(HANG_SECONDS):
             looks = Looks()
             while not wanted(answer := await request()):
                 await looks.pause()
@@ -250,7 +248,7 @@ class Api:
 
     async def limit(self, name: str, hard: Mapping[str, str]) -> None:
         """Makes a quota in the namespace and waits until it is enforced."""
-        async with asyncio.timeout(_WAIT_SECONDS), self.client() as client:
+        async with asyncio.timeout(HANG_SECONDS), self.client() as client:
             await limit(client, self.namespace, name, hard)
 
     async def serve(self, crd: Json, *, is_shared: bool = True) -> Json:
@@ -327,7 +325,7 @@ Scenario = Callable[[Api], Awaitable[None]]
 class Play(ABC):
     """Runs scenarios on the API server that a case is for."""
 
-    def __call__(self, scenario: Scenario, *, timeout_seconds: float = 90.0, **embedded: Any) -> None:
+    def __call__(self, scenario: Scenario, *, timeout_seconds: float = HANG_SECONDS, **embedded: Any) -> None:
         """Runs one scenario; `embedded` goes to `api`."""
 
         async def body() -> None:

@@ -30,6 +30,7 @@ from gw_dashboards.promql import select
 from support.alert_faults import DRILLS, AlertDrill
 from support.board_queries import Answers, Asked, BoardQuestions, Sample, questions, questions_about
 from support.components import require_monitoring
+from support.patience import HANG_SECONDS
 from support.watched_fleet import PlayedCluster, serve_clusters
 
 HOST = configuration.HOST
@@ -202,7 +203,7 @@ async def _prometheus(folder: Path, clusters: Collection[PlayedCluster]) -> Asyn
     (file := folder / "prometheus.yml").write_text(configuration.render(settings))
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(serve_clusters(clusters, HOST, scraped))
-        http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
+        http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=HANG_SECONDS))
         flags = configuration.prometheus_flags(folder, file, own)
         process = Process([program, *flags], folder / "prometheus.log")
         stack.push_async_callback(asyncio.to_thread, process.stop)

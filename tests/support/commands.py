@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gw.commandline import run
 from gw.surroundings import Surroundings
+from support.patience import HANG_SECONDS
 
 BIN = Path(sys.executable).parent
 ROOT = Path(__file__).parents[2]
@@ -37,7 +38,7 @@ def environment(**extra: str) -> dict[str, str]:
     return kept | {"PATH": f"{BIN}{os.pathsep}{kept.get('PATH', '')}", "COLUMNS": "160"} | extra
 
 
-def run_command(*arguments: str, timeout_seconds: float = 120.0, **variables: str) -> Answer:
+def run_command(*arguments: str, timeout_seconds: float = HANG_SECONDS, **variables: str) -> Answer:
     """Runs to the end, without a terminal and without input."""
     result = subprocess.run(
         arguments,
@@ -52,7 +53,7 @@ def run_command(*arguments: str, timeout_seconds: float = 120.0, **variables: st
     return Answer(result.returncode, result.stdout, result.stderr)
 
 
-def run_gw_here(*arguments: str, timeout_seconds: float = 120.0, **variables: str) -> Answer:
+def run_gw_here(*arguments: str, timeout_seconds: float = HANG_SECONDS, **variables: str) -> Answer:
     """Runs gw to its end in this process, with everything as `run_command` has it."""
     streams = [io.StringIO() for _ in range(3)]
     before = dict(os.environ)

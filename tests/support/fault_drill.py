@@ -24,6 +24,7 @@ from support.aio import run
 from support.alert_times import Told
 from support.board_queries import EVERYTHING, Answers, Asked, BoardQuestions, questions_about
 from support.commands import Answer
+from support.patience import HANG_SECONDS
 from support.running_sandbox import Sandbox, start_sandbox, stop_sandbox, until
 
 TENANT, BYSTANDER = "team-a", "team-b"
@@ -327,9 +328,8 @@ class Drill:
 
     def active_alerts(self) -> set[tuple[str, str]]:
         """Name and namespace of the alerts, but the inhibitors, that wait or fire by Prometheus."""
-        url = f"{self.sandbox.info['prometheus_url']}/api/v1/query"
-        answer = httpx.get(url, params={"query": 'ALERTS{severity!="info"}'}, trust_env=False)
-        metrics = [each["metric"] for each in answer.json()["data"]["result"]]
+        found = self.sandbox.ask_prometheus("query", query='ALERTS{severity!="info"}')
+        metrics = [each["metric"] for each in found["result"]]
         return {(metric["alertname"], metric.get("namespace", "")) for metric in metrics}
 
     def believed_alerts(self) -> set[tuple[str, str]]:
@@ -377,10 +377,10 @@ class Drill:
         """What the sandbox's Prometheus answers to queries of boards, whose durations are divided by the pace."""
 
         async def ask() -> Answers:
-            async with httpx.AsyncClient(trust_env=False) as http:
+            async with httpx.AsyncClient(trust_env=False, timeout=HANG_SECONDS) as http:
                 return await BoardQuestions(http, self.sandbox.info["prometheus_url"], pace).all(asked)
 
-        return run(ask(), timeout_seconds=60.0)
+        return run(ask())
 
     def _until_clean(self, before: Report, started: float) -> tuple[float | None, tuple[Said, ...]]:
         """Seconds until all was clean again, or None and what was left."""

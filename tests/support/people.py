@@ -15,12 +15,11 @@ from gateway_sandbox.certificates import SandboxCertificates
 from gateway_sandbox.controlplane.server import ControlPlane, Options
 from support.components import require_control_plane
 from support.installed import Callers, callers, children_in, install, user_subject
+from support.patience import HANG_SECONDS
 
 Manifest = dict[str, Any]
 
 ON_CALL, VIEWER, TENANTS_OWN = "olivia", "victor", "tess"
-
-START_SECONDS = 120.0
 
 
 @contextmanager
@@ -38,7 +37,7 @@ def own_plane(folder: Path, prepare: Callable[[Callers], Awaitable[None]]) -> It
 
 
 async def _start(plane: ControlPlane, prepare: Callable[[Callers], Awaitable[None]]) -> None:
-    await plane.start(timeout_seconds=START_SECONDS)
+    await plane.start(timeout_seconds=HANG_SECONDS)
     await install(plane)
     async with callers(plane) as everybody:
         await prepare(everybody)

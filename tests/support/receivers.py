@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-_SECONDS = 60.0
+from support.patience import HANG_SECONDS
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,9 @@ class Receivers:
     def wait_for(self, look: Callable[[], object]) -> None:
         """Raises AssertionError when it does not come true."""
         with self._changed:
-            came = self._changed.wait_for(look, timeout=_SECONDS)
+            came = self._changed.wait_for(look, timeout=HANG_SECONDS)
         told = [f"{each.receiver} {each.body.get('status', '')} {each.group}" for each in self._all]
-        assert came, f"not delivered within {_SECONDS:g} s; so far: {told}"
+        assert came, f"not delivered within {HANG_SECONDS:g} s; so far: {told}"
 
 
 @contextmanager

@@ -12,11 +12,12 @@ import httpx
 
 from support.commands import Answer, run_command, run_gw_here
 from support.components import require_kubectl
+from support.patience import HANG_SECONDS
 from support.preforked_gw import preforked_gw
 
 T = TypeVar("T")
 
-_UP_SECONDS = 240.0
+_UP_SECONDS = 360.0
 _FIRST_PAUSE_SECONDS, _GROWTH, _LONGEST_PAUSE_SECONDS = 0.05, 1.2, 0.3
 """Between two looks at a sandbox, each of which mostly is a process of its own."""
 
@@ -33,13 +34,15 @@ class Sandbox:
     folder: Path
     info: dict[str, Any]
 
-    def gw(self, *arguments: str, timeout_seconds: float = 120.0, is_watched: bool = True, **variables: str) -> Answer:
+    def gw(
+        self, *arguments: str, timeout_seconds: float = HANG_SECONDS, is_watched: bool = True, **variables: str
+    ) -> Answer:
         """`gw` with this sandbox as its cluster, and its Prometheus and Alertmanager where they are installed."""
         known = self._variables(is_watched=is_watched)
         return run_command(str(preforked_gw() / "gw"), *arguments, timeout_seconds=timeout_seconds, **known | variables)
 
     def look(
-        self, *arguments: str, timeout_seconds: float = 120.0, is_watched: bool = True, **variables: str
+        self, *arguments: str, timeout_seconds: float = HANG_SECONDS, is_watched: bool = True, **variables: str
     ) -> Answer:
         """The same in this process, for what is asked again and again: most of a process's time is its start."""
         known = self._variables(is_watched=is_watched)
@@ -55,7 +58,7 @@ class Sandbox:
         named = {"GW_PROMETHEUS_URL": "prometheus_url", "GW_ALERTMANAGER_URL": "alertmanager_url"}
         return {variable: self.info[key] for variable, key in named.items() if self.info[key]}
 
-    def kubectl(self, *arguments: str, timeout_seconds: float = 60.0, **variables: str) -> Answer:
+    def kubectl(self, *arguments: str, timeout_seconds: float = HANG_SECONDS, **variables: str) -> Answer:
         """Plain `kubectl`; skips the test where the machine has none."""
         known = {"KUBECONFIG": str(self.folder / "kubeconfig")} | variables
         return run_command(require_kubectl(), *arguments, timeout_seconds=timeout_seconds, **known)
@@ -64,17 +67,32 @@ class Sandbox:
         """The answer of the simulated GitHub's control API, asked directly."""
         tls = ssl.create_default_context(cafile=self.info["ca_path"])
         token = Path(self.info["control_token_path"]).read_text().strip()
-        with httpx.Client(verify=tls, headers={"Authorization": f"Bearer {token}"}, trust_env=False) as client:
-            answer = client.request(method, self.info["control_url"] + path, json=body)
+        answer = httpx.request(
+            method,
+            self.info["control_url"] + path,
+            json=body,
+            headers={"Authorization": f"Bearer {token}"},
+            verify=tls,
+            trust_env=False,
+            timeout=HANG_SECONDS,
+        )
         assert answer.is_success, answer.text
         return answer.json() if answer.content else None
 
     def notifications(self) -> list[dict[str, Any]]:
         """What the sandbox's receivers were told, the oldest first."""
-        answer = httpx.get(f"{self.info['inbox_url']}/notifications", trust_env=False)
+        answer = _get(f"{self.info['inbox_url']}/notifications")
         assert answer.is_success, answer.text
         found: list[dict[str, Any]] = answer.json()["notifications"]
         return found
+
+    def ask_prometheus(self, what: str, **parameters: str) -> Any:
+        """The data of its Prometheus's HTTP API; None while it does not answer."""
+        try:
+            answer = _get(f"{self.info['prometheus_url']}/api/v1/{what}", **parameters)
+        except httpx.TransportError:
+            return None
+        return answer.json()["data"] if answer.is_success else None
 
     def objects(self, kinds: str, namespace: str) -> list[dict[str, Any]]:
         """What `kubectl get` finds, as JSON."""
@@ -95,7 +113,12 @@ class Sandbox:
         return options
 
 
-def until(holds: Callable[[], T], *, within_seconds: float = 60.0) -> T:
+def _get(url: str, **parameters: str) -> httpx.Response:
+    """Past any proxy that the surroundings name."""
+    return httpx.get(url, params=parameters, trust_env=False, timeout=HANG_SECONDS)
+
+
+def until(holds: Callable[[], T], *, within_seconds: float = HANG_SECONDS) -> T:
     """What `holds` returns once it is true; fails after the time, which is only there to end a test that hangs."""
     deadline = time.monotonic() + within_seconds
     pause_seconds = _FIRST_PAUSE_SECONDS

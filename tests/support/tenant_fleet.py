@@ -31,6 +31,7 @@ from cli.objects import (
 from gateway_sandbox.controlplane.server import ControlPlane, Options
 from support.clock import START
 from support.definitions import install_definitions
+from support.patience import HANG_SECONDS
 
 Manifest = dict[str, Any]
 _AT_ONCE = 24
@@ -109,7 +110,7 @@ STILL = Options(
 
 async def start_with_fleet(plane: ControlPlane, count: int, *, renewed_for: timedelta) -> None:
     """Starts the plane with the definitions and `fleet(count)` on it; the lease holds for so long without a renewal."""
-    await plane.start(timeout_seconds=120.0)
+    await plane.start(timeout_seconds=HANG_SECONDS)
     async with connect(plane.kubeconfig) as client:
         await install_definitions(client, crd_manifests())
         await store(client, fleet(count))

@@ -42,7 +42,7 @@ def test_a_hundred_and_one_polls_are_open_through_the_proxy_at_once(monkeypatch:
                 gate.open()
                 await rig.until_done(jobs)
 
-    run(main(), timeout_seconds=60)
+    run(main())
 
 
 def test_polls_find_another_proxy_at_once_when_theirs_goes_away() -> None:
@@ -126,7 +126,7 @@ def test_polls_claims_and_renewals_go_through_a_real_envoy(tmp_path: Path) -> No
                     gate.open()
                     await rig.until_done(jobs)
 
-    run(main(), timeout_seconds=60)
+    run(main())
 
 
 def test_a_real_envoys_refusal_is_told_with_its_remedy(tmp_path: Path) -> None:

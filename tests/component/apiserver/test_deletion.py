@@ -8,6 +8,7 @@ import pytest
 from support.aio import Looks
 from support.apiserver import Api, Play
 from support.manifests import Json, config_map, pod
+from support.patience import HANG_SECONDS
 
 
 def owned(name: str, *owners: Json) -> Json:
@@ -139,7 +140,7 @@ def test_a_namespace_goes_with_everything_in_it_and_takes_nothing_new_meanwhile(
         await api.patch("~/configmaps/held", {"metadata": {"finalizers": None}})
         await api.until_gone(path)
         # Admission learns of it by a watch.
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(HANG_SECONDS):
             looks = Looks()
             while (await api.post("~/configmaps", config_map())).message != f'namespaces "{api.namespace}" not found':
                 await looks.pause()

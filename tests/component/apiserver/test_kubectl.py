@@ -73,7 +73,7 @@ def test_get_prints_yaml_selects_by_label_and_reports_what_is_missing(play: Play
 def test_custom_resources_are_found_by_short_name_and_printed_by_their_columns(play: Play, tmp_path: Path) -> None:
     async def scenario(api: Api, kubectl: Kubectl) -> None:
         await kubectl.ok("apply", "-f", kubectl.file("crd.yaml", widget_crd()))
-        await kubectl.ok("wait", "--for=condition=Established", "crd/widgets.demo.example.com", "--timeout=10s")
+        await kubectl.ok("wait", "--for=condition=Established", "crd/widgets.demo.example.com", "--timeout=150s")
         await kubectl.ok("apply", "-f", kubectl.file("w.yaml", widget()))
         table = (await kubectl.ok("get", "wd")).words
         assert table[0] == ["NAME", "SIZE", "READY", "AGE"]
@@ -104,7 +104,7 @@ def test_wait_returns_when_the_condition_comes_true(play: Play, tmp_path: Path) 
         await api.create(WIDGETS, widget())
         late = await kubectl("wait", "--for=condition=Ready", f"{WIDGET}/w", "--timeout=0s")
         assert late.code == 1
-        process = await kubectl.start("wait", "--for=condition=Ready", f"{WIDGET}/w", "--timeout=30s")
+        process = await kubectl.start("wait", "--for=condition=Ready", f"{WIDGET}/w", "--timeout=150s")
         await api.patch(f"{WIDGETS}/w/status", {"status": {"conditions": [{"type": "Ready", "status": "True"}]}})
         out, _ = await process.communicate()
         assert out.decode() == "widget.demo.example.com/w condition met\n"

@@ -19,6 +19,7 @@ from gateway_sandbox.controlplane.server import ControlPlane, Options
 from support.aio import Looks
 from support.components import require_control_plane
 from support.installed import callers, gateway_in, install, user_subject
+from support.patience import HANG_SECONDS
 
 Manifest = dict[str, Any]
 
@@ -48,7 +49,7 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
 
 
 async def _prepare(plane: ControlPlane) -> None:
-    await plane.start(timeout_seconds=120.0)
+    await plane.start(timeout_seconds=HANG_SECONDS)
     await install(plane)
     async with callers(plane) as everybody, AsyncExitStack() as stack:
         await everybody.admin.create(r.NAMESPACES, {"metadata": {"name": TENANT}})

@@ -19,6 +19,7 @@ from gateway_sandbox.certificates import SandboxCertificates
 from gateway_sandbox.controlplane.server import ADMIN, ControlPlane, Options
 from support.components import require_control_plane
 from support.installed import callers, gateway_in, group_in, install, user_subject
+from support.patience import HANG_SECONDS
 
 Manifest = dict[str, Any]
 
@@ -61,7 +62,7 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
 
 
 async def _prepare(plane: ControlPlane) -> None:
-    await plane.start(timeout_seconds=120.0)
+    await plane.start(timeout_seconds=HANG_SECONDS)
     await install(plane)
     async with callers(plane) as everybody, AsyncExitStack() as stack:
         admin = everybody.admin

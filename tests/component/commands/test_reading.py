@@ -31,6 +31,7 @@ from gw.sources.logs import LogLine
 from gw.sources.pods import PodRole
 from support.components import require_control_plane
 from support.installed import callers, gateway_in, install, user_subject
+from support.patience import HANG_SECONDS
 
 Manifest = dict[str, Any]
 
@@ -125,7 +126,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 async def _prepare(plane: ControlPlane, kubelet: Kubelet) -> None:
-    await plane.start(timeout_seconds=120.0)
+    await plane.start(timeout_seconds=HANG_SECONDS)
     await install(plane)
     async with callers(plane) as everybody:
         admin = everybody.admin

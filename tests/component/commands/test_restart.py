@@ -131,7 +131,7 @@ def test_on_call_restarts_an_agent_whose_workers_stay(plane: ControlPlane) -> No
     assert rehearsed.code == 0, rehearsed
     assert asyncio.run(_pods(plane, TENANT, agents)) == before
 
-    answer = olivia("agent", TENANT, "--yes", "-o", "json", "--timeout", "60s")
+    answer = olivia("agent", TENANT, "--yes", "-o", "json", "--timeout", "150s")
     assert answer.code == 3, f"of the jobs' adoption nothing could be seen: {answer}"
     found = json.loads(answer.out)
     after = asyncio.run(_pods(plane, TENANT, agents))
@@ -147,7 +147,7 @@ def test_on_call_restarts_an_agent_whose_workers_stay(plane: ControlPlane) -> No
 
 def test_on_call_restarts_the_manager_and_sees_who_leads(plane: ControlPlane) -> None:
     before = asyncio.run(_pods(plane, MANAGER_NAMESPACE, MANAGERS))
-    answer = Person(plane, ON_CALL)("manager", "--yes", "-o", "json", "--timeout", "60s")
+    answer = Person(plane, ON_CALL)("manager", "--yes", "-o", "json", "--timeout", "150s")
     assert answer.code == 0, answer
     found = json.loads(answer.out)
     assert len(found["pods"]) == 2

@@ -28,6 +28,7 @@ from gw.ops.keys.manifests import BY_GW
 from support.aio import run
 from support.components import require_control_plane
 from support.installed import gateway_in, install, user_subject
+from support.patience import HANG_SECONDS
 from support.pod_player import Gate
 
 ON_CALL, VIEWER, TENANTS_OWN = "olivia", "victor", "tess"
@@ -58,7 +59,7 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
         folder / "data", SandboxCertificates.create(folder / "certificates"), Options(with_scheduler=False)
     )
     try:
-        asyncio.run(running.start(timeout_seconds=120.0))
+        asyncio.run(running.start(timeout_seconds=HANG_SECONDS))
         asyncio.run(install(running))
         yield running
     finally:
@@ -124,7 +125,7 @@ def test_a_tenant_is_scaled_updated_paused_and_resumed_by_those_who_may(plane: C
             await _pause(place, gate)
             await _refuse_the_others(place)
 
-    run(scenario(), timeout_seconds=90.0)
+    run(scenario())
 
 
 async def _scale(place: Place) -> None:
@@ -225,7 +226,7 @@ def test_a_tenant_is_removed_when_its_job_has_ended_and_its_namespace_by_who_may
             gate = player.ending = Gate()
             await _remove(place, gate)
 
-    run(scenario(), timeout_seconds=90.0)
+    run(scenario())
 
 
 async def _remove(place: Place, gate: Gate) -> None:

@@ -8,6 +8,7 @@ import pytest
 from gateway_sandbox.certificates import SandboxCertificates
 from gateway_sandbox.controlplane.server import ControlPlane
 from support.components import require_control_plane
+from support.patience import HANG_SECONDS
 
 from .site import furnish
 
@@ -18,7 +19,7 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     require_control_plane()
     folder = tmp_path_factory.mktemp("faults")
     running = ControlPlane(folder / "data", SandboxCertificates.create(folder / "certificates"))
-    asyncio.run(running.start(timeout_seconds=120.0))
+    asyncio.run(running.start(timeout_seconds=HANG_SECONDS))
     try:
         asyncio.run(furnish(running))
         yield running

@@ -25,6 +25,9 @@ from support.faulty_proxy import FaultyProxy, faulty_proxy
 Manifest = dict[str, Any]
 
 LOOK_SECONDS = 0.02
+SILENCE_SECONDS = 6.0
+"""When a watch that says nothing is given up: late enough for the loop to say that it lasted, so that a watch of a kind
+of which nothing changes is resumed at once, and not after pauses that grow to half a minute."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from support.faulty_proxy import (
 )
 
 from .manager import until, until_gone
-from .site import Site, site
+from .site import SILENCE_SECONDS, Site, site
 
 CPU = ("self-hosted", "linux")
 
@@ -46,7 +46,7 @@ async def tenant(here: Site) -> AsyncIterator[Rig]:
     @asynccontextmanager
     async def open_agent() -> AsyncIterator[CountingClient]:
         configuration = await load_configuration(here.kubeconfig())
-        client = CountingClient(configuration, timeout_seconds=2.0, watch_silence_seconds=1.0)
+        client = CountingClient(configuration, timeout_seconds=2.0, watch_silence_seconds=SILENCE_SECONDS)
         client.requests = []
         async with client:
             yield client
@@ -137,7 +137,7 @@ def test_every_job_runs_once_and_leaves_nothing_when_the_fault_is_over(
                 await agent.until(agent.health.is_ready)
                 assert not rig.github.violations()
 
-    run(main(), timeout_seconds=60)
+    run(main())
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_jobs_end_although_the_watches_of_pods_and_groups_break(plane: ControlPl
                 await fault.until_hit()
                 assert not rig.github.violations()
 
-    run(main(), timeout_seconds=60)
+    run(main())
 
 
 @pytest.mark.parametrize("effect", [answer(500), hang, answer(401)], ids=["failing", "silent", "rejected"])
@@ -186,7 +186,7 @@ def test_an_agent_that_starts_into_a_fault_is_alive_not_ready_and_works_when_it_
                 await rig.until_done(jobs)
                 await agent.until(agent.health.is_ready)
 
-    run(main(), timeout_seconds=60)
+    run(main())
 
 
 def is_untold(line: Mapping[str, Any], reason: str) -> bool:
@@ -211,7 +211,7 @@ def test_a_worker_in_trouble_is_tried_again_although_the_trouble_cannot_be_told(
                     await agent.until(agent.health.is_ready)
                     assert not rig.github.violations()
 
-    run(main(), timeout_seconds=60)
+    run(main())
 
 
 def test_a_throttled_pod_is_not_asked_for_before_its_time(plane: ControlPlane) -> None:
@@ -224,7 +224,7 @@ def test_a_throttled_pod_is_not_asked_for_before_its_time(plane: ControlPlane) -
                 first, second = here.proxy.requests("POST", "/pods$")
                 assert second.at - first.at >= 2.0
 
-    run(main(), timeout_seconds=60)
+    run(main())
 
 
 def test_a_job_whose_namespace_is_being_deleted_is_given_up_without_a_storm(plane: ControlPlane) -> None:
@@ -250,4 +250,4 @@ def test_a_job_whose_namespace_is_being_deleted_is_given_up_without_a_storm(plan
             await here.admin.patch(CONFIGMAPS, "anchor", {"metadata": {"finalizers": None}}, namespace=NAMESPACE)
             await until_gone(here, NAMESPACE)
 
-    run(main(), timeout_seconds=60)
+    run(main())

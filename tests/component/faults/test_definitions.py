@@ -106,7 +106,7 @@ def test_a_manager_waits_for_definitions_that_know_all_it_needs_and_says_what_th
             assert problems
             assert named in problems[0]
 
-    run(main(), timeout_seconds=60)
+    run(main())
 
 
 def test_a_manager_that_may_not_read_the_definitions_says_so(plane: ControlPlane) -> None:
@@ -120,4 +120,4 @@ def test_a_manager_that_may_not_read_the_definitions_says_so(plane: ControlPlane
             told = [line["problem"] for line in lines if line["event"] == "manager does not start"]
             assert told[0] == f"CustomResourceDefinition {GATEWAYS} cannot be read: InternalError: a fault of the test"
 
-    run(main(), timeout_seconds=60)
+    run(main())

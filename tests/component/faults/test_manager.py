@@ -21,7 +21,7 @@ from support.faulty_proxy import (
 )
 
 from .manager import NOT_THE_LEASE, children, managing, order, until, until_gone, until_provisioned
-from .site import Site, site
+from .site import SILENCE_SECONDS, Site, site
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_a_running_manager_provisions_all_of_it_once_when_the_fault_is_over(
             # A watch is opened at the start; any other fault meets a manager that is at work.
             if is_watch_fault:
                 fault = here.proxy.inject(effect, path=NOT_THE_LEASE, **match)
-            async with managing(here, timeout_seconds=2.0, watch_silence_seconds=1.0) as process:
+            async with managing(here, timeout_seconds=2.0, watch_silence_seconds=SILENCE_SECONDS) as process:
                 await process.until_probe("/readyz", 200)
                 if not is_watch_fault:
                     fault = here.proxy.inject(effect, path=NOT_THE_LEASE, **match)
@@ -63,7 +63,7 @@ def test_a_running_manager_provisions_all_of_it_once_when_the_fault_is_over(
                 assert await process.probe("/readyz") == 200
                 await assert_at_rest(here, namespace)
 
-    run(main(), timeout_seconds=60)
+    run(main())
 
 
 async def assert_at_rest(here: Site, namespace: str) -> None:
@@ -124,7 +124,7 @@ def test_a_manager_that_starts_into_a_fault_is_alive_not_ready_and_names_the_cau
             assert told
             assert all(problem.strip() for problem in told)
 
-    run(main(), timeout_seconds=60)
+    run(main())
 
 
 def test_a_list_that_fails_while_the_manager_leads_keeps_it_not_ready_and_it_decides_on_no_half_picture(
@@ -146,7 +146,7 @@ def test_a_list_that_fails_while_the_manager_leads_keeps_it_not_ready_and_it_dec
                 here.proxy.clear()
                 await process.until_probe("/readyz", 200)
 
-    run(main(), timeout_seconds=60)
+    run(main())
 
 
 def test_a_throttled_write_is_not_repeated_before_the_server_asked_for_it(plane: ControlPlane) -> None:
@@ -164,7 +164,7 @@ def test_a_throttled_write_is_not_repeated_before_the_server_asked_for_it(plane:
                 first, second = here.proxy.requests("PATCH", own)[:2]
                 assert second.at - first.at >= 3.0
 
-    run(main(), timeout_seconds=60)
+    run(main())
 
 
 def test_a_namespace_that_is_being_deleted_gets_nothing_new_and_goes(plane: ControlPlane) -> None:
@@ -179,7 +179,7 @@ def test_a_namespace_that_is_being_deleted_gets_nothing_new_and_goes(plane: Cont
                     await until_gone(here, namespace)
             assert [line for line in lines if line["log_level"] in ("warning", "error")] == []
 
-    run(main(), timeout_seconds=60)
+    run(main())
 
 
 async def delete_namespace(here: Site, name: str) -> None:

@@ -60,7 +60,7 @@ def test_a_tenants_namespace_goes_with_all_that_the_manager_made_in_it(plane: Co
                     await until_gone(here, namespace)
             assert [line for line in shouted(lines) if line.get("namespace") == namespace] == []
 
-    run(main(), timeout_seconds=60)
+    run(main())
 
 
 def test_a_manager_that_has_not_heard_of_the_deletion_is_refused_says_so_once_and_waits(plane: ControlPlane) -> None:
@@ -90,7 +90,7 @@ def test_a_manager_that_has_not_heard_of_the_deletion_is_refused_says_so_once_an
             writes = here.proxy.requests("PATCH", f"/namespaces/{namespace}/")
             assert len(writes) < 30
 
-    run(main(), timeout_seconds=60)
+    run(main())
 
 
 def test_a_refusal_in_such_a_namespace_has_its_own_class_and_names_the_namespace(plane: ControlPlane) -> None:
@@ -105,7 +105,7 @@ def test_a_refusal_in_such_a_namespace_has_its_own_class_and_names_the_namespace
                     await here.admin.apply(NETWORKPOLICIES, late, field_manager="test")
                 assert (await here.admin.list(DEPLOYMENTS, namespace)).items == []
 
-    run(main(), timeout_seconds=60)
+    run(main())
 
 
 def test_an_event_about_an_object_in_such_a_namespace_is_dropped_without_a_warning(plane: ControlPlane) -> None:
@@ -120,4 +120,4 @@ def test_an_event_about_an_object_in_such_a_namespace_is_dropped_without_a_warni
                     await recorder.record(regarding, "Late", "too late", action="Run", warning=True)
                 assert shouted(lines) == []
 
-    run(main(), timeout_seconds=60)
+    run(main())

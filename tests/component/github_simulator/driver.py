@@ -21,6 +21,7 @@ from gateway_sandbox.github.models import Job
 from gateway_sandbox.github.settings import SimulatorSettings
 from gateway_sandbox.github.simulator import GitHubSimulator
 from support.clock import ManualClock
+from support.patience import HANG_SECONDS
 
 APP_ID, INSTALLATION_ID = 1234, 77
 APP_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -277,7 +278,7 @@ def scenario(
         )
         simulator.add_app(APP_ID, public_pem(APP_KEY))
         simulator.add_installation(INSTALLATION_ID, APP_ID)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(HANG_SECONDS):
             await simulator.start()
             try:
                 async with _client(simulator.url, many_connections) as http:
@@ -292,9 +293,9 @@ def _client(url: str, many_connections: bool) -> httpx.AsyncClient:
     """httpx's own pool looks at every open connection on every request; aiohttp's does not, but it repeats a GET by
     itself when a kept connection turns out to be closed."""
     if not many_connections:
-        return httpx.AsyncClient(base_url=url, timeout=20, limits=httpx.Limits(max_connections=None))
+        return httpx.AsyncClient(base_url=url, timeout=HANG_SECONDS, limits=httpx.Limits(max_connections=None))
     session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
-    return httpx.AsyncClient(base_url=url, timeout=20, transport=AiohttpTransport(client=session))
+    return httpx.AsyncClient(base_url=url, timeout=HANG_SECONDS, transport=AiohttpTransport(client=session))
 
 
 def plain_text(encoded: Any) -> Any:

@@ -12,6 +12,7 @@ from gw.commandline import run
 from gw.surroundings import Surroundings
 from support.commands import Answer
 from support.components import require_control_plane
+from support.patience import HANG_SECONDS
 
 from .world import LiveClock, World, empty_again, manager_starts
 
@@ -26,7 +27,7 @@ def own_control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cont
     plane = ControlPlane(
         folder / "data", SandboxCertificates.create(folder / "certificates"), Options(with_scheduler=False)
     )
-    asyncio.run(plane.start(timeout_seconds=120.0))
+    asyncio.run(plane.start(timeout_seconds=HANG_SECONDS))
     try:
         yield plane
     finally:

@@ -17,6 +17,7 @@ from gateway_sandbox.controlplane.programs import KUBECONFORM
 from support.commands import Answer, environment
 from support.components import require_control_plane, require_kubectl
 from support.kube_schemas import described_kinds, write_schemas
+from support.patience import HANG_SECONDS
 
 from .conftest import Gw
 from .world import INSTALL, World, gateway
@@ -27,7 +28,7 @@ EXPORT = (*INSTALL[:-1], "--export")
 
 def run(*arguments: str, given: str) -> Answer:
     result = subprocess.run(
-        arguments, input=given, env=environment(), capture_output=True, text=True, timeout=120, check=False
+        arguments, input=given, env=environment(), capture_output=True, text=True, timeout=HANG_SECONDS, check=False
     )
     return Answer(result.returncode, result.stdout, result.stderr)
 

@@ -27,6 +27,7 @@ from gateway_sandbox.controlplane.server import ControlPlane
 from gw.ops.installation.snapshot import REMOVABLE, Identity, identity_of
 from support.aio import Looks
 from support.definitions import install_definitions
+from support.patience import HANG_SECONDS
 
 T = TypeVar("T")
 Manifest = dict[str, Any]
@@ -39,7 +40,6 @@ GATEWAY_CRD = f"actionsgateways.{names.API_GROUP}"
 OPERATORS = frozenset({"monitoring.coreos.com", "grafana.integreatly.org"})
 """The groups of operators that a test puts there."""
 _BY_TEST = "test"
-_CALL_SECONDS = 60.0
 _ACCESS_REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 _OURS = "app.kubernetes.io/part-of=actions-gateway"
 
@@ -72,7 +72,7 @@ class World:
         """Runs a scenario as the administrator; also from inside of a running loop."""
 
         async def run() -> T:
-            async with connect(self.plane.kubeconfig) as client, asyncio.timeout(_CALL_SECONDS):
+            async with connect(self.plane.kubeconfig) as client, asyncio.timeout(HANG_SECONDS):
                 return await scenario(client)
 
         with ThreadPoolExecutor(1) as executor:

@@ -133,4 +133,4 @@ def in_a_namespace(play: Play, scenario: Callable[[Rig, RunningManager], Awaitab
         async with tenant_of(play) as rig, rig.manager() as manager:
             await scenario(rig, manager)
 
-    run(main(), timeout_seconds=60.0)
+    run(main())

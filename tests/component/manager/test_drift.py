@@ -25,6 +25,7 @@ from support.aio import Looks, run
 from support.apiserver import Play
 from support.manager_objects import gateway
 from support.manager_rig import Rig, RunningManager, tenant_of
+from support.patience import HANG_SECONDS
 
 Manifest = dict[str, Any]
 Child = tuple[Resource, str]
@@ -99,7 +100,7 @@ def test_every_child_that_is_edited_is_restored(play: Play) -> None:
             wanted = essence(before)
             assert essence(await rig.patch(resource, name, edit)) != wanted, (resource.kind, edit)
             try:
-                async with asyncio.timeout(20.0):
+                async with asyncio.timeout(HANG_SECONDS):
                     await rig.until(resource, name, lambda live, wanted=wanted: essence(live) == wanted)  # type: ignore[misc]
             except TimeoutError:
                 live = await rig.user.get(resource, name, rig.space)
@@ -242,7 +243,7 @@ def on_a_provisioned_tenant(play: Play, scenario: Callable[[Rig, RunningManager]
             await rig.until(DEPLOYMENTS, PROXY, lambda live: live["spec"]["replicas"] == 2)
             await scenario(rig, manager)
 
-    run(main(), timeout_seconds=90.0)
+    run(main())
 
 
 def children_writes(rig: Rig, manager: RunningManager) -> list[tuple[str, str, str]]:

@@ -35,7 +35,7 @@ def test_peers_that_somebody_widens_are_narrowed_again_and_a_manager_without_the
                 for name in POLICIES:
                     await rig.until(NETWORKPOLICIES, name, lambda live: not is_narrow(live))
 
-    run(main(), timeout_seconds=60.0)
+    run(main())
 
 
 def is_narrow(policy: Manifest) -> bool:

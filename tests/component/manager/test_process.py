@@ -119,7 +119,7 @@ def test_the_managers_roles_give_every_right_that_a_gateways_life_needs_and_no_o
         assert all(right.resource != "secrets" for right in used)
         assert granted(rules) - {(right.verb, right.group, right.resource) for right in used} == ALLOWED_BUT_NOT_SEEN
 
-    run(main(), timeout_seconds=60)
+    run(main())
 
 
 ALLOWED_BUT_NOT_SEEN = {

@@ -30,6 +30,7 @@ from gw_alerts.values import Values, load_values
 from support.aio import run
 from support.alertmanager import EXAMPLE_VALUES
 from support.components import require_monitoring
+from support.patience import HANG_SECONDS
 
 HOST = configuration.HOST
 ALERT = "ActionsGatewayReconcileErrors"
@@ -105,7 +106,7 @@ class Site:
 
     def load_rules(self, text: str) -> None:
         self.rules.write_text(text)
-        httpx.post(f"{self.prometheus}/-/reload").raise_for_status()
+        httpx.post(f"{self.prometheus}/-/reload", timeout=HANG_SECONDS).raise_for_status()
 
     def route_to(self, path: str, **others: str) -> None:
         """Has every receiver of the shipped routes at that path or its own, and pages told after a second."""
@@ -117,13 +118,13 @@ class Site:
         for route in routes["route"]["routes"]:
             route |= {"group_wait": "1s", **(SWITCH_INTERVALS if route["receiver"] == "dead-man" else {})}
         self.routes.write_text(yaml.safe_dump(routes))
-        httpx.post(f"{self.alertmanager}/-/reload").raise_for_status()
+        httpx.post(f"{self.alertmanager}/-/reload", timeout=HANG_SECONDS).raise_for_status()
 
     def _webhook(self, path: str) -> dict[str, Any]:
         return {"webhook_configs": [{"url": f"{self.receiver_url}{path}"}]}
 
 
-def until(look: Callable[[], bool], seconds: float = 60.0) -> None:
+def until(look: Callable[[], bool], seconds: float = HANG_SECONDS) -> None:
     """Nobody says when a server is up."""
     deadline = time.monotonic() + seconds
     while not look():
@@ -133,7 +134,7 @@ def until(look: Callable[[], bool], seconds: float = 60.0) -> None:
 
 def is_up(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/-/ready").status_code == 200
+        return httpx.get(f"{url}/-/ready", timeout=HANG_SECONDS).status_code == 200
     except httpx.TransportError:
         return False
 
@@ -184,7 +185,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 def test_what_ships_comes_back_the_same_and_an_edited_rule_is_named(site: Site) -> None:
-    until(lambda: bool(httpx.get(f"{site.prometheus}/api/v1/rules").json()["data"]["groups"]))
+    until(lambda: bool(httpx.get(f"{site.prometheus}/api/v1/rules", timeout=HANG_SECONDS).json()["data"]["groups"]))
     found = site.checked()
     assert found["rules"]["differences"] == []
     assert not found["rules"]["too_old"]
@@ -216,7 +217,7 @@ def test_hours_and_waits_are_found_in_what_alertmanager_has_loaded(site: Site) -
     routes["receivers"] = [{"name": each["name"], "webhook_configs": [WEBHOOK]} for each in routes["receivers"]]
     try:
         site.routes.write_text(yaml.safe_dump(routes))
-        httpx.post(f"{site.alertmanager}/-/reload").raise_for_status()
+        httpx.post(f"{site.alertmanager}/-/reload", timeout=HANG_SECONDS).raise_for_status()
         found = site.checked()["routes"]
     finally:
         site.route_to("/take")
@@ -231,7 +232,7 @@ def test_hours_and_waits_are_found_in_what_alertmanager_has_loaded(site: Site) -
 
 def test_prometheus_tells_the_cluster_that_its_alerts_have(site: Site) -> None:
     async def ask() -> str | None:
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=HANG_SECONDS) as client:
             return (await gather_monitoring(direct(PROMETHEUS, client, site.prometheus))).cluster
 
     assert run(ask()) == "prod-eu"
@@ -256,17 +257,19 @@ def test_a_silence_is_placed_extended_and_ended_as_alertmanager_has_it(site: Sit
 
 def test_a_test_page_is_delivered_once_and_a_receiver_that_refuses_is_found_out(site: Site) -> None:
     command = ("alerts", "test", "--yes", "--alertmanager-url", site.alertmanager, "-o", "json")
-    answer = site.gw(*command, "--timeout", "30s")
+    answer = site.gw(*command, "--timeout", "150s")
     assert answer.code == 0, answer
     (group,) = site.receiver.told
     (page,) = group["alerts"]
     assert (group["receiver"], page["labels"]["test"], page["labels"]["severity"]) == ("oncall-sre", "true", "page")
     assert "nothing is wrong" in page["annotations"]["summary"]
-    alive = httpx.get(f"{site.alertmanager}/api/v2/alerts", params={"filter": 'test="true"'}).json()
+    alive = httpx.get(
+        f"{site.alertmanager}/api/v2/alerts", params={"filter": 'test="true"'}, timeout=HANG_SECONDS
+    ).json()
     assert alive == [], "taken back"
 
     site.route_to("/refuse")
-    refused = site.gw(*command, "--cluster", "another-group", "--timeout", "30s")
+    refused = site.gw(*command, "--cluster", "another-group", "--timeout", "150s")
     assert refused.code == 1, refused
     assert json.loads(refused.out)["outcome"] == "refused"
     assert "oncall-sre does not take it (webhook: 1 request failed" in refused.out
@@ -281,8 +284,8 @@ def test_a_receiver_that_gives_no_answer_is_not_hidden_by_the_dead_mans_switch(s
         "endsAt": (now + timedelta(minutes=5)).isoformat(),
     }
     site.route_to("/take", **{"oncall-sre": "/hang"})
-    httpx.post(f"{site.alertmanager}/api/v2/alerts", json=[switch]).raise_for_status()
-    until(lambda: bool(httpx.get(f"{site.alertmanager}/api/v2/alerts/groups").json()))
+    httpx.post(f"{site.alertmanager}/api/v2/alerts", json=[switch], timeout=HANG_SECONDS).raise_for_status()
+    until(lambda: bool(httpx.get(f"{site.alertmanager}/api/v2/alerts/groups", timeout=HANG_SECONDS).json()))
     command = ("alerts", "test", "--yes", "--alertmanager-url", site.alertmanager, "-o", "json")
     try:
         hanging = site.gw(*command, "--cluster", "hanging", "--timeout", "8s")
@@ -290,11 +293,11 @@ def test_a_receiver_that_gives_no_answer_is_not_hidden_by_the_dead_mans_switch(s
         told = [group["receiver"] for group in site.receiver.told]
         assert told.count("dead-man") >= 2, "it was told while the page waited"
         site.route_to("/take")
-        answered = site.gw(*command, "--cluster", "answered", "--timeout", "30s")
+        answered = site.gw(*command, "--cluster", "answered", "--timeout", "150s")
         assert answered.code == 0, answered
     finally:
         over = {**switch, "endsAt": SystemClock().now().isoformat()}
-        httpx.post(f"{site.alertmanager}/api/v2/alerts", json=[over]).raise_for_status()
+        httpx.post(f"{site.alertmanager}/api/v2/alerts", json=[over], timeout=HANG_SECONDS).raise_for_status()
         site.route_to("/take")
 
 
@@ -306,7 +309,7 @@ def test_what_fires_is_listed_with_its_silence(site: Site) -> None:
         "startsAt": now.isoformat(),
         "endsAt": (now + timedelta(minutes=5)).isoformat(),
     }
-    httpx.post(f"{site.alertmanager}/api/v2/alerts", json=[alert]).raise_for_status()
+    httpx.post(f"{site.alertmanager}/api/v2/alerts", json=[alert], timeout=HANG_SECONDS).raise_for_status()
     at = ("--alertmanager-url", site.alertmanager)
     silence = ("alerts", "silence", "add", ALERT, "-A", "--for", "1h", "--comment", "known", "--yes", *at)
     assert site.gw(*silence).code == 0

@@ -38,6 +38,7 @@ from gw_alerts.catalog.watching import WATCHDOG
 from gw_alerts.rules import rule_groups
 from support.aio import run
 from support.components import require_monitoring
+from support.patience import HANG_SECONDS
 
 HOST = configuration.HOST
 TENANT = {"namespace": "team-a"}
@@ -147,7 +148,7 @@ async def site(folder: Path) -> AsyncIterator[Site]:
         )
 
     async with (
-        httpx.AsyncClient() as http,
+        httpx.AsyncClient(timeout=HANG_SECONDS) as http,
         serve(manager, "manager", probes[0]),
         serve(agent, "agent", probes[1]),
     ):
@@ -230,7 +231,7 @@ def test_what_both_tell_is_judged(tmp_path: Path) -> None:
             assert [track.labels["runner_group"] for track in tracks] == ["ci-cpu"]
             assert {value for track in tracks for _, value in track.points} == {120.0}
 
-    run(scenario(), timeout_seconds=120)
+    run(scenario())
 
 
 def test_a_series_that_its_agent_has_ended_is_unknown_and_not_fine(tmp_path: Path) -> None:
@@ -245,7 +246,7 @@ def test_a_series_that_its_agent_has_ended_is_unknown_and_not_fine(tmp_path: Pat
             await until(forgotten)
             assert outcomes(await here.facts())["job.locks"] is Outcome.UNKNOWN
 
-    run(scenario(), timeout_seconds=120)
+    run(scenario())
 
 
 def test_alerts_and_silences_are_read_as_alertmanager_has_them(tmp_path: Path) -> None:
@@ -304,7 +305,7 @@ def test_alerts_and_silences_are_read_as_alertmanager_has_them(tmp_path: Path) -
             assert over.ends_at is not None
             assert (over.is_active, over.ends_at < datetime.now(UTC)) == (False, True)
 
-    run(scenario(), timeout_seconds=120)
+    run(scenario())
 
 
 def test_errors_alerts_and_the_beginning_of_its_data_are_read_as_prometheus_has_them(tmp_path: Path) -> None:
@@ -342,7 +343,7 @@ def test_errors_alerts_and_the_beginning_of_its_data_are_read_as_prometheus_has_
             assert [(each.subject, each.is_told) for each in found.gateways] == [("team-a/ci", True)]
             assert (await _shift(here, "another")).token_errors == {}
 
-    run(scenario(), timeout_seconds=120)
+    run(scenario())
 
 
 async def _has(here: Site, query: s.SeriesQuery) -> bool:

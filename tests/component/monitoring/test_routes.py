@@ -21,6 +21,7 @@ from gw_alerts.routing import Receiver
 from gw_alerts.values import Values
 from support.components import require_alertmanager
 from support.firing import CLUSTER, sent
+from support.patience import HANG_SECONDS
 from support.receivers import Delivery, Receivers, serve_receivers
 
 HOST = configuration.HOST
@@ -86,7 +87,7 @@ class Site:
     receivers: Receivers
 
     def post(self, alerts: Iterable[dict[str, Any]]) -> None:
-        httpx.post(f"{self.url}/api/v2/alerts", json=list(alerts)).raise_for_status()
+        httpx.post(f"{self.url}/api/v2/alerts", json=list(alerts), timeout=HANG_SECONDS).raise_for_status()
 
     def send(self, alert: Alert, cluster: str, namespace: str, *, is_over: bool = False) -> None:
         ended = {"endsAt": datetime.now(UTC).isoformat()} if is_over else {}
@@ -154,7 +155,7 @@ def hurried(route: dict[str, Any]) -> dict[str, Any]:
 
 def wait_until_ready(site: Site, process: Process) -> None:
     """Asks until it answers; the transport's own retries are the pause."""
-    with httpx.Client(transport=httpx.HTTPTransport(retries=8)) as client:
+    with httpx.Client(transport=httpx.HTTPTransport(retries=8), timeout=HANG_SECONDS) as client:
         while client.get(f"{site.url}/-/ready").status_code != httpx.codes.OK:
             process.require_running()
 

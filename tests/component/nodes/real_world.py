@@ -18,13 +18,13 @@ from gateway_sandbox.nodes.images import Image, ImageTable
 from gateway_sandbox.nodes.node import Node
 from gateway_sandbox.nodes.registration import Room
 from support.aio import run
+from support.patience import HANG_SECONDS
 
 from .world import IMAGES, World, until_node
 
 LOST_NODE = "lost-node"
 GRACE_SECONDS = 20
 """How long the node lifecycle controller waits for a sign of life; nodes give one every 10 s."""
-LIMIT_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ async def start(folder: Path) -> RealCluster:
     )
     backend = RealBackend(folder / "controlplane", certificates, SystemClock(), options)
     try:
-        async with asyncio.timeout(LIMIT_SECONDS):
+        async with asyncio.timeout(HANG_SECONDS):
             await backend.start(folder / "kubeconfig")
     except BaseException:
         await backend.stop()
@@ -91,7 +91,7 @@ async def start(folder: Path) -> RealCluster:
 
 async def lose_a_node(cluster: RealCluster, name: str) -> None:
     """Lets a node register and then end without a word."""
-    async with asyncio.timeout(LIMIT_SECONDS), connect(cluster.kubeconfig) as admin:
+    async with asyncio.timeout(HANG_SECONDS), connect(cluster.kubeconfig) as admin:
         access = await cluster.backend.admit_node(admin, name)
         async with connect(access.kubeconfig) as own, asyncio.TaskGroup() as tasks:
             node = cluster.build_node(own, access, name)
@@ -144,7 +144,7 @@ def play(
         async with real_node(cluster, room=room, images=images) as node:
             await scenario(node)
 
-    run(body(), timeout_seconds=LIMIT_SECONDS)
+    run(body())
 
 
 async def _until_usable(world: World) -> None:

@@ -35,21 +35,21 @@ async def kubectl(world: World, *words: str) -> str:
 def test_a_rollout_is_followed_restarted_and_logged(tmp_path: Path) -> None:
     async def scenario(world: World) -> None:
         await world.create(r.DEPLOYMENTS, deployment(script=OBEDIENT, strategy={"type": "Recreate"}))
-        await kubectl(world, "rollout", "status", "deploy/web", "--timeout=20s")
-        await kubectl(world, "wait", "--for=condition=Available", "deploy/web", "--timeout=20s")
+        await kubectl(world, "rollout", "status", "deploy/web", "--timeout=150s")
+        await kubectl(world, "wait", "--for=condition=Available", "deploy/web", "--timeout=150s")
         before = await kubectl(world, "get", "pods", "-l", "app=web", "-o", "name")
         # Without a probe a container is ready before it has said a word.
         await world.until_logged(before.strip().removeprefix("pod/"), "up")
         assert await kubectl(world, "logs", "deploy/web", "--tail=100") == "up\n"
         await kubectl(world, "rollout", "restart", "deploy/web")
-        await kubectl(world, "rollout", "status", "deploy/web", "--timeout=20s")
+        await kubectl(world, "rollout", "status", "deploy/web", "--timeout=150s")
         after = await kubectl(world, "get", "pods", "-l", "app=web", "-o", "name")
         assert len(after.splitlines()) == 1
         assert before != after
         history = await kubectl(world, "rollout", "history", "deploy/web")
         assert [line.split()[0] for line in history.splitlines() if line[:1].isdigit()] == ["1", "2"]
 
-    play(tmp_path, scenario, timeout_seconds=60)
+    play(tmp_path, scenario)
 
 
 def test_a_pod_is_described_with_its_events(tmp_path: Path) -> None:
@@ -64,4 +64,4 @@ def test_a_pod_is_described_with_its_events(tmp_path: Path) -> None:
         assert "kubelet Started container main" in text
         assert "sandbox-node Ready" in " ".join((await kubectl(world, "get", "nodes")).split())
 
-    play(tmp_path, scenario, timeout_seconds=60)
+    play(tmp_path, scenario)

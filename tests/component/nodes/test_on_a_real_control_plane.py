@@ -20,7 +20,7 @@ from gateway_sandbox.nodes.registration import Room
 from support.admission import limit
 from support.aio import Looks, run
 
-from .real_world import LIMIT_SECONDS, LOST_NODE, RealCluster, RealNode, play
+from .real_world import LOST_NODE, RealCluster, RealNode, play
 from .test_pods import processes_of
 from .test_workloads import OBEDIENT, deployment
 from .world import Manifest, World, eventually, until_node
@@ -255,7 +255,7 @@ def test_a_node_that_falls_silent_is_marked_and_takes_no_more_pods(real_cluster:
             assert ready is not None
             assert (ready["status"], ready["reason"]) == ("Unknown", "NodeStatusUnknown")
 
-    run(scenario(), timeout_seconds=LIMIT_SECONDS)
+    run(scenario())
 
 
 def taints(node: Manifest) -> set[str]:

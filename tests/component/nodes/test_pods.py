@@ -345,4 +345,4 @@ def test_many_short_pods_all_end_exactly_once(tmp_path: Path) -> None:
             assert container_status(pod)["restartCount"] == 0
             assert await world.logs(f"p-{number}") == f"{number}\n"
 
-    play(tmp_path, scenario, timeout_seconds=60)
+    play(tmp_path, scenario)

@@ -101,7 +101,7 @@ async def a_tunnel_outlives_the_deletion_of_its_proxy(world: World) -> None:
 
 
 def test_a_tunnel_outlives_the_deletion_of_its_proxy(tmp_path: Path) -> None:
-    play(tmp_path, a_tunnel_outlives_the_deletion_of_its_proxy, images={"envoy": envoy()}, timeout_seconds=60.0)
+    play(tmp_path, a_tunnel_outlives_the_deletion_of_its_proxy, images={"envoy": envoy()})
 
 
 def test_a_tunnel_outlives_the_deletion_of_its_proxy_on_a_real_control_plane(real_cluster: RealCluster) -> None:

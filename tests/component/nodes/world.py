@@ -24,6 +24,7 @@ from gateway_sandbox.nodes.node import Node
 from gateway_sandbox.nodes.registration import Room
 from support.aio import run
 from support.clock import ManualClock
+from support.patience import HANG_SECONDS
 
 Manifest = dict[str, Any]
 CORE_EVENTS = Resource("", "v1", "events", "Event")
@@ -211,7 +212,7 @@ async def until_node(client: KubeClient, name: str, holds: Callable[[Manifest], 
 
 
 def play(
-    folder: Path, scenario: Callable[[World], Awaitable[None]], *, timeout_seconds: float = 30.0, **options: Any
+    folder: Path, scenario: Callable[[World], Awaitable[None]], *, timeout_seconds: float = HANG_SECONDS, **options: Any
 ) -> None:
     """Runs `scenario` in a fresh cluster."""
 

@@ -89,7 +89,7 @@ def as_namespace_admin(installed: ControlPlane, act: Act) -> None:
                 await as_.admin.delete(CLUSTERROLES, f"everything-{namespace}")
 
     # The garbage collector looks at the served kinds anew every half minute, and then at what it has missed.
-    run(main(), timeout_seconds=90)
+    run(main())
 
 
 EVERY_VERB = ["get", "list", "create", "update", "patch", "delete"]
@@ -199,7 +199,7 @@ def as_oncall(installed: ControlPlane, act: Callable[[str, str], Awaitable[None]
             await as_.until_allowed(olga, "patch", RUNNERGROUPS, namespace)
             await act(str(installed.kubeconfig_for("olga")), namespace)
 
-    run(main(), timeout_seconds=60)
+    run(main())
 
 
 def test_oncall_people_restart_agent_proxies_and_manager_with_kubectl(installed: ControlPlane) -> None:
@@ -256,7 +256,7 @@ def test_a_tenants_people_ask_for_reruns_in_their_namespace_and_change_no_group(
             created = {"metadata": {"name": "mine", "namespace": namespace}, "spec": {"runnerLabels": ["mine"]}}
             assert "forbidden" in await refusal(tom.apply(RUNNERGROUPS, created, field_manager="tom"))
 
-    run(main(), timeout_seconds=60)
+    run(main())
 
 
 def test_oncall_people_run_nothing_of_their_own_as_the_manager(installed: ControlPlane) -> None:
@@ -354,7 +354,7 @@ def test_a_tenants_namespace_goes_with_all_that_is_in_it(installed: ControlPlane
             await as_.admin.delete(NAMESPACES, namespace)
             await as_.until_gone(NAMESPACES, namespace, None)
 
-    run(main(), timeout_seconds=60)
+    run(main())
 
 
 def test_what_is_on_its_way_out_may_lose_its_finalizers(installed: ControlPlane) -> None:

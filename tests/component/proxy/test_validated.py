@@ -9,6 +9,7 @@ from actions_gateway.api.cidrs import MOST_ENTRIES
 from actions_gateway.proxy.bootstrap import build_bootstrap
 from support.components import require_envoy
 from support.envoy import expanded
+from support.patience import HANG_SECONDS
 
 from .scene import bootstrap, gateway, platform
 
@@ -53,5 +54,5 @@ def validate(config: dict[str, Any]) -> None:
     assert "$(" not in text
     assert len(text) < 128 * 1024, "Linux takes no single argument beyond MAX_ARG_STRLEN"
     command = [require_envoy(), "--mode", "validate", "--log-level", "warning", "--config-yaml", text]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG_SECONDS, check=False)
     assert (done.returncode, done.stderr) == (0, "")

@@ -9,6 +9,7 @@ from gateway_sandbox.certificates import SandboxCertificates
 from gateway_sandbox.controlplane.server import ControlPlane, Options
 from support.components import require_control_plane
 from support.installed import install
+from support.patience import HANG_SECONDS
 
 
 @pytest.fixture(scope="package")
@@ -19,7 +20,7 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     running = ControlPlane(
         folder / "data", SandboxCertificates.create(folder / "certificates"), Options(with_scheduler=False)
     )
-    asyncio.run(running.start(timeout_seconds=120.0))
+    asyncio.run(running.start(timeout_seconds=HANG_SECONDS))
     try:
         asyncio.run(install(running))
         yield running

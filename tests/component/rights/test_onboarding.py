@@ -84,7 +84,7 @@ class Tenant:
 
     async def until_ready(self) -> None:
         """Step 5."""
-        words = ("--for=condition=Ready", "actionsgateway/ci", "-n", self.namespace, "--timeout=60s")
+        words = ("--for=condition=Ready", "actionsgateway/ci", "-n", self.namespace, "--timeout=150s")
         assert "condition met" in await self.kubectl("wait", *words)
 
 
@@ -128,7 +128,7 @@ def test_five_steps_lead_to_a_ready_gateway_that_runs_jobs(plane: ControlPlane, 
             found = await place.as_.admin.get(NAMESPACES, ada.namespace)
             assert found["metadata"]["labels"][labels.TENANT] == "true"
 
-    run(main(), timeout_seconds=120)
+    run(main())
 
 
 def test_the_secret_may_come_after_the_gateway(plane: ControlPlane, tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_the_secret_may_come_after_the_gateway(plane: ControlPlane, tmp_path: Pa
                 await place.as_.admin.delete(PODS, pod["metadata"]["name"], namespace=ada.namespace)
             await ada.until_ready()
 
-    run(main(), timeout_seconds=120)
+    run(main())
 
 
 def test_where_the_platform_marks_namespaces_itself_the_gateway_says_what_it_waits_for(
@@ -173,7 +173,7 @@ def test_where_the_platform_marks_namespaces_itself_the_gateway_says_what_it_wai
         finally:
             await install(plane)
 
-    run(main(), timeout_seconds=120)
+    run(main())
 
 
 async def _assert_the_manager_cannot_mark(place: Site, namespace: str) -> None:
@@ -203,7 +203,7 @@ def test_a_tenants_rights_end_at_its_namespace(plane: ControlPlane, tmp_path: Pa
             ):
                 await ada.refused(*words)
 
-    run(main(), timeout_seconds=120)
+    run(main())
 
 
 def test_a_tenant_of_the_built_in_roles_gets_a_gateway_too(plane: ControlPlane, tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_a_tenant_of_the_built_in_roles_gets_a_gateway_too(plane: ControlPlane, 
                     else:
                         assert 'cannot create resource "actionsgateways"' in await refusal(create)
 
-    run(main(), timeout_seconds=60)
+    run(main())
 
 
 @pytest.mark.parametrize("role", ["gw-viewer", "gw-oncall"])
@@ -246,4 +246,4 @@ def test_no_role_of_people_for_the_whole_cluster_reads_a_secret(role: str, plane
             cluster = "nodes,namespaces,crds,priorityclasses,clusterroles,validatingadmissionpolicies"
             assert (await kubectl(kubeconfig, "get", cluster, "-o", "name")).code == 0
 
-    run(main(), timeout_seconds=60)
+    run(main())

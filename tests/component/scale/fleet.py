@@ -17,6 +17,7 @@ from gateway_sandbox.controllers.conditions import is_ready
 from gateway_sandbox.controlplane.kwok import build_fake_node, start_kwok
 from gateway_sandbox.controlplane.server import ControlPlane
 from support.manager_objects import group_conditions
+from support.patience import HANG_SECONDS
 
 Manifest = dict[str, Any]
 NODE_COUNT = 150
@@ -40,7 +41,7 @@ class Fleet:
 
 async def start_fleet(plane: ControlPlane, node_count: int = NODE_COUNT) -> Fleet:
     """Starts everything and returns when every node is ready."""
-    await plane.start(timeout_seconds=120.0)
+    await plane.start(timeout_seconds=HANG_SECONDS)
     async with connect(plane.kubeconfig) as client:
         await start_kwok(plane, client)
         nodes = [build_fake_node(f"fake-{number:03}") for number in range(node_count)]

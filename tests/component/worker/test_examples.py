@@ -78,7 +78,7 @@ class Queue:
 def test_all_twenty_jobs_end_as_they_should(new_pod: Callable[[str], Pod]) -> None:
     jobs = plan_jobs(parse_workflow(EXAMPLE.read_text()), github=GITHUB)
     queue = Queue(jobs, new_pod)
-    run(queue.run(), timeout_seconds=60)
+    run(queue.run())
     assert len(queue.results) == 20
     assert {name for name, result in queue.results.items() if result != "success"} == {"fails-on-purpose"}
     assert "1.4.0+build.3" in queue.logs["publish"]

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from support.patience import HANG_SECONDS
+
 from .harness import Pod, job_message, step
 
 
@@ -34,7 +36,7 @@ def start_worker(pod: Pod, *arguments: str, descriptors: tuple[int, ...] = ()) -
 )
 def test_other_command_lines_are_refused(pod: Pod, arguments: tuple[str, ...]) -> None:
     with start_worker(pod, *arguments) as worker:
-        output = worker.communicate(timeout=20)[0]
+        output = worker.communicate(timeout=HANG_SECONDS)[0]
     assert worker.returncode == 1
     assert "Runner.Worker" in output or "descriptor" in output
 
@@ -72,17 +74,17 @@ class Channel:
 
     def output(self) -> str:
         """The rest of the output, once the worker has ended."""
-        return self.worker.communicate(timeout=20)[0]
+        return self.worker.communicate(timeout=HANG_SECONDS)[0]
 
     def exit_code(self) -> int:
-        return self.worker.wait(timeout=20)
+        return self.worker.wait(timeout=HANG_SECONDS)
 
     def close(self) -> None:
         """Ends the worker and the steps of one that died without ending them."""
         if self._worker is not None:
             with suppress(ProcessLookupError):
                 os.killpg(self._worker.pid, signal.SIGKILL)
-            self._worker.communicate(timeout=20)
+            self._worker.communicate(timeout=HANG_SECONDS)
             os.close(self._write_end)
 
 

@@ -24,6 +24,7 @@ from actions_gateway.metrics.catalog import (
 )
 from support.aio import run
 from support.clock import settle
+from support.patience import HANG_SECONDS
 from unit.agent.job_world import World, adopting, playing, quota_refuses
 
 
@@ -270,7 +271,7 @@ def test_an_agent_that_ends_waits_for_an_attempt_but_for_no_pause() -> None:
         task = asyncio.create_task(world.job.run())
         await settle()
         assert not world.job.is_settled
-        await asyncio.wait_for(world.job.leave(), 1.0)
+        await asyncio.wait_for(world.job.leave(), HANG_SECONDS)
         tried = len(world.create_problems)
         await world.clock.advance(600)
         assert len(world.create_problems) == tried, "the next agent goes on"
