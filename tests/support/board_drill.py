@@ -49,7 +49,7 @@ _TYPICAL = ("no-session", "polls-fail")
 """Drills with a page and with a ticket."""
 _LOOK_SECONDS = 0.5
 _TICK_SECONDS = 0.5
-_ENOUGH_SECONDS = 90.0
+_ENOUGH_SECONDS = HANG_SECONDS
 _BOUNDS = ('le="100"', 'le="+Inf"')
 _BESIDE_ALERTS = (
     (foreign.TUNNELS_OPENED, ""),

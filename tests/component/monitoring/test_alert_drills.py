@@ -25,7 +25,7 @@ LONG_WINDOWS = {alert.name for alert in ALERTS if alert.name.endswith("BurnSlow"
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
-    return run(play(tmp_path_factory.mktemp("drills"), DRILLS, PACE, without=LONG_WINDOWS), timeout_seconds=300)
+    return run(play(tmp_path_factory.mktemp("drills"), DRILLS, PACE, without=LONG_WINDOWS), timeout_seconds=600)
 
 
 def test_every_alert_has_a_drill() -> None:

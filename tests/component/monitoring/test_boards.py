@@ -85,7 +85,7 @@ def _about(drill: AlertDrill, alert: str) -> list[Asked]:
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
-    return run(show(tmp_path_factory.mktemp("boards"), wrong_in_health, still_unseen), timeout_seconds=300)
+    return run(show(tmp_path_factory.mktemp("boards"), wrong_in_health, still_unseen), timeout_seconds=600)
 
 
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.uid)

@@ -76,9 +76,9 @@ def test_a_credential_that_crosses_the_end_of_what_is_searched_does_not_survive(
 
 @pytest.mark.parametrize("text", ["\\" * 9000, '"' * 9000, "-" * 9000, "a-" * 4500, '\\"token' * 1200, "eyJ" * 3000])
 def test_hostile_texts_take_no_time(text: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     redact(text)
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
 
 
 def test_every_error_redacts_its_own_text() -> None:
