@@ -1,15 +1,18 @@
 """The whole manager on an API server that misbehaves: provisioning goes on and completes, once, and the probes hold."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 import structlog.testing
 
-from actions_gateway.kube.resources import ACTIONSGATEWAYS, DEPLOYMENTS
+from actions_gateway.api import labels
+from actions_gateway.kube.resources import ACTIONSGATEWAYS, DEPLOYMENTS, NAMESPACES
 from gateway_sandbox.controlplane.server import ControlPlane
 from support.aio import run
 from support.faulty_proxy import (
     Effect,
+    Gate,
     answer,
     close_mid_body,
     delay,
@@ -19,6 +22,7 @@ from support.faulty_proxy import (
     refuse,
     silence,
 )
+from support.patience import HANG_SECONDS
 
 from .manager import NOT_THE_LEASE, children, managing, order, until, until_gone, until_provisioned
 from .site import SILENCE_SECONDS, Site, site
@@ -145,6 +149,43 @@ def test_a_list_that_fails_while_the_manager_leads_keeps_it_not_ready_and_it_dec
                 assert len(here.proxy.requests("PATCH", namespace)) == before
                 here.proxy.clear()
                 await process.until_probe("/readyz", 200)
+
+    run(main())
+
+
+async def edit(here: Site, namespace: str) -> None:
+    await here.admin.patch(ACTIONSGATEWAYS, "ci", {"spec": {"logLevel": "debug"}}, namespace=namespace)
+
+
+async def delete(here: Site, namespace: str) -> None:
+    await here.admin.delete(ACTIONSGATEWAYS, "ci", namespace=namespace)
+
+
+@pytest.mark.parametrize("change", [edit, delete])
+def test_a_change_that_meets_a_status_write_is_heeded_although_no_watch_tells_of_it(
+    plane: ControlPlane, change: Callable[[Site, str], Awaitable[None]]
+) -> None:
+    async def main() -> None:
+        async with site(plane) as here:
+            namespace = await here.namespace()
+            marked = {"metadata": {"labels": {labels.TENANT: labels.TENANT_MARK}}}
+            await here.admin.patch(NAMESPACES, namespace, marked)
+            await order(here, namespace)
+            # The manager knows what it lists and what its own writes are answered with.
+            here.proxy.inject(silence, is_watch=True, path=NOT_THE_LEASE)
+            gate = Gate()
+            write = here.proxy.inject(gate, method="PATCH", path=f"/{namespace}/.*/status$", times=1)
+
+            async def is_heeded() -> bool:
+                live = await here.admin.get(ACTIONSGATEWAYS, "ci", namespace)
+                return bool((live.get("status") or {}).get("observedGeneration") == live["metadata"]["generation"])
+
+            async with managing(here, watch_silence_seconds=HANG_SECONDS):
+                await write.until_hit()
+                await change(here, namespace)
+                assert not await is_heeded()
+                gate.open()
+                await until(is_heeded)
 
     run(main())
 

@@ -452,7 +452,8 @@ def is_refused_as_another(found: Manifest) -> bool:
 
 async def carry_out(place: Place, step: Step) -> tuple[Failure, ...]:
     mirrors = {resource: Mirror(resource) for resource in (ACTIONSGATEWAYS, RUNNERGROUPS)}
-    return await Writer(place.user, mirrors).apply_plan(Plan(None, None, ((step,),)), place.namespace)
+    writer = Writer(place.user, mirrors, on_news=lambda *_: None)
+    return await writer.apply_plan(Plan(None, None, ((step,),)), place.namespace)
 
 
 def test_no_step_of_a_deletion_meets_a_successor_or_brings_one_into_being(play: Play) -> None:

@@ -79,7 +79,14 @@ def reconcile(server: Refusing, rollout: Rollout) -> None:
     clock = ManualClock()
     events = cast("EventRecorder", Silent())
     reconciler = GatewayReconciler(
-        NEW, tenant(), client=client, clock=clock, events=events, fleet=Fleet(metrics), rollout=rollout
+        NEW,
+        tenant(),
+        client=client,
+        clock=clock,
+        events=events,
+        fleet=Fleet(metrics),
+        rollout=rollout,
+        on_news=lambda *_: None,
     )
     run(reconciler.reconcile(KEY))
 

@@ -1,5 +1,6 @@
 """Writes a plan: server-side apply under one field manager, in stages, each step safe to repeat."""
 
+from collections.abc import Callable
 from typing import assert_never
 
 import structlog
@@ -10,7 +11,7 @@ from actions_gateway.kube.errors import SERVER_WIDE, Conflict, KubeError, Namesp
 from actions_gateway.kube.resources import ACTIONSGATEWAYS, Resource
 from actions_gateway.manager.gateway.additions import CLEARING_FIELDS
 from actions_gateway.manager.gateway.agreement import replicas_of, surplus_patch
-from actions_gateway.manager.gateway.mirror import Mirrors
+from actions_gateway.manager.gateway.mirror import Edit, Mirrors
 from actions_gateway.manager.gateway.ownership import is_child
 from actions_gateway.manager.gateway.snapshot import (
     ApplyChild,
@@ -24,6 +25,7 @@ from actions_gateway.manager.gateway.snapshot import (
     Step,
     SuspendGroup,
 )
+from actions_gateway.manager.gateway.triggers import says_more
 
 log = structlog.get_logger(__name__)
 
@@ -31,16 +33,23 @@ REPLICAS_FIELDS = f"{MANAGER_FIELDS}-replicas"
 """Holds the replicas of a new Deployment for its autoscaler (Kubernetes docs, "Server-Side Apply", "Transferring
 ownership")."""
 
+_OF_A_DELETION: Manifest = {"metadata": {"deletionTimestamp": "", "deletionGracePeriodSeconds": 0, "finalizers": []}}
+"""The fields that a deletion sets on what stays for a while."""
+
 _Known = dict[Resource, dict[str, Manifest]]
 """What a namespace holds by kind and name, as far as one stage had to ask."""
 
 
 class Writer:
-    """Carries out plans; what the API server answers enters the mirrors at once."""
+    """Carries out plans; what the API server answers enters the mirrors at once.
 
-    def __init__(self, client: KubeClient, mirrors: Mirrors) -> None:
+    `on_news` hears of an answer that tells of somebody else's change as well.
+    """
+
+    def __init__(self, client: KubeClient, mirrors: Mirrors, *, on_news: Callable[[Resource, Edit], None]) -> None:
         self._client = client
         self._mirrors = mirrors
+        self._on_news = on_news
 
     async def apply_plan(self, plan: Plan, namespace: str) -> tuple[Failure, ...]:
         """Works the stages to the first one that has failures; returns those."""
@@ -68,7 +77,7 @@ class Writer:
             )
         except NotFound:
             return
-        self._refresh(ACTIONSGATEWAYS, answer, str(answer["metadata"]["namespace"]))
+        self._refresh(ACTIONSGATEWAYS, answer, status, str(answer["metadata"]["namespace"]))
 
     async def _try(self, step: Step, namespace: str, known: _Known) -> Failure | None:
         action = type(step).__name__
@@ -82,11 +91,11 @@ class Writer:
     async def _carry_out(self, step: Step, namespace: str, known: _Known) -> None:
         match step:
             case MarkNamespace():
-                metadata = {"name": namespace, "labels": dict(step.labels)}
-                live = await self._client.apply(step.resource, {"metadata": metadata}, field_manager=MANAGER_FIELDS)
+                manifest = {"metadata": {"name": namespace, "labels": dict(step.labels)}}
+                live = await self._client.apply(step.resource, manifest, field_manager=MANAGER_FIELDS)
                 if not step.is_first:
                     # Of a new marker the mirror learns by the watch alone: that is what the next pass waits for.
-                    self._remember(step.resource, live)
+                    self._remember(step.resource, live, manifest)
             case ApplyChild():
                 await self._apply(step, namespace, known)
             case DeleteChild():
@@ -120,7 +129,7 @@ class Writer:
             live = await self._client.patch(
                 step.resource, step.name, raised, namespace=namespace, field_manager=MANAGER_FIELDS
             )
-        self._remember(step.resource, live)
+        self._remember(step.resource, live, step.manifest)
 
     async def _is_there(self, step: ApplyChild, namespace: str, known: _Known) -> bool:
         """Whether it exists already; raises Conflict when it is somebody else's, which forced apply would take over.
@@ -143,29 +152,31 @@ class Writer:
     async def _edit(self, step: SetFinalizer | RemoveFinalizer | SuspendGroup | SetReplicas, namespace: str) -> None:
         """Changes what somebody else made, or has in hand; its uid or version keeps the change off any successor."""
         resource, name, patch = step.resource, step.name, self._client.patch
+        written: Manifest
         match step:
             case SetFinalizer():
                 # By apply, finalizers are a set of which each writer owns its own. The uid keeps it from creating.
                 metadata = {"name": name, "namespace": namespace, "uid": step.uid, "finalizers": [GATEWAY_FINALIZER]}
-                live = await self._client.apply(resource, {"metadata": metadata}, field_manager=MANAGER_FIELDS)
+                written = {"metadata": metadata}
+                live = await self._client.apply(resource, written, field_manager=MANAGER_FIELDS)
             case SuspendGroup():
-                suspended = {"metadata": {"uid": step.uid}, "spec": {"suspended": True}}
-                live = await patch(resource, name, suspended, namespace=namespace, field_manager=MANAGER_FIELDS)
+                written = {"metadata": {"uid": step.uid}, "spec": {"suspended": True}}
+                live = await patch(resource, name, written, namespace=namespace, field_manager=MANAGER_FIELDS)
             case SetReplicas():
-                scaled = {"metadata": {"uid": step.uid}, "spec": {"replicas": step.replicas}}
-                live = await patch(resource, name, scaled, namespace=namespace, field_manager=MANAGER_FIELDS)
+                written = {"metadata": {"uid": step.uid}, "spec": {"replicas": step.replicas}}
+                live = await patch(resource, name, written, namespace=namespace, field_manager=MANAGER_FIELDS)
             case RemoveFinalizer():
                 # By apply it would stay where another writer owns it as well, as after an export that was applied.
-                kept = {"metadata": {"resourceVersion": step.resource_version, "finalizers": list(step.kept)}}
+                written = {"metadata": {"resourceVersion": step.resource_version, "finalizers": list(step.kept)}}
                 try:
-                    live = await patch(resource, name, kept, namespace=namespace, field_manager=MANAGER_FIELDS)
+                    live = await patch(resource, name, written, namespace=namespace, field_manager=MANAGER_FIELDS)
                 except NotFound:
                     return
                 if known := self._known(resource, live, namespace):
                     # An object that goes with its last finalizer is answered in its last version, which we know.
                     known["metadata"]["finalizers"] = list(step.kept)
                     self._mirrors[resource].overwrite(known)
-        self._refresh(resource, live, namespace)
+        self._refresh(resource, live, written, namespace)
 
     async def _delete(
         self, resource: Resource, name: str, namespace: str, uid: str, *, is_foreground: bool = False
@@ -178,15 +189,17 @@ class Writer:
             log.debug("nothing to delete", kind=resource.kind, namespace=namespace, child=name)
             return
         if answer.get("kind") == resource.kind:
-            self._refresh(resource, answer, namespace)
+            self._refresh(resource, answer, _OF_A_DELETION, namespace)
 
-    def _remember(self, resource: Resource, manifest: Manifest) -> None:
-        self._mirrors[resource].put(manifest)
+    def _remember(self, resource: Resource, manifest: Manifest, written: Manifest) -> None:
+        edit = self._mirrors[resource].put(manifest)
+        if edit and says_more(edit, written):
+            self._on_news(resource, edit)
 
-    def _refresh(self, resource: Resource, manifest: Manifest, namespace: str) -> None:
+    def _refresh(self, resource: Resource, manifest: Manifest, written: Manifest, namespace: str) -> None:
         """Takes in a version of what is known; of what is gone, the watch may have told before the answer came."""
         if self._known(resource, manifest, namespace):
-            self._remember(resource, manifest)
+            self._remember(resource, manifest, written)
 
     def _known(self, resource: Resource, manifest: Manifest, namespace: str) -> Manifest | None:
         known = self._mirrors[resource].get(str(manifest["metadata"]["name"]), namespace)

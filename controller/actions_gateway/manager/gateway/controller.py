@@ -22,7 +22,7 @@ from actions_gateway.kube.resources import ACTIONSGATEWAYS, NAMESPACES, PODS, RE
 from actions_gateway.manager.fleet.export import Fleet
 from actions_gateway.manager.fleet.rollout import Rollout
 from actions_gateway.manager.gateway.children import CHILD_KINDS
-from actions_gateway.manager.gateway.mirror import Mirror, Mirrors
+from actions_gateway.manager.gateway.mirror import Edit, Mirror, Mirrors
 from actions_gateway.manager.gateway.reconcile import GatewayReconciler, ProvisioningIncomplete
 from actions_gateway.manager.gateway.snapshot import Key
 from actions_gateway.manager.gateway.triggers import concerned, delay_seconds, lane_of
@@ -69,6 +69,7 @@ class GatewayController:
             events=EventRecorder(client, clock, component=MANAGER, instance=settings.pod_name),
             fleet=self._fleet,
             rollout=self._rollout,
+            on_news=lambda resource, edit: self._look_around(self._mirrors[resource], edit),
         )
         metrics.open(controller=CONTROLLER)
         for resource in self._mirrors:
@@ -104,17 +105,21 @@ class GatewayController:
         )
         async for change in changes:
             if edit := mirror.take(change):
-                self._fleet.follow(mirror, edit)
-                delay = delay_seconds(mirror.resource, edit)
-                lane = lane_of(mirror.resource, edit) if self.is_synced else Lane.BACKLOG
-                for key in concerned(self._mirrors, mirror.resource, edit):
-                    if delay:
-                        self._queue.add_after(key, delay)
-                    else:
-                        self._queue.add(key, lane)
-                self._measure_queue()
+                self._look_around(mirror, edit)
             if all(other.is_synced for other in self._mirrors.values()):
                 self._synced.set()
+
+    def _look_around(self, mirror: Mirror, edit: Edit) -> None:
+        """Asks for a look at every gateway that a change concerns."""
+        self._fleet.follow(mirror, edit)
+        delay = delay_seconds(mirror.resource, edit)
+        lane = lane_of(mirror.resource, edit) if self.is_synced else Lane.BACKLOG
+        for key in concerned(self._mirrors, mirror.resource, edit):
+            if delay:
+                self._queue.add_after(key, delay)
+            else:
+                self._queue.add(key, lane)
+        self._measure_queue()
 
     async def _handle(self, key: Key) -> float | None:
         started = self._clock.monotonic()

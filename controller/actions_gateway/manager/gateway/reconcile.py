@@ -1,5 +1,6 @@
 """One pass over one gateway: gather, decide, write, report."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
@@ -9,7 +10,7 @@ from actions_gateway.engine.clock import Clock
 from actions_gateway.kube.client import KubeClient
 from actions_gateway.kube.errors import NamespaceTerminating
 from actions_gateway.kube.events import EventRecorder
-from actions_gateway.kube.resources import ACTIONSGATEWAYS
+from actions_gateway.kube.resources import ACTIONSGATEWAYS, Resource
 from actions_gateway.manager.fleet.export import Fleet
 from actions_gateway.manager.fleet.rollout import Rollout
 from actions_gateway.manager.gateway.announcements import decide_announcements
@@ -18,7 +19,7 @@ from actions_gateway.manager.gateway.conditions import Verdict, decide_condition
 from actions_gateway.manager.gateway.decide import decide
 from actions_gateway.manager.gateway.deletion import decide_deletion, is_leaving, leaving_verdict
 from actions_gateway.manager.gateway.gather import gather
-from actions_gateway.manager.gateway.mirror import Mirrors
+from actions_gateway.manager.gateway.mirror import Edit, Mirrors
 from actions_gateway.manager.gateway.release import standing
 from actions_gateway.manager.gateway.snapshot import Deletion, Failure, Key, Plan, Snapshot
 from actions_gateway.manager.gateway.status import build_status
@@ -49,10 +50,11 @@ class GatewayReconciler:
         events: EventRecorder,
         fleet: Fleet,
         rollout: Rollout,
+        on_news: Callable[[Resource, Edit], None],
     ) -> None:
         self._settings = settings
         self._mirrors = mirrors
-        self._writer = Writer(client, mirrors)
+        self._writer = Writer(client, mirrors, on_news=on_news)
         self._clock = clock
         self._events = events
         self._fleet = fleet

@@ -25,6 +25,8 @@ _ROLLOUT_DELAY_SECONDS = 0.5
 """A Deployment's counts follow each other closely, too, and each is a field of the gateway's status."""
 _POD_DELAY_SECONDS = 1.0
 """A pod's steps on its way up follow each other closely, and only one that stays where it is says something."""
+_OF_ANY_WRITE: Manifest = {"metadata": {"resourceVersion": "", "generation": 0, "managedFields": []}}
+"""The fields that move with every write, whatever it is."""
 
 
 def concerned(mirrors: Mirrors, resource: Resource, edit: Edit) -> list[Key]:
@@ -62,6 +64,20 @@ def lane_of(resource: Resource, edit: Edit) -> Lane:
     return Lane.NEW if resource == ACTIONSGATEWAYS and edit.before is None else Lane.FOLLOW_UP
 
 
+def says_more(edit: Edit, written: Manifest) -> bool:
+    """Whether the answer to a write of `written`, a manifest or a merge patch, tells of a change by somebody else.
+
+    Such a change is in the copy with the answer, so that the watch, which tells of it later, says nothing new: a
+    gateway's edit or deletion that meets our status write would go unheeded.
+    """
+    if edit.before is None or edit.after is None:
+        return False
+    return bool(
+        _without(_OF_ANY_WRITE, _without(written, edit.before))
+        != _without(_OF_ANY_WRITE, _without(written, edit.after))
+    )
+
+
 def _either(edit: Edit) -> Manifest:
     manifest = edit.after or edit.before
     assert manifest is not None
@@ -82,6 +98,17 @@ def _admitted(quota: Manifest | None) -> Any:
 
 def _without_version(manifest: Manifest) -> dict[str, Any]:
     return {**manifest, "metadata": {**manifest["metadata"], "resourceVersion": None}}
+
+
+def _without(written: Manifest, manifest: Manifest) -> Manifest:
+    """What is left of an object when the fields that were written are taken out; a list goes as a whole."""
+    kept = {}
+    for name, value in manifest.items():
+        if name not in written:
+            kept[name] = value
+        elif isinstance(value, dict) and isinstance(written[name], dict):
+            kept[name] = _without(written[name], value)
+    return {name: value for name, value in kept.items() if value not in ({}, [], None)}
 
 
 def _without_status(manifest: Manifest) -> dict[str, Any]:
