@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ class Request:
     namespace: str
     code: int
     uri: str
+    received: datetime
 
 
 def requests_of(log: Path, user: str, *, since: int = 0) -> list[Request]:
@@ -48,4 +50,5 @@ def _parse(event: dict[str, Any]) -> Request:
     resource = target["resource"] + (f"/{target['subresource']}" if "subresource" in target else "")
     name = target.get("name", "") if event["verb"] not in ("list", "watch", "create") else ""
     right = Right(event["verb"], target.get("apiGroup", ""), resource, name)
-    return Request(right, target.get("namespace", ""), event["responseStatus"]["code"], event["requestURI"])
+    received = datetime.fromisoformat(event["requestReceivedTimestamp"])
+    return Request(right, target.get("namespace", ""), event["responseStatus"]["code"], event["requestURI"], received)

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from actions_gateway.api import labels
-from actions_gateway.api.names import AGENT, MANAGER, MANAGER_NAMESPACE, PROXY, WORKLOAD_POLICY
+from actions_gateway.api.names import AGENT, AGENT_CLUSTER_ROLE, MANAGER, MANAGER_NAMESPACE, PROXY, WORKLOAD_POLICY
 from actions_gateway.installation.rights import (
     build_agent_role,
     build_leader_role,
@@ -36,7 +37,7 @@ from actions_gateway.manager.gateway.release import is_complete
 from gateway_sandbox.controlplane.server import ControlPlane
 from support.aio import Looks, run
 from support.audit import ACCOUNT, Request, requests_of
-from support.installed import gateway_in
+from support.installed import gateway_in, user_subject
 from support.manager_rig import condition_of
 from support.pod_player import Gate
 from support.rights import granted, is_allowed
@@ -96,6 +97,8 @@ class Life:
         self._upgrade = upgrade
         self._as = place.as_
         self._namespace = namespace
+        self.unbound: tuple[datetime, datetime] | None = None
+        """When somebody else had the agent's binding in hand."""
 
     async def live(self) -> None:
         """From the first write to the last trace."""
@@ -197,6 +200,7 @@ class Life:
         self, resource: Resource, name: str, change: Manifest, is_undone: Callable[[Manifest], bool]
     ) -> None:
         """Changed by an administrator, then deleted: it comes back both times."""
+        began = datetime.now(UTC)
         await self._as.admin.patch(resource, name, change, namespace=self._namespace)
         found = await self._as.until(resource, name, self._namespace, is_undone)
         uid = found["metadata"]["uid"]
@@ -204,6 +208,8 @@ class Life:
         await self._as.until(resource, name, self._namespace, lambda again: again["metadata"]["uid"] != uid)
         if resource == ROLEBINDINGS:
             await self._put_another_binding(name)
+            await self._until_bound()
+            self.unbound = (began, datetime.now(UTC))
         await self._site.until_ready(self._namespace)
 
     async def _put_another_binding(self, name: str) -> None:
@@ -213,6 +219,12 @@ class Life:
         await self._as.admin.delete(ROLEBINDINGS, name, namespace=self._namespace)
         await self._as.until_admitted(lambda: self._replace(ROLEBINDINGS, name, forged))
         await self._as.until(ROLEBINDINGS, name, self._namespace, lambda found: found["roleRef"] == binding["roleRef"])
+
+    async def _until_bound(self) -> None:
+        """Returns once authorization knows the binding: it hears of bindings in their order, and knows a later one."""
+        await self._as.bind(AGENT_CLUSTER_ROLE, self._namespace, user_subject("later"))
+        async with self._as.user("later") as later:
+            await self._as.until_allowed(later, "create", PODS, self._namespace)
 
     async def _replace(self, resource: Resource, name: str, manifest: Manifest) -> None:
         """Puts an object in the place of the manager's, which may be back already."""
@@ -395,8 +407,14 @@ def asked(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> dict
                 "agent": f"{ACCOUNT}{namespace}:{AGENT}",
             }
             async with place.running() as upgrade:
-                await Life(place, namespace, upgrade).live()
-            return await _once_watches_have_ended(plane, users, begun)
+                life = Life(place, namespace, upgrade)
+                await life.live()
+            found = await _once_watches_have_ended(plane, users, begun)
+            assert life.unbound is not None
+            begins, ends = life.unbound
+            # While its rights were taken away, the agent was refused whatever it happened to ask for.
+            found["agent"] = [one for one in found["agent"] if one.code != 403 or not begins <= one.received <= ends]
+            return found
 
     return run(main(), timeout_seconds=_LONGEST_LIFE_SECONDS)
 
