@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,12 +14,13 @@ from actions_gateway.kube.errors import AlreadyExists
 from actions_gateway.kube.resources import CONFIGMAPS, EVENTS, NAMESPACES, PODS, RUNNERGROUPS, SECRETS
 from actions_gateway.metrics.catalog import ACTIVE_SESSIONS
 from gateway_sandbox.controlplane.server import ControlPlane
-from support.agent_rig import NAMESPACE, CountingClient, Rig, runner_group, surroundings
+from support.agent_rig import FAST, NAMESPACE, CountingClient, Rig, runner_group, surroundings
 from support.aio import run
 from support.faulty_proxy import (
     Effect,
     Gate,
     answer,
+    answer_late,
     close_mid_body,
     delay,
     drop_watch,
@@ -27,9 +29,10 @@ from support.faulty_proxy import (
     refuse,
     silence,
 )
+from support.patience import HANG_SECONDS
 
 from .manager import until, until_gone
-from .site import SILENCE_SECONDS, Site, site
+from .site import SILENCE_SECONDS, Manifest, Site, site
 
 CPU = ("self-hosted", "linux")
 
@@ -210,6 +213,27 @@ def test_a_worker_in_trouble_is_tried_again_although_the_trouble_cannot_be_told(
                     assert not await rig.events("WorkerPodCreateFailed")
                     await agent.until(agent.health.is_ready)
                     assert not rig.github.violations()
+
+    run(main())
+
+
+def test_an_edit_that_comes_while_a_status_is_written_is_told_by_the_next(plane: ControlPlane) -> None:
+    def is_observed(group: Manifest) -> bool:
+        observed = (group.get("status") or {}).get("observedGeneration")
+        return bool(observed == group["metadata"]["generation"])
+
+    async def main() -> None:
+        async with site(plane) as here, tenant(here) as rig:
+            await rig.create(runner_group("ci-cpu", *CPU))
+            # What somebody else writes over the agent's words is left to stand for so long; an edit is not that.
+            async with rig.agent(replace(FAST, status_repair_seconds=10 * HANG_SECONDS)) as agent:
+                await agent.until(lambda: agent.value(ACTIVE_SESSIONS, "ci-cpu") == 1)
+                await agent.until_group("ci-cpu", is_observed)
+                late = here.proxy.inject(answer_late(1.0), method="PATCH", path="/ci-cpu/status$", times=1)
+                await rig.change("ci-cpu", maxListeners=4)
+                await late.until_hit()
+                await rig.change("ci-cpu", maxListeners=5)
+                await agent.until_group("ci-cpu", is_observed)
 
     run(main())
 

@@ -48,6 +48,8 @@ class World:
         self.clock = ManualClock()
         self.metrics = Metrics(Component.AGENT, "test")
         self.pod: Manifest | None = None
+        self.meanwhile: Callable[[], Coroutine[Any, Any, None]] | None = None
+        """What happens while the API server answers with the pod as it was."""
         self.is_unseen = False
         """The watch does not show the pod."""
         self.create_problems: list[KubeError] = []
@@ -140,7 +142,11 @@ class World:
     async def get(self, _: Any, name: str, namespace: str) -> Manifest:
         if self.pod is None:
             raise NotFound("gone", status=404)
-        return self.pod
+        answer = self.pod
+        if (meanwhile := self.meanwhile) is not None:
+            self.meanwhile = None
+            await meanwhile()
+        return answer
 
     async def patch(self, _: Any, name: str, patch: Manifest, *, namespace: str) -> Manifest:
         assert self.pod is not None

@@ -330,6 +330,53 @@ def test_an_adopted_worker_that_ended_in_an_eviction_is_remembered() -> None:
     adopting(lambda world: view_of(world.running_pod(phase="Failed", reason="Evicted")), body)
 
 
+def test_the_end_of_a_worker_that_the_watch_told_while_it_was_taken_over_is_not_missed() -> None:
+    def found(world: World) -> PodView:
+        running = view_of(world.running_pod())
+        world.pod = world.running_pod(phase="Failed", reason="Evicted")
+        return running
+
+    async def body(world: World) -> None:
+        assert [loss.cause for loss in world.lost] == [Cause.EVICTION]
+
+    adopting(found, body)
+
+
+def test_a_worker_that_went_while_it_was_taken_over_is_looked_for() -> None:
+    def found(world: World) -> PodView:
+        running = view_of(world.running_pod())
+        world.pod = None
+        return running
+
+    async def body(world: World) -> None:
+        assert not world.lost
+        await world.clock.advance(31)
+        assert [loss.cause for loss in world.lost] == [Cause.DELETION]
+        assert world.slot_freed
+
+    adopting(found, body)
+
+
+def test_a_look_does_not_take_back_the_end_that_the_watch_told_meanwhile() -> None:
+    async def main() -> None:
+        world = World()
+        world.is_unseen = True
+        task = asyncio.create_task(world.job.run())
+        await settle()
+
+        async def end() -> None:
+            world.is_unseen = False
+            await world.show("Failed", {"terminated": {"exitCode": 137, "startedAt": "2026-01-05T09:00:00Z"}})
+
+        world.meanwhile = end
+        await world.clock.advance(31)
+        await settle()
+        assert task.done()
+        assert [conclusion for conclusion, _ in world.completed] == ["failed"]
+
+    run(main())
+
+
 def test_a_worker_that_vanished_meanwhile_is_remembered_while_the_job_is_ours() -> None:
     async def body(world: World) -> None:
         assert [loss.cause for loss in world.lost] == [Cause.DELETION]

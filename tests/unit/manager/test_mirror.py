@@ -49,6 +49,23 @@ def test_the_end_of_a_predecessor_does_not_end_its_successor() -> None:
     assert len(mirror) == 0
 
 
+def test_a_late_answer_to_a_write_brings_back_nothing_that_has_gone() -> None:
+    mirror = Mirror(SERVICEACCOUNTS)
+    mirror.take(change(ChangeType.ADDED, account("10")))
+    mirror.take(change(ChangeType.DELETED, account("12")))
+    assert mirror.put(account("11", note="written before its end")) is None
+    assert len(mirror) == 0
+    assert mirror.put(account("13", uid="u2")) is not None, "a successor"
+
+
+def test_what_left_the_selection_and_comes_back_is_taken_in() -> None:
+    mirror = Mirror(SERVICEACCOUNTS, label_selector="ours")
+    mirror.take(change(ChangeType.ADDED, account("10")))
+    mirror.take(change(ChangeType.DELETED, account("12")))
+    assert mirror.take(change(ChangeType.ADDED, account("13"))) is not None
+    assert len(mirror) == 1
+
+
 def test_managed_fields_are_not_kept() -> None:
     mirror = Mirror(SERVICEACCOUNTS)
     manifest = account("1")

@@ -1,18 +1,21 @@
 """What a written step leaves in the mirrors, where the server's answer and the watch cross each other."""
 
+from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any, cast
 
 import pytest
 
 from actions_gateway.api.names import GATEWAY_FINALIZER, PROXY
-from actions_gateway.kube.client import KubeClient
+from actions_gateway.kube.client import KubeClient, ObjectList
+from actions_gateway.kube.errors import Conflict, KubeError
 from actions_gateway.kube.resources import (
     ACTIONSGATEWAYS,
     DEPLOYMENTS,
     NAMESPACES,
     RUNNERGROUPS,
     SERVICEACCOUNTS,
+    SERVICES,
     Resource,
 )
 from actions_gateway.manager.gateway.apply import Writer
@@ -35,11 +38,18 @@ Manifest = dict[str, Any]
 
 
 class Answering:
-    """A client that answers every write with the object as it was."""
+    """A client that answers every write with the object as it was, or refuses it."""
 
-    def __init__(self, manifest: Manifest) -> None:
+    def __init__(
+        self, manifest: Manifest, *, listed: Sequence[Manifest] = (), refusal: KubeError | None = None
+    ) -> None:
         self._manifest = manifest
+        self._listed = listed
+        self._refusal = refusal
         self.sent: list[tuple[Any, ...]] = []
+
+    async def list(self, *_: Any) -> ObjectList:
+        return ObjectList(deepcopy(list(self._listed)), "9")
 
     async def delete(self, *what: Any, **how: Any) -> Manifest:
         self.sent.append((*what, how["propagation"]))
@@ -47,6 +57,8 @@ class Answering:
 
     async def patch(self, *what: Any, **_: Any) -> Manifest:
         self.sent.append(what)
+        if self._refusal is not None:
+            raise self._refusal
         return deepcopy(self._manifest)
 
     async def apply(self, *what: Any, **_: Any) -> Manifest:
@@ -131,7 +143,7 @@ WRITES = (
     (SuspendGroup("x", "1"), RUNNERGROUPS, GROUP, {"spec": {"suspended": True}}),
     (SetReplicas("x", "1", 2), DEPLOYMENTS, PROXIES, {"spec": {"replicas": 2}}),
     (
-        MarkNamespace("team-a", (("level", "baseline"),), is_first=False),
+        MarkNamespace("team-a", (("level", "baseline"),), is_first=False, resource_version="7"),
         NAMESPACES,
         NAMESPACE,
         {"metadata": {"labels": {"tenant": "x", "level": "baseline"}}},
@@ -188,3 +200,50 @@ def test_what_is_made_anew_is_no_news() -> None:
     account: Manifest = {"kind": "ServiceAccount", "metadata": {"name": "x"}}
     assert carry_out(ApplyChild(SERVICEACCOUNTS, account), Answering(ACCOUNT), {SERVICEACCOUNTS: mirror}) == []
     assert len(mirror) == 1
+
+
+def test_a_place_that_is_free_is_told_although_another_finalizer_keeps_the_object() -> None:
+    owner = gateway(metadata={"finalizers": [GATEWAY_FINALIZER, "a.example/b"], "resourceVersion": "7"})
+    mirror = Mirror(ACTIONSGATEWAYS)
+    mirror.put(deepcopy(owner))
+    kept = deepcopy(owner)
+    kept["metadata"] |= {"finalizers": ["a.example/b"], "resourceVersion": "9"}
+    step = RemoveFinalizer("ci", ("a.example/b",), "7")
+    assert carry_out(step, Answering(kept), {ACTIONSGATEWAYS: mirror}) == [ACTIONSGATEWAYS]
+
+
+def service(*ports: str, version: str, others: tuple[str, ...] = ()) -> Manifest:
+    """A Service with these ports, some of which somebody else has added."""
+    fields: Manifest = {"f:spec": {"f:ports": {f'k:{{"port":"{port}"}}': {} for port in others}}}
+    writers = [{"manager": "kubectl", "fieldsV1": fields}] if others else []
+    spec = {"ports": [{"name": port} for port in ports]}
+    return live(SERVICES, spec=spec, metadata={"resourceVersion": version, "managedFields": writers})
+
+
+@pytest.mark.parametrize(("others", "is_news"), [((), False), (("theirs",), True)])
+def test_an_entry_that_others_added_to_a_list_of_ours_is_told(others: tuple[str, ...], is_news: bool) -> None:
+    mirror = Mirror(SERVICES)
+    mirror.put(service("ours", version="7"))
+    step = ApplyChild(SERVICES, {"kind": "Service", "metadata": {"name": "x"}, "spec": {"ports": [{"name": "ours"}]}})
+    client = Answering(service("ours", *others, version="9", others=others))
+    assert carry_out(step, client, {SERVICES: mirror}) == ([SERVICES] if is_news else [])
+
+
+def test_what_was_there_and_nobody_knew_is_told() -> None:
+    owned = {"controller": True, "kind": "ActionsGateway", "apiVersion": ACTIONSGATEWAYS.api_version, "uid": "u"}
+    account = deepcopy(ACCOUNT)
+    account["metadata"] |= {"ownerReferences": [owned]}
+    step = ApplyChild(SERVICEACCOUNTS, {"kind": "ServiceAccount", "metadata": {"name": "x"}}, is_new=True)
+    client = Answering(account, listed=[account])
+    assert carry_out(step, client, {SERVICEACCOUNTS: Mirror(SERVICEACCOUNTS)}) == [SERVICEACCOUNTS]
+
+
+def test_a_namespace_that_has_changed_is_looked_at_again_and_not_written_over() -> None:
+    mirror = Mirror(NAMESPACES)
+    mirror.put(deepcopy(NAMESPACE))
+    client = Answering(NAMESPACE, refusal=Conflict("the object has been modified", status=409))
+    step = MarkNamespace("team-a", (("level", "baseline"),), is_first=False, resource_version="7")
+    assert carry_out(step, client, {NAMESPACES: mirror}) == []
+    ((_, manifest),) = client.sent
+    assert manifest["metadata"]["resourceVersion"] == "7"
+    assert mirror.get("team-a") == NAMESPACE

@@ -230,7 +230,9 @@ class Job:
         now = self._clock.monotonic()
         pending_due = now + parse_duration_seconds(self._group.settings.pending_pod_deadline)
         self._watch = Watch(created=now, pending_due=pending_due, is_cancellation_shown=is_cancelled)
-        self._last_view = self._last_view or self.worker.view
+        if self._last_view is None or not self._last_view.has_ended:
+            # The watch may have told more since it was found; of what it shows no more, the API server is asked.
+            self._last_view = self.worker.view
         is_unseen_end = self._claimed.is_adopted and self._last_view is not None and self._last_view.is_gone
         if is_unseen_end and not await self._is_still_ours():
             return self._without_lock(replace(_UNSTARTED, has_started=True))
@@ -295,7 +297,7 @@ class Job:
                 case Step.DELETE_CANCELLED | Step.DELETE_LOST | Step.DELETE_PENDING:
                     await self._delete(step)
                 case Step.LOOK:
-                    self._last_view = await self.worker.look()
+                    self._last_view = await self._looked()
                 case Step.TAKE_FOR_GONE:
                     await self._tell("WorkerNodeLost", f"pod {self.worker.name} is deleted and does not end")
                     self._last_view = replace(self._last_view, is_gone=True) if self._last_view is not None else None
@@ -308,10 +310,15 @@ class Job:
             return max(_STEP_PAUSE_SECONDS, problem.retry_after_seconds or 0.0)
         return 0.0
 
+    async def _looked(self) -> PodView:
+        """The pod as the API server has it; an end of which the watch has told meanwhile is the later word."""
+        view, shown = await self.worker.look(), self.worker.view
+        return shown if shown is not None and shown.has_ended else view
+
     async def _delete(self, step: Step) -> None:
         if step is not Step.DELETE_CANCELLED:
             # The watch may lag behind: a worker that has ended, or has started, is not to be torn down.
-            self._last_view = view = await self.worker.look()
+            self._last_view = view = await self._looked()
             if view.has_ended or (step is Step.DELETE_PENDING and view.has_started):
                 return
         await self.worker.delete(step.value)

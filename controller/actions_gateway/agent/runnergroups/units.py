@@ -181,13 +181,14 @@ class GroupUnits:
         started = self._clock.monotonic()
         if (unit := self._units.get(name)) is not None:
             unit.report()
-            facts = self._facts(unit)
+            # An edit that comes while the status is written was not told with it.
+            facts, generation = self._facts(unit), unit.generation
             patch = decide_status(unit.manifest, facts, now=self._clock.now())
             if patch is not None:
                 if (wait := self._repair_in_seconds(unit, facts)) > 0:
                     return wait
                 await self._write(unit, patch)
-                unit.told, unit.told_at = (facts, unit.generation), started
+                unit.told, unit.told_at = (facts, generation), started
             unit.is_reported = facts.verdict.is_known
         self._measure(started)
         return None if unit is None else self._until_sustained(unit)

@@ -91,8 +91,14 @@ class Writer:
     async def _carry_out(self, step: Step, namespace: str, known: _Known) -> None:
         match step:
             case MarkNamespace():
-                manifest = {"metadata": {"name": namespace, "labels": dict(step.labels)}}
-                live = await self._client.apply(step.resource, manifest, field_manager=MANAGER_FIELDS)
+                metadata = {"name": namespace, "labels": dict(step.labels), "resourceVersion": step.resource_version}
+                manifest = {"metadata": metadata}
+                try:
+                    live = await self._client.apply(step.resource, manifest, field_manager=MANAGER_FIELDS)
+                except Conflict:
+                    # It has changed since it was looked at, which is an event.
+                    log.debug("namespace changed meanwhile", namespace=namespace)
+                    return
                 if not step.is_first:
                     # Of a new marker the mirror learns by the watch alone: that is what the next pass waits for.
                     self._remember(step.resource, live, manifest)
@@ -129,7 +135,7 @@ class Writer:
             live = await self._client.patch(
                 step.resource, step.name, raised, namespace=namespace, field_manager=MANAGER_FIELDS
             )
-        self._remember(step.resource, live, step.manifest)
+        self._remember(step.resource, live, step.manifest, is_found=step.is_new and not is_made)
 
     async def _is_there(self, step: ApplyChild, namespace: str, known: _Known) -> bool:
         """Whether it exists already; raises Conflict when it is somebody else's, which forced apply would take over.
@@ -172,10 +178,12 @@ class Writer:
                     live = await patch(resource, name, written, namespace=namespace, field_manager=MANAGER_FIELDS)
                 except NotFound:
                     return
-                if known := self._known(resource, live, namespace):
+                if before := self._known(resource, live, namespace):
                     # An object that goes with its last finalizer is answered in its last version, which we know.
-                    known["metadata"]["finalizers"] = list(step.kept)
+                    known = {**before, "metadata": {**before["metadata"], "finalizers": list(step.kept)}}
                     self._mirrors[resource].overwrite(known)
+                    # The namespace's next gateway waits for this, and another's finalizer may keep the object there.
+                    self._on_news(resource, Edit(before, known))
         self._refresh(resource, live, written, namespace)
 
     async def _delete(
@@ -191,9 +199,10 @@ class Writer:
         if answer.get("kind") == resource.kind:
             self._refresh(resource, answer, _OF_A_DELETION, namespace)
 
-    def _remember(self, resource: Resource, manifest: Manifest, written: Manifest) -> None:
+    def _remember(self, resource: Resource, manifest: Manifest, written: Manifest, *, is_found: bool = False) -> None:
+        """Takes an answer in; `is_found` says that the object was there before, and nothing known of it."""
         edit = self._mirrors[resource].put(manifest)
-        if edit and says_more(edit, written):
+        if edit and (is_found or says_more(resource, edit, written)):
             self._on_news(resource, edit)
 
     def _refresh(self, resource: Resource, manifest: Manifest, written: Manifest, namespace: str) -> None:

@@ -127,8 +127,12 @@ def parse_gateway(gateway: Manifest) -> ActionsGatewaySpec:
 
 
 def _label(snapshot: Snapshot, place: NamespaceLabels) -> MarkNamespace:
+    metadata = snapshot.namespace["metadata"]
     return MarkNamespace(
-        str(snapshot.namespace["metadata"]["name"]), tuple(place.wanted.items()), is_first=not snapshot.is_marked
+        str(metadata["name"]),
+        tuple(place.wanted.items()),
+        is_first=not snapshot.is_marked,
+        resource_version=str(metadata.get("resourceVersion", "")),
     )
 
 

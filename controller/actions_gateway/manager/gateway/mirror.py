@@ -11,6 +11,9 @@ from actions_gateway.kube.listwatch import Change, ChangeType, Key, key_of
 from actions_gateway.kube.resources import Resource
 from actions_gateway.manager.gateway.trimming import trim
 
+_ENDS = 1024
+"""Far more than end while one write is under way."""
+
 
 @dataclass(frozen=True, slots=True)
 class Edit:
@@ -31,6 +34,8 @@ class Mirror:
         self.label_selector = label_selector
         self.is_synced = False
         self._objects: dict[str, dict[str, bytes]] = {}
+        self._ends: dict[str, Manifest] = {}
+        """By uid, the last versions of those that went lately: a late answer to a write brings none back."""
 
     def get(self, name: str, namespace: str = "") -> Manifest | None:
         """One object, or None."""
@@ -64,7 +69,8 @@ class Mirror:
         trim(self.resource, manifest)
         namespace, name = key_of(manifest)
         before = self.get(name, namespace)
-        if before is not None and not _is_newer(manifest, before):
+        last = before or self._ends.get(_uid(manifest))
+        if last is not None and not _is_newer(manifest, last):
             return None
         self.overwrite(manifest)
         return Edit(before, manifest)
@@ -80,11 +86,18 @@ class Mirror:
         before = self.get(name, namespace)
         if before is None or _uid(before) != _uid(manifest):
             return None
+        self._end(manifest)
         objects = self._objects[namespace]
         del objects[name]
         if not objects:
             del self._objects[namespace]
         return Edit(before, None)
+
+    def _end(self, manifest: Manifest) -> None:
+        version = manifest["metadata"].get("resourceVersion")
+        self._ends[_uid(manifest)] = {"metadata": {"resourceVersion": version}}
+        while len(self._ends) > _ENDS:
+            del self._ends[next(iter(self._ends))]
 
 
 Mirrors = dict[Resource, Mirror]

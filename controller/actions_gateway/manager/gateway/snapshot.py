@@ -119,6 +119,8 @@ class MarkNamespace:
     """All that the manager sets; one that is missing here is taken away if nobody else set it."""
     is_first: bool
     """The marker is new."""
+    resource_version: str
+    """Of the namespace whose levels were looked at: a stricter one that somebody sets meanwhile is not replaced."""
     resource: Resource = NAMESPACES
 
 

@@ -15,6 +15,7 @@ from actions_gateway.kube.resources import (
     RUNNERGROUPS,
     Resource,
 )
+from actions_gateway.manager.gateway import additions
 from actions_gateway.manager.gateway.mirror import Edit, Mirrors
 from actions_gateway.manager.gateway.snapshot import Key
 
@@ -25,8 +26,8 @@ _ROLLOUT_DELAY_SECONDS = 0.5
 """A Deployment's counts follow each other closely, too, and each is a field of the gateway's status."""
 _POD_DELAY_SECONDS = 1.0
 """A pod's steps on its way up follow each other closely, and only one that stays where it is says something."""
-_OF_ANY_WRITE: Manifest = {"metadata": {"resourceVersion": "", "generation": 0, "managedFields": []}}
-"""The fields that move with every write, whatever it is."""
+_MOVING = dict.fromkeys(("resourceVersion", "generation", "managedFields"))
+"""Metadata that any write moves."""
 
 
 def concerned(mirrors: Mirrors, resource: Resource, edit: Edit) -> list[Key]:
@@ -64,7 +65,7 @@ def lane_of(resource: Resource, edit: Edit) -> Lane:
     return Lane.NEW if resource == ACTIONSGATEWAYS and edit.before is None else Lane.FOLLOW_UP
 
 
-def says_more(edit: Edit, written: Manifest) -> bool:
+def says_more(resource: Resource, edit: Edit, written: Manifest) -> bool:
     """Whether the answer to a write of `written`, a manifest or a merge patch, tells of a change by somebody else.
 
     Such a change is in the copy with the answer, so that the watch, which tells of it later, says nothing new: a
@@ -72,10 +73,12 @@ def says_more(edit: Edit, written: Manifest) -> bool:
     """
     if edit.before is None or edit.after is None:
         return False
-    return bool(
-        _without(_OF_ANY_WRITE, _without(written, edit.before))
-        != _without(_OF_ANY_WRITE, _without(written, edit.after))
-    )
+    moving = dict(_MOVING)
+    if resource.kind in additions.KINDS:
+        # What others have added, entries of the lists that we write included, is all that is kept of these.
+        del moving["managedFields"]
+    before, after = (_without({"metadata": moving}, _without(written, side)) for side in (edit.before, edit.after))
+    return bool(before != after)
 
 
 def _either(edit: Edit) -> Manifest:
