@@ -28,11 +28,11 @@ JOBS = 3
 
 
 def children(sandbox: Any) -> dict[tuple[str, str], Any]:
-    """What the manager wrote of each object, and when; others' writes (status) leave this alone."""
+    """What the manager wrote of each object, and when; others' writes leave this alone (status, the autoscaler's)."""
     return {
         (one["kind"], one["metadata"]["name"]): (
             one["metadata"]["uid"],
-            one["metadata"].get("generation"),
+            one["metadata"].get("generation") if one["metadata"]["name"] != PROXY else None,
             [entry for entry in one["metadata"]["managedFields"] if entry["manager"] == MANAGER_FIELDS],
         )
         for one in sandbox.objects(CHILDREN, NAMESPACE)

@@ -66,7 +66,7 @@ class Tenant:
 
     async def run(self, app: str, count: int, **status: Any) -> None:
         """As many pods of a Deployment are ready; `status` is added to the others, which are not."""
-        deployment = await self.until(DEPLOYMENTS, app)
+        deployment = await self.until(DEPLOYMENTS, app, lambda found: not self.is_real or is_made(found))
         pods = await self.pods(app, max(count, int(deployment["spec"].get("replicas", 1))))
         for number, name in enumerate(pods):
             ready = {"type": "Ready", "status": str(number < count)}
@@ -159,6 +159,13 @@ class Tenant:
     async def set_status(self, resource: Resource, name: str, status: Manifest) -> None:
         patch = {"status": status}
         await self.user.patch(resource, name, patch, namespace=self.namespace, subresource="status")
+
+
+def is_made(deployment: Manifest) -> bool:
+    """Whether its controller has made every pod of the current template, and ended those before."""
+    status, wanted = deployment.get("status") or {}, deployment["spec"].get("replicas", 1)
+    is_seen = status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
+    return bool(is_seen and status.get("updatedReplicas", 0) == status.get("replicas", 0) == wanted)
 
 
 def is_named(manifest: Manifest, name: str) -> bool:

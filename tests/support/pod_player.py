@@ -140,9 +140,11 @@ class PodPlayer:
         mounted = {item["key"]: base64.b64decode(secret["data"][item["key"]]) for item in volume["secret"]["items"]}
         plan_id = mounted["plan-id"].decode()
         job = next(job for job in self._github.jobs() if job.plan_id == plan_id)
-        delivery = next(delivery for delivery in job.deliveries if delivery.token)
+        payload = unpacked(mounted["payload"])
+        # Of two deliveries the one that was claimed first need not be the one that was offered first.
+        delivery = next(one for one in job.deliveries if one.token and one.token.encode() in payload)
         url = f"{self._github.state.base_url}/run/1"
-        message = parse_job(unpacked(mounted["payload"]), JobRequest(delivery.request_id, url), plan_id=plan_id)
+        message = parse_job(payload, JobRequest(delivery.request_id, url), plan_id=plan_id)
         return job, message
 
     async def _show(self, playing: Playing, phase: str, state: Manifest) -> None:

@@ -103,7 +103,7 @@ class LeaderLease:
         )
 
     async def _try_to_hold(self) -> bool:
-        began, self._problem = self._clock.monotonic(), ""
+        began = self._clock.monotonic()
         try:
             async with asyncio.timeout(self._times.renew_deadline_seconds):
                 is_held = await self._acquire_or_renew()
@@ -113,7 +113,7 @@ class LeaderLease:
             return False
         if is_held:
             # Others count from when the API server stored it: not before this, however late the answer came.
-            self._held_since = began
+            self._held_since, self._problem = began, ""
         else:
             self._problem = "another replica holds it"
         return is_held

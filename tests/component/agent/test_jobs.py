@@ -144,8 +144,10 @@ def test_many_jobs_on_two_groups_conclude_exactly_once(max_listeners: int, count
                     count - on_cpu,
                 )
                 assert not rig.github.violations()
-                at_rest = 50
-                assert len(agent.client.requests) <= at_rest + 8 * count, "reads and writes"
+                # How many changes one write of a status tells is a matter of the machine's speed.
+                asked = [path for _, path in agent.client.requests if not path.endswith("/status")]
+                at_start = 80  # each slot is looked at once
+                assert len(asked) <= at_start + 5 * count, "reads and writes"
 
     run(main(), timeout_seconds=300)
 

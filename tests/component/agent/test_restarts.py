@@ -182,9 +182,9 @@ def test_a_pod_that_may_have_existed_is_not_made_again_and_its_job_rerun() -> No
     """
 
     async def main() -> None:
-        async with surroundings(SimulatorSettings(unstarted_limit_seconds=6.0)) as rig:
-            job = await killed_at(rig, makes_a_pod, evictionRetryDelay="7s")
-            async with rig.agent(replace(FAST, unstarted_limit_seconds=5.0), pod_name="agent-2") as second:
+        async with surroundings(SimulatorSettings(unstarted_limit_seconds=12.0)) as rig:
+            job = await killed_at(rig, makes_a_pod, evictionRetryDelay="13s")
+            async with rig.agent(replace(FAST, unstarted_limit_seconds=11.0), pod_name="agent-2") as second:
                 rerun = await until_rerun(rig, second, job)
                 await until_clean(rig, second)
                 assert second.value(JOBS_ADOPTED, "ci-cpu", outcome="vanished") == 1
@@ -352,6 +352,8 @@ def test_a_pod_that_cannot_start_is_given_up_and_its_job_rerun() -> None:
                 (job,) = rig.enqueue(1, *CPU)
                 await agent.until(lambda: agent.value(WORKER_PODS_REAPED, "ci-cpu", reason="pending_deadline") == 1)
                 rig.player.is_on_strike = False
+                # The rerun's worker may take its time.
+                await rig.change("ci-cpu", pendingPodDeadline="10m")
                 rerun = await until_rerun(rig, agent, job)
                 assert await rig.events("WorkerPodStuckPending")
                 (given_up,) = await gather_events(rig.client, NAMESPACE)

@@ -60,10 +60,12 @@ def test_one_agent_holds_a_hundred_and_one_polls_open_at_once() -> None:
 def test_sessions_that_hear_nothing_drain_back_to_one() -> None:
     async def main() -> None:
         async with surroundings(SimulatorSettings(poll_hold_seconds=0.3)) as rig:
-            await rig.create(runner_group("ci-cpu", *CPU, maxWorkers=20, maxListeners=8))
+            rig.player.ending = gate = Gate()
+            await rig.create(runner_group("ci-cpu", *CPU, maxWorkers=40, maxListeners=8))
             async with rig.agent(replace(FAST, empty_polls_before_drain=2)) as agent:
                 jobs = rig.enqueue(20, *CPU)
                 await agent.until(lambda: (agent.value(ACTIVE_SESSIONS, "ci-cpu") or 0) >= 4)
+                gate.open()
                 await rig.until_done(jobs)
                 await agent.until(lambda: agent.value(ACTIVE_SESSIONS, "ci-cpu") == 1)
                 await rig.github.state.wait_for(lambda: len(rig.github.sessions()) == 1)

@@ -140,7 +140,10 @@ def test_a_priority_class_gives_its_value_and_an_unknown_one_is_refused(play: Pl
     async def scenario(api: Api) -> None:
         high = f"high-{api.namespace}"
         await api.create(CLASSES, {"metadata": {"name": high}, "value": 1000, "preemptionPolicy": "Never"})
-        spec = (await api.create("~/pods", pod(priorityClassName=high)))["spec"]
+        body = pod(priorityClassName=high)
+        # Admission hears of the class by a watch.
+        await api.until_answered(lambda: api.post("~/pods", body, dryRun="All"), lambda answer: answer.status == 201)
+        spec = (await api.create("~/pods", body))["spec"]
         assert (spec["priority"], spec["preemptionPolicy"]) == (1000, "Never")
         answer = await api.post("~/pods", pod("q", priorityClassName="ghost"))
         assert answer.refusal == (403, "Forbidden")
@@ -204,7 +207,8 @@ def test_a_pod_that_ends_or_goes_gives_its_share_back(play: Play, how: str) -> N
         else:
             await api.delete("~/pods/a")
         await api.until("~/resourcequotas/compute", lambda found: used(found) == {"pods": "0"})
-        assert (await api.post("~/pods", pod("b"))).status == 201
+        # Admission hears of it by a watch.
+        await api.until_answered(lambda: api.post("~/pods", pod("b")), lambda answer: answer.status == 201)
 
     play(scenario)
 

@@ -7,6 +7,7 @@ import pytest
 
 from support.aio import Looks
 from support.apiserver import Api, Play
+from support.kubelet import node_name
 from support.manifests import Json, config_map, pod
 from support.patience import HANG_SECONDS
 
@@ -69,7 +70,7 @@ def test_a_finalizer_holds_an_object_until_it_is_removed(play: Play) -> None:
 
 def test_a_pod_on_a_node_stays_until_the_node_lets_it_go(play: Play) -> None:
     async def scenario(api: Api) -> None:
-        await api.create("~/pods", pod(nodeName="n1", terminationGracePeriodSeconds=20))
+        await api.create("~/pods", pod(nodeName=node_name(api), terminationGracePeriodSeconds=20))
         pending = (await api.delete("~/pods/p")).body
         asked_at = datetime.fromisoformat(pending["metadata"]["deletionTimestamp"]) - timedelta(seconds=20)
         assert pending["metadata"]["deletionGracePeriodSeconds"] == 20
@@ -86,7 +87,7 @@ def test_a_pod_on_a_node_stays_until_the_node_lets_it_go(play: Play) -> None:
 @pytest.mark.parametrize("phase", ["", "Succeeded"], ids=["never scheduled", "already ended"])
 def test_a_pod_that_no_node_runs_goes_at_once(play: Play, phase: str) -> None:
     async def scenario(api: Api) -> None:
-        await api.create("~/pods", pod(**({"nodeName": "n1"} if phase else {})))
+        await api.create("~/pods", pod(**({"nodeName": node_name(api)} if phase else {})))
         if phase:
             await api.patch("~/pods/p/status", {"status": {"phase": phase}})
         await api.delete("~/pods/p")
@@ -126,7 +127,7 @@ def test_a_namespace_goes_with_everything_in_it_and_takes_nothing_new_meanwhile(
         held = config_map("held")
         held["metadata"]["finalizers"] = ["x/hold"]
         await api.create("~/configmaps", held)
-        await api.create("~/pods", pod(nodeName="n1"))
+        await api.create("~/pods", pod(nodeName=node_name(api)))
         path = f"/api/v1/namespaces/{api.namespace}"
         pending = (await api.delete(path)).body
         assert pending["status"]["phase"] == "Terminating"

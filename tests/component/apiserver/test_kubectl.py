@@ -16,7 +16,7 @@ WIDGET = f"widgets.{WIDGET_GROUP}"
 
 def test_get_prints_the_columns_of_a_real_cluster(play: Play, tmp_path: Path) -> None:
     async def scenario(api: Api, kubectl: Kubectl) -> None:
-        await api.create("~/pods", pod(nodeName="n1"))
+        await api.create("~/pods", pod(nodeName=node_name(api)))
         status = {"name": "main", "ready": True, "restartCount": 2, "image": "i", "imageID": ""}
         change = {
             "status": {
@@ -36,7 +36,7 @@ def test_get_prints_the_columns_of_a_real_cluster(play: Play, tmp_path: Path) ->
         pods = (await kubectl.ok("get", "po", "-o", "wide")).words
         assert " ".join(pods[0]) == "NAME READY STATUS RESTARTS AGE IP NODE NOMINATED NODE READINESS GATES"
         assert pods[1][:4] == ["p", "1/1", "Running", "2"]
-        assert pods[1][5:] == ["10.0.0.1", "n1", "<none>", "<none>"]
+        assert pods[1][5:] == ["10.0.0.1", node_name(api), "<none>", "<none>"]
         deploys = (await kubectl.ok("get", "deploy")).words
         assert deploys[0] == ["NAME", "READY", "UP-TO-DATE", "AVAILABLE", "AGE"]
         assert deploys[1][:4] == ["web", "0/1", "0", "0"]
@@ -74,6 +74,9 @@ def test_custom_resources_are_found_by_short_name_and_printed_by_their_columns(p
     async def scenario(api: Api, kubectl: Kubectl) -> None:
         await kubectl.ok("apply", "-f", kubectl.file("crd.yaml", widget_crd()))
         await kubectl.ok("wait", "--for=condition=Established", "crd/widgets.demo.example.com", "--timeout=150s")
+        # Discovery and schemas follow.
+        for path in (f"/apis/{WIDGET_GROUP}/v1", f"/openapi/v3/apis/{WIDGET_GROUP}/v1"):
+            await api.until_answered(lambda path=path: api.get(path), lambda answer: answer.status == 200)  # type: ignore[misc]
         await kubectl.ok("apply", "-f", kubectl.file("w.yaml", widget()))
         table = (await kubectl.ok("get", "wd")).words
         assert table[0] == ["NAME", "SIZE", "READY", "AGE"]
@@ -130,7 +133,7 @@ def test_get_watch_prints_a_row_for_every_change(play: Play, tmp_path: Path) -> 
 
 def test_describe_shows_spec_status_and_events(play: Play, tmp_path: Path) -> None:
     async def scenario(api: Api, kubectl: Kubectl) -> None:
-        created = await api.create("~/pods", pod(nodeName="n1"))
+        created = await api.create("~/pods", pod(nodeName=node_name(api)))
         regarding = {"kind": "Pod", "name": "p", "namespace": api.namespace, "uid": created["metadata"]["uid"]}
         event = {
             "metadata": {"name": "e", "namespace": api.namespace},
@@ -208,7 +211,7 @@ def test_the_caller_learns_who_it_is_and_may_do_everything(play: Play, tmp_path:
 @pytest.mark.embedded_only("a real server serves all of this")
 def test_what_is_left_out_is_refused_with_a_sentence(play: Play, tmp_path: Path) -> None:
     async def scenario(api: Api, kubectl: Kubectl) -> None:
-        await api.create("~/pods", pod(nodeName="n1"))
+        await api.create("~/pods", pod(nodeName=node_name(api)))
         await api.patch("~/pods/p/status", {"status": {"phase": "Running"}})
         for command in (("exec", "p", "--", "true"), ("port-forward", "pod/p", "8080:80")):
             refused = await kubectl(*command)

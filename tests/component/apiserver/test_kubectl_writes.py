@@ -6,6 +6,7 @@ import pytest
 
 from support.apiserver import Api, Play
 from support.kubectl_play import Kubectl, run_kubectl
+from support.kubelet import node_name
 from support.manifests import WIDGET_GROUP, WIDGETS, config_map, deployment, pod, widget, widget_crd
 
 WIDGET = f"widgets.{WIDGET_GROUP}"
@@ -129,7 +130,7 @@ def test_delete_waits_until_the_object_is_gone(play: Play, tmp_path: Path) -> No
         out, _ = await process.communicate()
         assert out.decode().startswith('configmap "settings" deleted')
         assert process.returncode == 0
-        await api.create("~/pods", pod(nodeName="n1"))
+        await api.create("~/pods", pod(nodeName=node_name(api)))
         await kubectl.ok("delete", "pod", "p", "--grace-period=0", "--force")
         assert (await api.get("~/pods/p")).status == 404
 

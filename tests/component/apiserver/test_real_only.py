@@ -314,7 +314,11 @@ def test_a_pod_below_the_namespaces_level_is_refused(play: Play) -> None:
     async def scenario(api: Api) -> None:
         level = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "baseline"}}}
         await api.patch(f"/api/v1/namespaces/{api.namespace}", level)
-        answer = await api.post("~/pods", pod(container={"securityContext": {"privileged": True}}))
+        privileged = pod(container={"securityContext": {"privileged": True}})
+        # Admission hears of the level by a watch.
+        answer = await api.until_answered(
+            lambda: api.post("~/pods", privileged, dryRun="All"), lambda answer: answer.status != 201
+        )
         assert answer.refusal == (403, "Forbidden")
         assert 'violates PodSecurity "baseline:latest": privileged' in answer.message
         await api.create("~/pods", pod())

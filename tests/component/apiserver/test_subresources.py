@@ -59,11 +59,11 @@ def test_a_pods_status_is_written_apart_from_its_spec(play: Play) -> None:
 def test_binding_assigns_a_pod_to_a_node_once(play: Play) -> None:
     async def scenario(api: Api) -> None:
         await api.create("~/pods", pod())
-        binding = {"metadata": {"name": "p"}, "target": {"kind": "Node", "name": "n1"}}
+        binding = {"metadata": {"name": "p"}, "target": {"kind": "Node", "name": node_name(api)}}
         answer = await api.post("~/pods/p/binding", binding)
         assert (answer.status, answer.body["status"]) == (201, "Success")
         found = (await api.get("~/pods/p")).body
-        assert found["spec"]["nodeName"] == "n1"
+        assert found["spec"]["nodeName"] == node_name(api)
         scheduled = found["status"]["conditions"][0]
         assert (scheduled["type"], scheduled["status"]) == ("PodScheduled", "True")
         assert (await api.post("~/pods/p/binding", binding)).refusal == (409, "Conflict")

@@ -62,10 +62,10 @@ def test_an_object_that_enters_or_leaves_the_selection_is_added_or_deleted(play:
 def test_a_watch_that_sees_nothing_is_moved_on_by_a_bookmark_before_its_deadline(play: Play) -> None:
     async def scenario(api: Api) -> None:
         version = (await api.get("~/configmaps")).version
-        query = {"labelSelector": "no=such", "allowWatchBookmarks": "true", "timeoutSeconds": "3"}
+        query = {"labelSelector": "no=such", "allowWatchBookmarks": "true", "timeoutSeconds": "8"}
         async with api.watch("~/configmaps", resourceVersion=version, **query) as watch:
             latest = await api.create("~/configmaps", config_map())
-            await api.pass_time(4)
+            await api.pass_time(9)
             events = await watch.rest()
         assert {(kind, obj["kind"]) for kind, obj in events} == {("BOOKMARK", "ConfigMap")}
         assert int(events[-1][1]["metadata"]["resourceVersion"]) >= int(latest["metadata"]["resourceVersion"])

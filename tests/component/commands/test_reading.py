@@ -29,6 +29,7 @@ from gw.ops.logs.following import Following
 from gw.ops.logs.request import LogRequest
 from gw.sources.logs import LogLine
 from gw.sources.pods import PodRole
+from support.audit import events_of
 from support.components import require_control_plane
 from support.installed import callers, gateway_in, install, user_subject
 from support.patience import HANG_SECONDS
@@ -277,8 +278,7 @@ def test_a_tenants_bundle_has_no_secret_and_asks_for_none(world: World, tmp_path
     assert not any(TOKEN.encode() in content for content in files.values())
     manifest = json.loads(files["MANIFEST.json"])
     assert manifest["redaction"]["removed"]["environment"] == 1
-    asked = [json.loads(each) for each in world.plane.audit_log.read_text().splitlines()]
-    by_tess = [each for each in asked if each["user"]["username"] == TENANTS_OWN]
+    by_tess = list(events_of(world.plane.audit_log, TENANTS_OWN))
     assert "pods" in {each["objectRef"]["resource"] for each in by_tess if "objectRef" in each}
     assert not [each for each in by_tess if each.get("objectRef", {}).get("resource") == "secrets"]
     assert {each["verb"] for each in by_tess} <= {"get", "list", "watch", "create"}

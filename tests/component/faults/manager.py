@@ -58,9 +58,9 @@ class Process:
 @asynccontextmanager
 async def managing(here: Site, **settings: Any) -> AsyncIterator[Process]:
     """The manager, from its start to SIGTERM; one that dies ends the test with its reason."""
-    port = _free_port()
     token = await here.manager_token()
     async with here.client(token, **settings) as client, asyncio.TaskGroup() as group:
+        port = _free_port()
         work = run_manager(
             replace(_SETTINGS, health_port=port), client=client, clock=SystemClock(), rng=random.Random(3)
         )

@@ -38,8 +38,8 @@ CPU = ("self-hosted", "linux")
 
 
 @asynccontextmanager
-async def tenant(here: Site) -> AsyncIterator[Rig]:
-    """A tenant whose agent is behind the proxy, and nothing of it afterwards."""
+async def tenant(here: Site, *, timeout_seconds: float = 2.0) -> AsyncIterator[Rig]:
+    """A tenant whose agent is behind the proxy, with so much patience for an answer; nothing of it afterwards."""
 
     @asynccontextmanager
     async def open_cluster() -> AsyncIterator[KubeClient]:
@@ -49,7 +49,7 @@ async def tenant(here: Site) -> AsyncIterator[Rig]:
     @asynccontextmanager
     async def open_agent() -> AsyncIterator[CountingClient]:
         configuration = await load_configuration(here.kubeconfig())
-        client = CountingClient(configuration, timeout_seconds=2.0, watch_silence_seconds=SILENCE_SECONDS)
+        client = CountingClient(configuration, timeout_seconds=timeout_seconds, watch_silence_seconds=SILENCE_SECONDS)
         client.requests = []
         async with client:
             yield client
@@ -223,7 +223,7 @@ def test_an_edit_that_comes_while_a_status_is_written_is_told_by_the_next(plane:
         return bool(observed == group["metadata"]["generation"])
 
     async def main() -> None:
-        async with site(plane) as here, tenant(here) as rig:
+        async with site(plane) as here, tenant(here, timeout_seconds=20.0) as rig:
             await rig.create(runner_group("ci-cpu", *CPU))
             # What somebody else writes over the agent's words is left to stand for so long; an edit is not that.
             async with rig.agent(replace(FAST, status_repair_seconds=10 * HANG_SECONDS)) as agent:
@@ -240,7 +240,7 @@ def test_an_edit_that_comes_while_a_status_is_written_is_told_by_the_next(plane:
 
 def test_a_throttled_pod_is_not_asked_for_before_its_time(plane: ControlPlane) -> None:
     async def main() -> None:
-        async with site(plane) as here, tenant(here) as rig:
+        async with site(plane) as here, tenant(here, timeout_seconds=20.0) as rig:
             await rig.create(runner_group("ci-cpu", *CPU))
             async with rig.agent():
                 here.proxy.inject(answer(429, retry_after="2"), **PODS_POST, times=1)
@@ -253,7 +253,7 @@ def test_a_throttled_pod_is_not_asked_for_before_its_time(plane: ControlPlane) -
 
 def test_a_job_whose_namespace_is_being_deleted_is_given_up_without_a_storm(plane: ControlPlane) -> None:
     async def main() -> None:
-        async with site(plane) as here, tenant(here) as rig:
+        async with site(plane) as here, tenant(here, timeout_seconds=20.0) as rig:
             anchor = {"metadata": {"name": "anchor", "finalizers": ["tests.example.com/anchor"]}}
             await rig.create(runner_group("ci-cpu", *CPU))
             with structlog.testing.capture_logs() as lines:

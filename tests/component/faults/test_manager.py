@@ -190,6 +190,25 @@ def test_a_change_that_meets_a_status_write_is_heeded_although_no_watch_tells_of
     run(main())
 
 
+def test_a_stricter_level_that_is_set_while_the_manager_labels_the_namespace_stays(plane: ControlPlane) -> None:
+    async def main() -> None:
+        async with site(plane) as here:
+            namespace = await here.namespace()
+            gate = Gate()
+            write = here.proxy.inject(gate, method="PATCH", path=f"/namespaces/{namespace}$", times=1)
+            async with managing(here):
+                ordered = await order(here, namespace)
+                await write.until_hit()
+                stricter = {"metadata": {"labels": {labels.POD_SECURITY_ENFORCE: "restricted"}}}
+                await here.admin.patch(NAMESPACES, namespace, stricter)
+                gate.open()
+                await until_provisioned(here, ordered)
+                live = await here.admin.get(NAMESPACES, namespace)
+                assert live["metadata"]["labels"][labels.POD_SECURITY_ENFORCE] == "restricted"
+
+    run(main())
+
+
 def test_a_throttled_write_is_not_repeated_before_the_server_asked_for_it(plane: ControlPlane) -> None:
     async def main() -> None:
         async with site(plane) as here:

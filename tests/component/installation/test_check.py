@@ -10,7 +10,7 @@ from actions_gateway.kube import resources as r
 from actions_gateway.kube.client import KubeClient
 
 from .conftest import Gw
-from .world import INSTALL, READY_POD, World, crd
+from .world import INSTALL, READY_POD, World, crd, manager_starts
 
 PLUGIN = {
     "apiVersion": "apps/v1",
@@ -108,6 +108,8 @@ def test_a_plugin_that_runs_and_an_operator_make_it_fit(world: World, gw: Gw) ->
 def test_after_an_installation_policies_definitions_and_images_are_judged(world: World, gw: Gw) -> None:
     assert gw(*INSTALL).code == 0
     with plugin_runs(world):
+        # A lease that nobody renews lapses after some seconds.
+        manager_starts(world)
         code, found = outcomes(gw)
     assert code == 0, found
     assert {check for check, outcome in found.items() if outcome != "ok"} == {"metrics.served", "monitoring.served"}

@@ -38,7 +38,8 @@ def test_readiness_follows_the_probe(tmp_path: Path) -> None:
 
 def test_a_failing_liveness_probe_restarts_the_container(tmp_path: Path) -> None:
     async def scenario(world: World) -> None:
-        probe = {"exec": {"command": ["sh", "-c", "echo broken; exit 1"]}, "periodSeconds": 1, "failureThreshold": 1}
+        command = ["sh", "-c", "echo broken; exit 1"]
+        probe = {"exec": {"command": command}, "periodSeconds": 1, "failureThreshold": 1, "timeoutSeconds": 20}
         await world.create_pod("p", "exec sleep 600", container={"livenessProbe": probe}, restartPolicy="Always")
         pod = await world.until(r.PODS, "p", lambda pod: container_status(pod).get("restartCount", 0) >= 1)
         assert container_status(pod)["lastState"]["terminated"]["exitCode"] == 143

@@ -197,3 +197,22 @@ def test_a_leader_whose_renewals_hang_stops_its_work_at_the_deadline_all_the_sam
         assert "was not renewed within 10 s: the API server gives no answer" in str(lost.exceptions[0])
 
     play(scenario)
+
+
+def test_the_last_cause_is_told_although_a_renewal_hangs_at_the_deadline() -> None:
+    async def scenario(store: LeaseStore, clock: ManualClock) -> None:
+        leader = Replica(store, clock, "one")
+        await clock.advance(3)
+        assert leader.is_leading
+        store.is_reachable = False
+        await clock.advance(5)
+        store.is_silent = True
+        await clock.advance(6)
+        assert not leader.is_leading
+        with pytest.raises(ExceptionGroup) as caught:
+            await leader.task
+        lost = caught.value.subgroup(LeadershipLost)
+        assert lost is not None
+        assert str(lost.exceptions[0]).endswith("was not renewed within 10 s: no answer")
+
+    play(scenario)
