@@ -84,6 +84,10 @@ class Writer:
         try:
             await self._carry_out(step, namespace, known)
         except KubeError as problem:
+            if isinstance(step, MarkNamespace) and isinstance(problem, Conflict):
+                # It has changed since it was looked at, which is an event: the next pass decides anew.
+                log.debug("namespace changed meanwhile", namespace=namespace)
+                return None
             return Failure(step.resource, step.name, problem)
         log.info("step done", action=action, kind=step.resource.kind, namespace=namespace, child=step.name)
         return None
@@ -93,12 +97,7 @@ class Writer:
             case MarkNamespace():
                 metadata = {"name": namespace, "labels": dict(step.labels), "resourceVersion": step.resource_version}
                 manifest = {"metadata": metadata}
-                try:
-                    live = await self._client.apply(step.resource, manifest, field_manager=MANAGER_FIELDS)
-                except Conflict:
-                    # It has changed since it was looked at, which is an event.
-                    log.debug("namespace changed meanwhile", namespace=namespace)
-                    return
+                live = await self._client.apply(step.resource, manifest, field_manager=MANAGER_FIELDS)
                 if not step.is_first:
                     # Of a new marker the mirror learns by the watch alone: that is what the next pass waits for.
                     self._remember(step.resource, live, manifest)

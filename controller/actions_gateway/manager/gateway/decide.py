@@ -57,8 +57,8 @@ def decide(snapshot: Snapshot, settings: ManagerSettings, *, may_roll: bool = Tr
     labelling: tuple[Step, ...] = () if place.is_settled else (_label(snapshot, place),)
     notices = tuple(_taken_over(snapshot, place))
     if not snapshot.is_marked:
-        # A pass of its own: admission lets the manager write where it has seen the marker, and the watch that brings
-        # the marked namespace back here tells that it has.
+        # A pass of its own: admission lets the manager write where it has seen the marker. When the watch brings the
+        # marked namespace back here it mostly has; a refusal, where it is later, is tried again like any other.
         return Plan(spec, None, (labelling,), notices=notices, kept_levels=place.kept)
     least = {(DEPLOYMENTS.kind, PROXY): spec.proxy.min_replicas}
     limits, pod_makers = (
