@@ -2,8 +2,7 @@
 
 import json
 import random
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -31,6 +30,7 @@ from support.aio import run
 from support.alertmanager import EXAMPLE_VALUES
 from support.components import require_monitoring
 from support.patience import HANG_SECONDS
+from support.running_sandbox import until
 
 HOST = configuration.HOST
 ALERT = "ActionsGatewayReconcileErrors"
@@ -122,14 +122,6 @@ class Site:
 
     def _webhook(self, path: str) -> dict[str, Any]:
         return {"webhook_configs": [{"url": f"{self.receiver_url}{path}"}]}
-
-
-def until(look: Callable[[], bool], seconds: float = HANG_SECONDS) -> None:
-    """Nobody says when a server is up."""
-    deadline = time.monotonic() + seconds
-    while not look():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def is_up(url: str) -> bool:
