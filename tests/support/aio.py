@@ -1,7 +1,7 @@
 """Runs one coroutine as a test body, bounded, so that a hang is a failure with a traceback and not a stuck run."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from support.patience import HANG_SECONDS
@@ -35,3 +35,10 @@ class Looks:
         """Waits before the next look."""
         await asyncio.sleep(self._seconds)
         self._seconds = min(self._seconds * _GROWTH, _LONGEST_PAUSE_SECONDS)
+
+
+async def until(holds: Callable[[], object]) -> None:
+    """Returns once `holds` says so, of what sends no event: a figure, a file, a process."""
+    looks = Looks()
+    while not holds():
+        await looks.pause()

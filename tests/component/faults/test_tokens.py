@@ -3,7 +3,6 @@
 import asyncio
 import os
 import random
-from collections.abc import Callable
 from pathlib import Path
 
 import jwt
@@ -20,7 +19,7 @@ from actions_gateway.kube.listwatch import ChangeType, list_watch
 from actions_gateway.kube.resources import NAMESPACES
 from gateway_sandbox.controlplane.server import ControlPlane
 from gateway_sandbox.kubeconfigs import write_kubeconfig
-from support.aio import run
+from support.aio import run, until
 
 HOUR_SECONDS = 3600
 
@@ -36,13 +35,6 @@ def expired(plane: ControlPlane, token: str) -> str:
     claims |= {name: claims[name] - 2 * HOUR_SECONDS for name in ("iat", "nbf", "exp")}
     key = (plane.folder / "pki" / "service-accounts.key").read_text()
     return jwt.encode(claims, key, algorithm="ES256", headers={"kid": jwt.get_unverified_header(token)["kid"]})
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    while True:
-        if holds():
-            return
-        await asyncio.sleep(0.01)
 
 
 class Mount:

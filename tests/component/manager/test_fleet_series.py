@@ -1,7 +1,5 @@
 """The fleet's series through a running manager: what its watches bring is counted, shown, and ends with the gateway."""
 
-import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,20 +18,15 @@ from actions_gateway.metrics.catalog import (
     QUOTA_USED,
     Metric,
 )
+from support.aio import until
 from support.manager_objects import condition, gateway, group_conditions
 from support.played_tenant import GROUP, Tell, Tenant
 
-_LOOK_SECONDS = 0.02
 _QUOTA = "few"
 
 
 async def until_value(tenant: Tenant, metric: Metric, value: float | None, **labels: str) -> None:
     await until(lambda: tenant.metrics.value(metric, **labels) == value)
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    while not holds():  # noqa: ASYNC110 - a metric tells nobody
-        await asyncio.sleep(_LOOK_SECONDS)
 
 
 async def end_agent(tenant: Tenant, restarts: int, **state: Any) -> None:

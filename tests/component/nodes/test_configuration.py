@@ -12,9 +12,10 @@ from actions_gateway.kube import resources as r
 from actions_gateway.kube.client import connect
 from gateway_sandbox.nodes.images import Image
 from gateway_sandbox.nodes.ports import ANNOTATION
+from support.aio import until
 from support.clock import ManualClock
 
-from .world import NAMESPACE, World, container_status, eventually, play, state, waits_for
+from .world import NAMESPACE, World, container_status, play, state, waits_for
 
 
 def volume(name: str, path: str, **source: Any) -> dict[str, Any]:
@@ -216,6 +217,6 @@ def test_a_deleted_pod_leaves_no_file(tmp_path: Path) -> None:
         pod = await world.create_pod("p", "echo up; exec sleep 600", **volume("s", "/s", secret={"secretName": "s"}))
         await world.until_logged("p", "up")
         await world.client.delete(r.PODS, "p", namespace=NAMESPACE)
-        await eventually(lambda: not (world.folder / pod["metadata"]["uid"]).exists())
+        await until(lambda: not (world.folder / pod["metadata"]["uid"]).exists())
 
     play(tmp_path, scenario)

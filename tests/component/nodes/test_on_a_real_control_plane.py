@@ -18,12 +18,12 @@ from gateway_sandbox.nodes.addresses import POD_NETWORK
 from gateway_sandbox.nodes.admission import SERVICE_ACCOUNT_PATH
 from gateway_sandbox.nodes.registration import Room
 from support.admission import limit
-from support.aio import Looks, run
+from support.aio import Looks, run, until
 
 from .real_world import LOST_NODE, RealCluster, RealNode, play
 from .test_pods import processes_of
 from .test_workloads import OBEDIENT, deployment
-from .world import Manifest, World, eventually, until_node
+from .world import Manifest, World, until_node
 
 SELF_REVIEW = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 REVIEW = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
@@ -241,7 +241,7 @@ def test_a_deleted_deployment_takes_its_pods_and_their_processes(real_cluster: R
         await world.client.delete(r.DEPLOYMENTS, "web", namespace=world.namespace)
         for pod in pods:
             await world.until_gone(r.PODS, pod["metadata"]["name"])
-        await eventually(lambda: not any(processes_of(pod["metadata"]["uid"]) for pod in pods))
+        await until(lambda: not any(processes_of(pod["metadata"]["uid"]) for pod in pods))
 
     play(real_cluster, scenario)
 

@@ -10,9 +10,10 @@ import pytest
 from actions_gateway.kube import resources as r
 from gateway_sandbox.nodes.addresses import POD_NETWORK
 from gateway_sandbox.nodes.processes import POD_UID
+from support.aio import until
 from support.clock import ManualClock
 
-from .world import NAMESPACE, World, container_status, eventually, play, state, waits_for
+from .world import NAMESPACE, World, container_status, play, state, waits_for
 
 
 def processes_of(uid: str) -> list[str]:
@@ -157,7 +158,7 @@ def test_a_second_deletion_shortens_the_grace(tmp_path: Path) -> None:
         await world.until_event("p", "Killing")
         await world.client.delete(r.PODS, "p", namespace=NAMESPACE, grace_period_seconds=0)
         await world.until_gone(r.PODS, "p")
-        await eventually(lambda: not processes_of(pod["metadata"]["uid"]))
+        await until(lambda: not processes_of(pod["metadata"]["uid"]))
 
     play(tmp_path, scenario)
 
@@ -212,9 +213,9 @@ def test_an_ended_pod_keeps_its_log_and_nothing_else(tmp_path: Path) -> None:
         await world.until_phase("p", "Succeeded")
         folder = world.folder / pod["metadata"]["uid"]
         assert await world.logs("p") == "hidden"
-        await eventually(lambda: [entry.name for entry in folder.iterdir()] == ["logs"])
+        await until(lambda: [entry.name for entry in folder.iterdir()] == ["logs"])
         await world.client.delete(r.PODS, "p", namespace=NAMESPACE)
-        await eventually(lambda: not folder.exists())
+        await until(lambda: not folder.exists())
 
     play(tmp_path, scenario)
 

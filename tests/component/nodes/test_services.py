@@ -15,11 +15,11 @@ from actions_gateway.kube import resources as r
 from gateway_sandbox.controllers.conditions import is_ready
 from gateway_sandbox.nodes.ports import PodPorts
 from gateway_sandbox.nodes.services import Services
-from support.aio import run
+from support.aio import run, until
 
 from .real_world import RealCluster, RealNode
 from .real_world import play as play_on_real
-from .world import Manifest, World, eventually, play
+from .world import Manifest, World, play
 
 SERVER = """exec python3 -c '
 import os, socketserver
@@ -177,7 +177,7 @@ def test_a_reset_at_one_end_ends_the_other() -> None:
         async with server, relays(KnownPod(server.sockets[0].getsockname()[1])) as services:
             host, _, port = services.rewrite("web.team-a.svc:80").partition(":")
             reader, writer = await asyncio.open_connection(host, int(port))
-            await eventually(lambda: met)
+            await until(lambda: met)
             met[0].transport.abort()
             with contextlib.suppress(ConnectionResetError):
                 assert await reader.read() == b""

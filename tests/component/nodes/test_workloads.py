@@ -8,8 +8,9 @@ from actions_gateway.kube import resources as r
 from actions_gateway.kube.client import ObjectList
 from gateway_sandbox.controllers.conditions import is_ready
 from gateway_sandbox.nodes.registration import Room
+from support.aio import until
 
-from .world import NAMESPACE, Manifest, World, eventually, play
+from .world import NAMESPACE, Manifest, World, play
 
 OBEDIENT = "trap 'exit 0' TERM; echo up; while :; do sleep 0.02; done"
 
@@ -99,7 +100,7 @@ def test_a_restart_with_recreate_never_has_two_pods(tmp_path: Path) -> None:
         await world.until(
             r.DEPLOYMENTS, "web", lambda d: is_complete(d) and d["metadata"]["annotations"].get(REVISION) == "2"
         )
-        await eventually(lambda: 0 in seen and seen[-1] == 1)
+        await until(lambda: 0 in seen and seen[-1] == 1)
         watching.cancel()
         (after,) = await pods_of(world)
         assert after["metadata"]["uid"] != before["metadata"]["uid"]

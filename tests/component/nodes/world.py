@@ -236,12 +236,6 @@ def container_status(pod: Manifest, container: str = "main") -> Manifest:
     return next((one for one in both if one["name"] == container), {})
 
 
-async def eventually(holds: Callable[[], object]) -> None:
-    """Waits for what has no event of its own: a file or a process that goes."""
-    while not holds():  # noqa: ASYNC110 - neither sends an event
-        await asyncio.sleep(0.01)
-
-
 async def advance_until(clock: ManualClock, seconds: float, done: Awaitable[object]) -> None:
     """Moves the clock on in steps until `done` is: a real process may not have got to its next wait yet."""
     waiting = asyncio.ensure_future(done)
