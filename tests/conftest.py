@@ -1,9 +1,6 @@
 """What every test shares."""
 
-import asyncio
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,28 +8,35 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadFileScheduling
 
-from gateway_sandbox.certificates import SandboxCertificates
-from gateway_sandbox.controlplane.server import ControlPlane
 from support.alert_times import ALERT_HEADER, ALERT_ROW
 from support.apiserver import SERVERS
-from support.components import require_control_plane
 from support.fault_drill import FAULT_ROW, HEADER
-from support.installed import install
-from support.patience import HANG_SECONDS
 
 # A shared machine may stall any single example; how long code takes is the benchmark's business.
 settings.register_profile("project", deadline=None)
 settings.load_profile("project")
 
 
-_FIRST = ("e2e", "simulation", "component")
-"""Folders whose files take longest: begun last, one of them would keep one process busy and the others idle."""
+_FIRST = (
+    "e2e",
+    "simulation",
+    *(
+        f"component/{folder}"
+        for folder in ("installation", "faults", "commands", "policies", "rights", "nodes", "scale")
+    ),
+    "component",
+)
+"""What takes longest: begun last, one file would keep one process busy and the others idle.
+
+Folders with control planes of their own come before those that share one, which ends with the last of them.
+"""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def rank(item: pytest.Item) -> int:
-        folder = item.path.relative_to(Path(__file__).parent).parts[0]
-        return _FIRST.index(folder) if folder in _FIRST else len(_FIRST)
+        folders = item.path.relative_to(Path(__file__).parent).parent.parts
+        ranks = (_FIRST.index(path) for count in (2, 1) if (path := "/".join(folders[:count])) in _FIRST)
+        return next(ranks, len(_FIRST))
 
     items.sort(key=rank)
 
@@ -69,32 +73,3 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def _reason(report: pytest.TestReport) -> str:
     where_and_why = report.longrepr
     return str(where_and_why[2] if isinstance(where_and_why, tuple) else where_and_why).removeprefix("Skipped: ")
-
-
-@pytest.fixture(scope="session")
-def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """The one real control plane of the test session; each test takes namespaces of its own."""
-    with _running(tmp_path_factory.mktemp("controlplane")) as plane:
-        yield plane
-
-
-@pytest.fixture(scope="session")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """A second one with the whole installation on it, policies at work, without a running manager.
-
-    It is not the first, on which cases do what the policies forbid: those may run after the installation as well.
-    """
-    with _running(tmp_path_factory.mktemp("installed")) as plane:
-        asyncio.run(install(plane))
-        yield plane
-
-
-@contextmanager
-def _running(folder: Path) -> Iterator[ControlPlane]:
-    require_control_plane()
-    plane = ControlPlane(folder / "data", SandboxCertificates.create(folder / "certificates"))
-    asyncio.run(plane.start(timeout_seconds=HANG_SECONDS))
-    try:
-        yield plane
-    finally:
-        plane.stop()

@@ -39,7 +39,15 @@ from gateway_sandbox.backends.real import RealBackend
 from gateway_sandbox.certificates import GITHUB_ADDRESS, SandboxCertificates
 from gateway_sandbox.envoy import find_envoy
 from gateway_sandbox.github.simulator import GitHubSimulator
-from gateway_sandbox.launcher import ROUTES_FILE, RULES_FOLDER, ClusterKind, SandboxInfo, Setup
+from gateway_sandbox.launcher import (
+    CONTROL_PLANE_FOLDER,
+    ROUTES_FILE,
+    RULES_FOLDER,
+    STATE_FOLDER,
+    ClusterKind,
+    SandboxInfo,
+    Setup,
+)
 from gateway_sandbox.monitoring.stack import MonitoringStack
 from gateway_sandbox.nodes.images import Image, ImageTable, repository_of
 from gateway_sandbox.nodes.node import Node
@@ -69,7 +77,6 @@ POD_STOP_SECONDS = 0.5
 """How long pods may take to end with the sandbox: the GitHub that an agent would close its sessions at ends as well."""
 
 _FIELD_MANAGER = "gw-sandbox"
-_STATE_FOLDER = "state"
 
 
 def run_cluster(folder: Path, setup: Setup) -> int:
@@ -129,7 +136,7 @@ class _Paths:
 
     @property
     def state(self) -> Path:
-        return self.folder / _STATE_FOLDER
+        return self.folder / STATE_FOLDER
 
     @property
     def monitoring(self) -> Path:
@@ -216,12 +223,13 @@ class Cluster:
             case ClusterKind.EMBEDDED:
                 return EmbeddedBackend(self._paths.state, self.certificates, self._clock)
             case ClusterKind.REAL:
-                return RealBackend(self._paths.state / "controlplane", self.certificates, self._clock)
+                return RealBackend(self._paths.state / CONTROL_PLANE_FOLDER, self.certificates, self._clock)
 
     async def _start(self) -> None:
         self._paths.ca.write_text(self.certificates.ca_pem)
         self._stack.push_async_callback(self.backend.stop)
         await self.backend.start(self._paths.kubeconfig)
+        log.info("cluster ready", api=self.backend.url)
         await self.github.start(GITHUB_ADDRESS)
         self._stack.push_async_callback(self.github.stop)
         self._write_credentials()
@@ -229,6 +237,7 @@ class Cluster:
         if not self._setup.is_bare:
             await self._install(client)
         await self._add_priority_classes(client)
+        log.info("objects installed", with_manager=not self._setup.is_bare)
         node = await self._node(client)
         group = await self._stack.enter_async_context(asyncio.TaskGroup())
         loops = (

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from pathlib import Path
@@ -29,8 +29,17 @@ RULES_FOLDER = "rules"
 """Holds the rule files that the sandbox's Prometheus loads."""
 ROUTES_FILE = "alertmanager.yaml"
 """The configuration whose routes the sandbox's Alertmanager follows."""
+STATE_FOLDER = "state"
+"""What only the sandbox itself reads."""
+CONTROL_PLANE_FOLDER = "controlplane"
+"""In there: the files of a real control plane, with a log for each program."""
+START_SECONDS = 180.0
+"""How long a start may take unless the caller says otherwise: many times what a machine at rest takes."""
+STOP_SECONDS = 60.0
 _POLL_SECONDS = 0.05
 _LOG_TAIL_LINES = 12
+_PROGRAM_TAIL_LINES = 2
+_CONTROL_PLANE = (ETCD, API_SERVER, CONTROLLER_MANAGER, SCHEDULER)
 
 
 class ClusterKind(StrEnum):
@@ -161,7 +170,7 @@ def launch(
     owner_pid: int | None = None,
     rules: Mapping[str, str] | None = None,
     routes: str | None = None,
-    timeout_seconds: float = 60.0,
+    timeout_seconds: float = START_SECONDS,
 ) -> SandboxInfo:
     """Starts a sandbox in `folder` and returns when it is ready; raises SandboxError.
 
@@ -193,7 +202,7 @@ def launch(
         raise
 
 
-def stop(folder: Path, *, timeout_seconds: float = 30.0) -> bool:
+def stop(folder: Path, *, timeout_seconds: float = STOP_SECONDS) -> bool:
     """Ends the sandbox of `folder` and waits until nothing of it is left; False when none was running."""
     info = read_info(folder)
     if info is None:
@@ -232,7 +241,7 @@ def _require_envoy() -> None:
 
 def _require_control_plane() -> None:
     try:
-        require_programs(ETCD, API_SERVER, CONTROLLER_MANAGER, SCHEDULER)
+        require_programs(*_CONTROL_PLANE)
     except ProgramsMissing as problem:
         names = ", ".join(program.name for program in problem.programs)
         raise LacksPrograms(
@@ -267,7 +276,9 @@ def _await_ready(folder: Path, guardian: "subprocess.Popen[bytes]", timeout_seco
             raise StartFailed("the sandbox ended while it started", f"Read {folder / LOG_FILE}.", _tail(folder))
         time.sleep(_POLL_SECONDS)
     raise OutOfTime(
-        f"the sandbox was not ready within {timeout_seconds:g} s", "Give it longer with --timeout.", _tail(folder)
+        f"the sandbox was not ready within {timeout_seconds:g} s",
+        "Give it longer with --timeout.",
+        (*_tail(folder), *_tails_of_programs(folder)),
     )
 
 
@@ -285,8 +296,19 @@ def _terminate(pid: int, *, timeout_seconds: float) -> bool:
 
 
 def _tail(folder: Path) -> tuple[str, ...]:
+    return _last_lines(folder / LOG_FILE, _LOG_TAIL_LINES)
+
+
+def _tails_of_programs(folder: Path) -> Iterator[str]:
+    """What each program of a real control plane said last; its folder goes with the sandbox."""
+    for program in _CONTROL_PLANE:
+        log = folder / STATE_FOLDER / CONTROL_PLANE_FOLDER / f"{program.name}.log"
+        yield from (f"{program.name}: {line}" for line in _last_lines(log, _PROGRAM_TAIL_LINES))
+
+
+def _last_lines(path: Path, count: int) -> tuple[str, ...]:
     try:
-        lines = (folder / LOG_FILE).read_text(errors="replace").splitlines()
+        lines = path.read_text(errors="replace").splitlines()
     except OSError:
         return ()
-    return tuple(lines[-_LOG_TAIL_LINES:])
+    return tuple(lines[-count:])

@@ -289,6 +289,23 @@ def test_a_sandbox_that_cannot_start_says_why(
         assert "       port taken\n       bye\n" in answer.err
 
 
+def test_a_start_that_runs_out_of_time_says_how_far_it_came(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    folder = tmp_path / "sandbox"
+    programs = folder / launcher.STATE_FOLDER / launcher.CONTROL_PLANE_FOLDER
+    programs.mkdir(parents=True)
+    (folder / launcher.LOCK_FILE).touch()
+    (programs / "etcd.log").write_text("first\nsecond\nlistening\n")
+    (programs / "kube-apiserver.log").write_text("waits for etcd\n")
+    (programs / "audit.log").write_text("an event\n")
+    monkeypatch.setattr(launcher.sys, "executable", "cat")  # ends at once, like a guardian that is told to
+    answer = Gw()("sandbox", "up", "--dir", str(folder), "--timeout", "0")
+    assert answer.code == 5, answer
+    assert answer.err.count("etcd: second\n") == answer.err.count("etcd: listening\n") == 1
+    assert "kube-apiserver: waits for etcd\n" in answer.err
+    assert "first" not in answer.err
+    assert "an event" not in answer.err
+
+
 def test_up_beside_a_running_one_is_refused(site: Site, tmp_path: Path) -> None:
     answer = site("up", "--dir", str(tmp_path))
     assert answer.code == 2

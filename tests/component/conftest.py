@@ -1,14 +1,18 @@
-"""One suite, two API servers: a case that takes `play` runs on the embedded server and on the session's real one.
+"""One suite, two API servers: a case that takes `play` runs on the embedded server and on the tests' shared real one.
 
 `@pytest.mark.real_only(reason)` and `@pytest.mark.embedded_only(reason)` name the exceptions: what the embedded server
 leaves out, and what only a fresh server of one's own can show. `@pytest.mark.once(reason)` is for what takes long and
 says the same on both: on the real one where that is built, and else on the embedded one.
 """
 
+from collections.abc import Iterator
+
 import pytest
 
+from gateway_sandbox.controlplane.server import ControlPlane
 from support.apiserver import SERVERS, EmbeddedPlay, Play, RealPlay
 from support.components import best_cluster
+from support.planes import running_plane
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -35,6 +39,13 @@ def _is_wanted(metafunc: pytest.Metafunc, name: str) -> bool:
     if metafunc.definition.get_closest_marker("once"):
         return name == best_cluster()
     return not only or name in only
+
+
+@pytest.fixture(scope="package")
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """The real control plane that tests share; each takes namespaces of its own."""
+    with running_plane(tmp_path_factory.mktemp("controlplane")) as plane:
+        yield plane
 
 
 @pytest.fixture

@@ -30,10 +30,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         excluded = {cluster for mark, cluster in left_out.items() if metafunc.definition.get_closest_marker(mark)}
         once = metafunc.definition.get_closest_marker("once")
         clusters = [best_cluster()] if once else [cluster for cluster in CLUSTERS if cluster not in excluded]
-        metafunc.parametrize("sandbox", clusters, indirect=True, scope="session")
+        metafunc.parametrize("sandbox", clusters, indirect=True, scope="package")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def sandbox(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """A sandbox with the tenant team-a, on the cluster that the test is for."""
     if request.param == "real":

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.e2e
 DEMO = ROOT / "controller/gateway_sandbox/examples/demo.sh"
 
 
-def ended(pid: int, *, within_seconds: float = 60.0) -> bool:
+def ended(pid: int, *, within_seconds: float = HANG_SECONDS) -> bool:
     """Waits for the end of a process that is no child of ours."""
     try:
         handle = os.pidfd_open(pid)
@@ -50,7 +50,7 @@ def process_of(folder: Path, words: str) -> int:
 
 
 def test_the_demo_runs_to_its_end_and_leaves_nothing(tmp_path: Path, cluster: str) -> None:
-    answer = run_command(str(DEMO), timeout_seconds=240, TMPDIR=str(tmp_path), CLUSTER=cluster)
+    answer = run_command(str(DEMO), timeout_seconds=2 * HANG_SECONDS, TMPDIR=str(tmp_path), CLUSTER=cluster)
     assert answer.code == 0, answer
     assert "20 jobs in" in answer.out
     assert "19 success, 1 failure" in answer.out
@@ -130,7 +130,7 @@ def test_a_killed_guardian_leaves_nothing(tmp_path: Path, cluster: str) -> None:
     try:
         os.kill(guardian_of(folder), signal.SIGKILL)
         for handle in handles:
-            assert select.select([handle], [], [], 60.0)[0]
+            assert select.select([handle], [], [], HANG_SECONDS)[0]
     finally:
         for handle in handles:
             os.close(handle)

@@ -13,7 +13,8 @@ from mutation.changes import Change, changes_of
 from mutation.equivalents import is_nothing, shows_as_drift
 from mutation.seed import seed_changes, seed_failures
 from mutation.sources import outcomes, source_changes
-from mutation.trials import Bench, Trial, title_of
+from mutation.trials import Bench, Trial
+from support.rule_files import title_of
 
 _AT_A_TIME = 60
 _DRIFT = "drift of what is committed"

@@ -21,6 +21,8 @@ from typing import Any
 
 import yaml
 
+from support.rule_files import needed_rules, rules_in, title_of
+
 Document = dict[str, Any]
 Test = dict[str, Any]
 
@@ -67,9 +69,9 @@ class Bench:
     @cached_property
     def _read(self) -> Mapping[str, frozenset[str]]:
         """By rule: the recordings that it reads."""
-        recorded = {rule["record"] for rule in _rules(self.document) if "record" in rule}
+        recorded = {rule["record"] for rule in rules_in(self.document) if "record" in rule}
         read: dict[str, frozenset[str]] = {}
-        for rule in _rules(self.document):
+        for rule in rules_in(self.document):
             name = title_of(rule)
             read[name] = read.get(name, frozenset()) | (set(_NAME.findall(rule["expr"])) & recorded)
         return read
@@ -114,7 +116,7 @@ class Bench:
     @cached_property
     def _slo(self) -> Mapping[str, str]:
         """Of alerts on a budget: their objective."""
-        rules = [rule for rule in _rules(self.document) if "alert" in rule and "slo" in rule["labels"]]
+        rules = [rule for rule in rules_in(self.document) if "alert" in rule and "slo" in rule["labels"]]
         return {title_of(rule): rule["labels"]["slo"] for rule in rules}
 
     # -- promtool ------------------------------------------------------------------------------------------------
@@ -138,27 +140,10 @@ class Bench:
 
     def _write(self, folder: Path, number: int, document: Document, test: Document) -> Path:
         rules = folder / f"{number}.rules.yaml"
-        rules.write_text(_dump(_needed(document, test)))
+        rules.write_text(_dump(needed_rules(document, test)))
         path = folder / f"{number}.test.yaml"
         path.write_text(_dump({**test, "rule_files": [str(rules)]}))
         return path
-
-
-def _needed(document: Document, test: Document) -> Document:
-    """The rules that a test's looks need, themselves and what they read."""
-    text = repr([[look for key, look in each.items() if key.endswith("_test")] for each in test["tests"]])
-    rules = list(_rules(document))
-    wanted = {title_of(rule) for rule in rules if re.search(rf"(?<![\w:]){re.escape(title_of(rule))}(?![\w:])", text)}
-    read = {title_of(rule): set[str]() for rule in rules}
-    for rule in rules:
-        read[title_of(rule)] |= set(_NAME.findall(rule["expr"])) & read.keys()
-    while more := {other for name in wanted for other in read[name]} - wanted:
-        wanted |= more
-    groups = [
-        {**group, "rules": [rule for rule in group["rules"] if title_of(rule) in wanted]}
-        for group in document["groups"]
-    ]
-    return {"groups": [group for group in groups if group["rules"]]}
 
 
 def _cut_file(file: Document, names: frozenset[str]) -> Document | None:
@@ -192,16 +177,6 @@ def _concerns(look: dict[str, Any], names: frozenset[str], about: set[str]) -> b
 def _cluster_of(series: str) -> str:
     found = _CLUSTER.search(series)
     return found[1].partition("/")[0] if found else ""
-
-
-def _rules(document: Document) -> Iterator[dict[str, Any]]:
-    for group in document["groups"]:
-        yield from group["rules"]
-
-
-def title_of(rule: Mapping[str, Any]) -> str:
-    """The rule's alert or record."""
-    return str(rule.get("alert") or rule["record"])
 
 
 def _chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:

@@ -11,11 +11,9 @@ from actions_gateway.api import labels
 from actions_gateway.api.names import ONCALL_ROLE, TENANT_ROLE, VIEWER_ROLE
 from actions_gateway.kube.client import KubeClient
 from actions_gateway.kube.resources import CLUSTERROLEBINDINGS, NAMESPACES, PODS, Resource, resource_of
-from gateway_sandbox.certificates import SandboxCertificates
-from gateway_sandbox.controlplane.server import ControlPlane, Options
-from support.components import require_control_plane
-from support.installed import Callers, callers, children_in, install, user_subject
-from support.patience import HANG_SECONDS
+from gateway_sandbox.controlplane.server import ControlPlane
+from support.installed import Callers, callers, children_in, user_subject
+from support.planes import WITHOUT_SCHEDULER, installed_plane
 
 Manifest = dict[str, Any]
 
@@ -25,20 +23,12 @@ ON_CALL, VIEWER, TENANTS_OWN = "olivia", "victor", "tess"
 @contextmanager
 def own_plane(folder: Path, prepare: Callable[[Callers], Awaitable[None]]) -> Iterator[ControlPlane]:
     """A control plane with the whole installation, prepared, for as long as the block lasts; nothing schedules pods."""
-    require_control_plane()
-    plane = ControlPlane(
-        folder / "data", SandboxCertificates.create(folder / "certificates"), Options(with_scheduler=False)
-    )
-    try:
-        asyncio.run(_start(plane, prepare))
+    with installed_plane(folder, WITHOUT_SCHEDULER) as plane:
+        asyncio.run(_prepare(plane, prepare))
         yield plane
-    finally:
-        plane.stop()
 
 
-async def _start(plane: ControlPlane, prepare: Callable[[Callers], Awaitable[None]]) -> None:
-    await plane.start(timeout_seconds=HANG_SECONDS)
-    await install(plane)
+async def _prepare(plane: ControlPlane, prepare: Callable[[Callers], Awaitable[None]]) -> None:
     async with callers(plane) as everybody:
         await prepare(everybody)
 

@@ -48,7 +48,7 @@ def up(
             "--alert-speed", metavar="TIMES", help="Alerts look back and wait so many times shorter, for drills."
         ),
     ] = 1.0,
-    timeout: Timeout = "60s",
+    timeout: Timeout = "3m",
 ) -> ExitCode:
     """Start a sandbox and show how to use it.
 
@@ -69,7 +69,7 @@ def up(
     return ExitCode.OK
 
 
-def down(invocation: Invocation, folder: Dir = None, timeout: Timeout = "30s") -> ExitCode:
+def down(invocation: Invocation, folder: Dir = None, timeout: Timeout = "1m") -> ExitCode:
     """End the sandbox. Nothing of it is left."""
     from gw.ops.sandbox import folder_of, stop_sandbox
     from gw.output.sandbox import ended_view

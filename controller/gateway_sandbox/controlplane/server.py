@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import structlog
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -26,6 +27,8 @@ from gateway_sandbox.controlplane.assets import require_one_minor, require_progr
 from gateway_sandbox.controlplane.processes import Process, ProgramEnded
 from gateway_sandbox.controlplane.programs import API_SERVER, CONTROLLER_MANAGER, ETCD, SCHEDULER, Program
 from gateway_sandbox.kubeconfigs import write_kubeconfig
+
+log = structlog.get_logger(__name__)
 
 ADMIN = "sandbox-admin"
 MASTERS = "system:masters"
@@ -92,8 +95,10 @@ class ControlPlane:
     async def __aexit__(self, *_: object) -> None:
         await asyncio.to_thread(self.stop)
 
-    async def start(self, *, timeout_seconds: float = 60.0) -> None:
+    async def start(self, *, timeout_seconds: float | None = None) -> None:
         """Returns when the API server is ready and namespaces get their service accounts.
+
+        Without a time the caller has one of its own.
 
         Raises ProgramsMissing, ProgramsDisagree, ProgramEnded with a log's end, or NotReady.
         """
@@ -155,6 +160,7 @@ class ControlPlane:
             etcd = self._run(ETCD, self._etcd_flags(etcd_port, peer_port))
             server = self._run(API_SERVER, [*self._server_flags(etcd_port, secure_port), *self.options.extra_flags])
             self.url = f"https://{_HOST}:{secure_port}"
+            log.info("control plane starting", attempt=attempt, api=self.url)
             try:
                 await self._until_healthy(etcd, server)
             except ProgramEnded:
@@ -162,6 +168,7 @@ class ControlPlane:
                     raise
                 self.stop()
             else:
+                log.info("API server ready")
                 return
 
     async def _until_healthy(self, *processes: Process) -> None:

@@ -12,12 +12,10 @@ from actions_gateway.api.names import WORKER
 from actions_gateway.api.runnergroup import GroupSettings
 from actions_gateway.kube.client import KubeClient
 from actions_gateway.kube.resources import CONFIGMAPS, NAMESPACES, PODS, RESOURCEQUOTAS, SERVICEACCOUNTS
-from gateway_sandbox.controlplane.server import ControlPlane
 from support.admission import until_pod_refused
 from support.agent_rig import runner_group, surroundings
 from support.aio import run
 from support.apiserver import Api, Play
-from support.installed import callers
 
 LEVEL = "pod-security.kubernetes.io/enforce"
 OTHERS = {"initContainers": [{"name": "prepare", "image": "i"}], "containers": [{"name": "side", "image": "i"}]}
@@ -139,25 +137,6 @@ def test_a_template_that_breaks_its_profile_is_told_with_the_field(play: Play) -
             assert 'container "side" must set securityContext.allowPrivilegeEscalation=false' in found
 
     play(scenario)
-
-
-@pytest.mark.parametrize(
-    ("spec", "said"),
-    [
-        pytest.param(OTHERS, "", id="a worker"),
-        pytest.param({"nodeName": "n"}, "spec.nodeName: it passes by the scheduler", id="a reserved field"),
-    ],
-)
-def test_the_agent_itself_may_ask_and_hears_the_policies_words(
-    installed: ControlPlane, spec: dict[str, Any], said: str
-) -> None:
-    async def main() -> None:
-        async with callers(installed) as as_, as_.namespace() as namespace, as_.agent(namespace) as agent:
-            await account(as_.admin, namespace)
-            found = await proved(agent, namespace, spec=spec)
-            assert said in found if said else found == ""
-
-    run(main())
 
 
 def test_a_template_that_would_be_refused_shows_before_a_job_depends_on_it_and_until_it_is_corrected() -> None:

@@ -14,12 +14,10 @@ from actions_gateway.api.names import MANAGER_NAMESPACE, ONCALL_ROLE, TENANT_ROL
 from actions_gateway.kube import resources as r
 from actions_gateway.kube.client import KubeClient, connect
 from cli.rig import Gw, PresentClock
-from gateway_sandbox.certificates import SandboxCertificates
-from gateway_sandbox.controlplane.server import ControlPlane, Options
+from gateway_sandbox.controlplane.server import ControlPlane
 from support.aio import Looks
-from support.components import require_control_plane
-from support.installed import callers, gateway_in, install, user_subject
-from support.patience import HANG_SECONDS
+from support.installed import callers, gateway_in, user_subject
+from support.planes import WITHOUT_SCHEDULER, installed_plane
 
 Manifest = dict[str, Any]
 
@@ -36,21 +34,12 @@ QUOTA = {
 @pytest.fixture(scope="module")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """With a tenant whose gateway the on-call person has changed, and with roles given to three people."""
-    require_control_plane()
-    folder = tmp_path_factory.mktemp("handoff")
-    running = ControlPlane(
-        folder / "data", SandboxCertificates.create(folder / "certificates"), Options(with_scheduler=False)
-    )
-    try:
+    with installed_plane(tmp_path_factory.mktemp("handoff"), WITHOUT_SCHEDULER) as running:
         asyncio.run(_prepare(running))
         yield running
-    finally:
-        running.stop()
 
 
 async def _prepare(plane: ControlPlane) -> None:
-    await plane.start(timeout_seconds=HANG_SECONDS)
-    await install(plane)
     async with callers(plane) as everybody, AsyncExitStack() as stack:
         await everybody.admin.create(r.NAMESPACES, {"metadata": {"name": TENANT}})
         await everybody.admin.create(r.RESOURCEQUOTAS, QUOTA)

@@ -15,11 +15,9 @@ from actions_gateway.kube import resources as r
 from actions_gateway.kube.client import connect
 from actions_gateway.kube.errors import QuotaExceeded
 from cli.rig import Gw, PresentClock
-from gateway_sandbox.certificates import SandboxCertificates
-from gateway_sandbox.controlplane.server import ADMIN, ControlPlane, Options
-from support.components import require_control_plane
-from support.installed import callers, gateway_in, group_in, install, user_subject
-from support.patience import HANG_SECONDS
+from gateway_sandbox.controlplane.server import ADMIN, ControlPlane
+from support.installed import callers, gateway_in, group_in, user_subject
+from support.planes import WITHOUT_SCHEDULER, installed_plane
 
 Manifest = dict[str, Any]
 
@@ -49,21 +47,12 @@ class WaitingClock(PresentClock):
 @pytest.fixture(scope="module")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """With a tenant whose quota is used up by one running pod, and with roles given to three people."""
-    require_control_plane()
-    folder = tmp_path_factory.mktemp("quota")
-    running = ControlPlane(
-        folder / "data", SandboxCertificates.create(folder / "certificates"), Options(with_scheduler=False)
-    )
-    try:
+    with installed_plane(tmp_path_factory.mktemp("quota"), WITHOUT_SCHEDULER) as running:
         asyncio.run(_prepare(running))
         yield running
-    finally:
-        running.stop()
 
 
 async def _prepare(plane: ControlPlane) -> None:
-    await plane.start(timeout_seconds=HANG_SECONDS)
-    await install(plane)
     async with callers(plane) as everybody, AsyncExitStack() as stack:
         admin = everybody.admin
         await admin.create(

@@ -21,14 +21,12 @@ from actions_gateway.kube.client import Manifest
 from actions_gateway.kube.errors import NotFound
 from cli.rig import Answer, Gw, PresentClock
 from component.rights.site import Site, site
-from gateway_sandbox.certificates import SandboxCertificates
-from gateway_sandbox.controlplane.server import ControlPlane, Options
+from gateway_sandbox.controlplane.server import ControlPlane
 from gateway_sandbox.github.models import RunnerState
 from gw.ops.keys.manifests import BY_GW
 from support.aio import run
-from support.components import require_control_plane
-from support.installed import gateway_in, install, user_subject
-from support.patience import HANG_SECONDS
+from support.installed import gateway_in, user_subject
+from support.planes import WITHOUT_SCHEDULER, installed_plane
 from support.pod_player import Gate
 
 ON_CALL, VIEWER, TENANTS_OWN = "olivia", "victor", "tess"
@@ -53,17 +51,8 @@ class ActualClock(PresentClock):
 @pytest.fixture(scope="module")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """With the whole installation; the tests play the pods."""
-    require_control_plane()
-    folder = tmp_path_factory.mktemp("tenancy")
-    running = ControlPlane(
-        folder / "data", SandboxCertificates.create(folder / "certificates"), Options(with_scheduler=False)
-    )
-    try:
-        asyncio.run(running.start(timeout_seconds=HANG_SECONDS))
-        asyncio.run(install(running))
+    with installed_plane(tmp_path_factory.mktemp("tenancy"), WITHOUT_SCHEDULER) as running:
         yield running
-    finally:
-        running.stop()
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway_sandbox.certificates import SandboxCertificates
 from gateway_sandbox.controlplane.server import ControlPlane
-from support.components import require_control_plane
-from support.patience import HANG_SECONDS
+from support.planes import running_plane
 
 from .site import furnish
 
@@ -16,12 +14,6 @@ from .site import furnish
 @pytest.fixture(scope="package")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """The control plane with the custom resource definitions, the components' rights and the manager's namespace."""
-    require_control_plane()
-    folder = tmp_path_factory.mktemp("faults")
-    running = ControlPlane(folder / "data", SandboxCertificates.create(folder / "certificates"))
-    asyncio.run(running.start(timeout_seconds=HANG_SECONDS))
-    try:
+    with running_plane(tmp_path_factory.mktemp("faults")) as running:
         asyncio.run(furnish(running))
         yield running
-    finally:
-        running.stop()

@@ -1,18 +1,15 @@
 """One control plane for the installation's tests, emptied after each of them."""
 
-import asyncio
 import io
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from gateway_sandbox.certificates import SandboxCertificates
-from gateway_sandbox.controlplane.server import ControlPlane, Options
+from gateway_sandbox.controlplane.server import ControlPlane
 from gw.commandline import run
 from gw.surroundings import Surroundings
 from support.commands import Answer
-from support.components import require_control_plane
-from support.patience import HANG_SECONDS
+from support.planes import WITHOUT_SCHEDULER, running_plane
 
 from .world import LiveClock, World, empty_again, manager_starts
 
@@ -21,17 +18,9 @@ Gw = Callable[..., Answer]
 
 @pytest.fixture(scope="package")
 def own_control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """No scheduler: there are no nodes, and pods are played."""
-    require_control_plane()
-    folder = tmp_path_factory.mktemp("installation")
-    plane = ControlPlane(
-        folder / "data", SandboxCertificates.create(folder / "certificates"), Options(with_scheduler=False)
-    )
-    asyncio.run(plane.start(timeout_seconds=HANG_SECONDS))
-    try:
+    """Emptied after each test."""
+    with running_plane(tmp_path_factory.mktemp("installation"), WITHOUT_SCHEDULER) as plane:
         yield plane
-    finally:
-        plane.stop()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from actions_gateway.agent.jobs.pod import WorkerOrder, WorkerSite, build_worker_pod
+from actions_gateway.agent.jobs.proof import prove
 from actions_gateway.api import labels
 from actions_gateway.api.gateway import SecurityProfile
 from actions_gateway.api.names import (
@@ -15,7 +16,7 @@ from actions_gateway.api.names import (
     RERUN_LEDGER,
     WORKER,
 )
-from actions_gateway.api.runnergroup import RunnerGroupSpec
+from actions_gateway.api.runnergroup import GroupSettings, RunnerGroupSpec
 from actions_gateway.kube.client import KubeClient, Manifest
 from actions_gateway.kube.resources import CONFIGMAPS, PODS, SECRETS, SERVICEACCOUNTS
 from gateway_sandbox.controlplane.server import ControlPlane
@@ -336,5 +337,24 @@ def test_an_agent_leaves_a_tenants_other_pods_alone(installed: ControlPlane) -> 
         notice = {"metadata": {"annotations": {labels.CANCELLATION: ""}}}
         said = await refusal(agent.patch(PODS, "database", notice, namespace=namespace))
         assert "an agent" in said
+
+    as_agent(installed, act)
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        pytest.param({"initContainers": [{"name": "prepare", "image": "i"}]}, "", id="a worker"),
+        pytest.param({"nodeName": "n"}, "spec.nodeName: it passes by the scheduler", id="a reserved field"),
+    ],
+)
+def test_an_agent_may_ask_about_a_template_and_hears_the_policies_words(
+    installed: ControlPlane, spec: dict[str, Any], said: str
+) -> None:
+    async def act(agent: KubeClient, namespace: str, _: Callers) -> None:
+        settings = GroupSettings.model_validate({"runnerLabels": ["linux"], "podTemplate": {"spec": spec}})
+        site = WorkerSite(namespace, "controller:1", "runner:1", WORKER, SecurityProfile.BASELINE)
+        found = await prove(agent, settings, site, group="ci-cpu", group_uid="11111111-2222")
+        assert said in found if said else found == ""
 
     as_agent(installed, act)

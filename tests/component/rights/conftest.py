@@ -1,28 +1,22 @@
-"""A control plane of their own: its audit log holds nothing but what these tests do."""
+"""Control planes with the whole installation: one to try what is refused on, and one whose audit log is read."""
 
-import asyncio
 from collections.abc import Iterator
 
 import pytest
 
-from gateway_sandbox.certificates import SandboxCertificates
-from gateway_sandbox.controlplane.server import ControlPlane, Options
-from support.components import require_control_plane
-from support.installed import install
-from support.patience import HANG_SECONDS
+from gateway_sandbox.controlplane.server import ControlPlane
+from support.planes import WITHOUT_SCHEDULER, installed_plane
+
+
+@pytest.fixture(scope="package")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """Its log is nobody's business."""
+    with installed_plane(tmp_path_factory.mktemp("installed")) as plane:
+        yield plane
 
 
 @pytest.fixture(scope="package")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """With the whole installation, and no scheduler: the tests play the pods."""
-    require_control_plane()
-    folder = tmp_path_factory.mktemp("rights")
-    running = ControlPlane(
-        folder / "data", SandboxCertificates.create(folder / "certificates"), Options(with_scheduler=False)
-    )
-    asyncio.run(running.start(timeout_seconds=HANG_SECONDS))
-    try:
-        asyncio.run(install(running))
-        yield running
-    finally:
-        running.stop()
+    """Its audit log holds nothing but what those tests do."""
+    with installed_plane(tmp_path_factory.mktemp("rights"), WITHOUT_SCHEDULER) as plane:
+        yield plane
