@@ -40,7 +40,7 @@ def sandbox(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         require_control_plane()
     folder = tmp_path_factory.mktemp("sandbox") / "cluster"
     try:
-        running = start_sandbox(folder, "--cluster", request.param, "--timeout", "180s")
+        running = start_sandbox(folder, "--cluster", request.param)
         answer = running.gw("tenant", "add", "team-a", "--yes", *running.tenant_arguments())
         assert answer.code == 0, answer
         yield running

@@ -141,7 +141,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     folder = tmp_path_factory.mktemp("pages")
     path = os.pathsep.join([str(kubectl_folder(folder)), os.environ["PATH"]])
     try:
-        sandbox = start_sandbox(folder / "cluster", "--cluster", "real", "--timeout", "180s")
+        sandbox = start_sandbox(folder / "cluster", "--cluster", "real")
         group = "cpu-runners labels=self-hosted,linux maxWorkers=30"
         options = (*sandbox.tenant_arguments(group), "--quota", "pods=60", "--yes")
         with ThreadPoolExecutor(2) as pool:

@@ -21,6 +21,7 @@ from e2e.components import has_reconciled
 from support.commands import ROOT, Answer, environment, run_command
 from support.components import require_control_plane
 from support.kubectl import kubectl_folder
+from support.patience import HANG_SECONDS
 from support.running_sandbox import until
 from support.seed import Section, SeedCommand, fill, production_runbook
 
@@ -46,7 +47,13 @@ class Terminal:
         if editor:
             variables["KUBE_EDITOR"] = str(self._editor(editor))
         done = subprocess.run(
-            ["bash", "-c", command], env=variables, capture_output=True, text=True, timeout=150, check=False, cwd=ROOT
+            ["bash", "-c", command],
+            env=variables,
+            capture_output=True,
+            text=True,
+            timeout=HANG_SECONDS,
+            check=False,
+            cwd=ROOT,
         )
         return Answer(done.returncode, done.stdout, done.stderr)
 
@@ -73,8 +80,8 @@ def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
     folder = tmp_path_factory.mktemp("runbook")
     place = folder / "sandbox"
     up = run_command(
-        "gw", "sandbox", "up", "--cluster", "real", "--dir", str(place), "--timeout", "180s", "-o", "json",
-        timeout_seconds=240.0,
+        "gw", "sandbox", "up", "--cluster", "real", "--dir", str(place), "-o", "json",
+        timeout_seconds=2 * HANG_SECONDS,
     )  # fmt: skip
     assert up.code == 0, up
     try:
@@ -158,7 +165,7 @@ def tenant(terminal: Terminal, onboarded: dict[str, Answer]) -> Iterator[Termina
 
 def until_ready(terminal: Terminal) -> None:
     for what in (f"actionsgateway/{GATEWAY}", "runnergroup --all"):
-        answer = terminal.type(f"kubectl wait --for=condition=Ready {what} -n {NAMESPACE} --timeout=90s")
+        answer = terminal.type(f"kubectl wait --for=condition=Ready {what} -n {NAMESPACE} --timeout=150s")
         assert answer.code == 0, answer
 
 
@@ -180,7 +187,7 @@ def pending_pod(tenant: Terminal) -> Iterator[None]:
     path.write_text(json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "stuck"}, "spec": spec}))
     made = tenant.type(f"kubectl apply -n {NAMESPACE} -f {path}")
     assert made.code == 0, made
-    seen = tenant.type(f"kubectl wait pod/stuck -n {NAMESPACE} --for=condition=PodScheduled=False --timeout=30s")
+    seen = tenant.type(f"kubectl wait pod/stuck -n {NAMESPACE} --for=condition=PodScheduled=False --timeout=150s")
     assert seen.code == 0, seen
     yield
     tenant.type(f"kubectl delete pod stuck -n {NAMESPACE} --grace-period=0 --force")
@@ -213,7 +220,7 @@ def test_a_restart_of_the_manager_leaves_every_object_of_the_tenant_the_same(ten
     before = tenant.type(list_uids).out
     assert f"RunnerGroup/{GROUP}=" in before
     old = {pod["metadata"]["uid"] for pod in manager_pods(tenant)}
-    for command in ("rollout restart", "rollout status --timeout=120s"):
+    for command in ("rollout restart", "rollout status --timeout=150s"):
         assert tenant.type(f"kubectl {command} deploy/gmc-controller-manager -n gmc-system").code == 0
     # A manager that has not looked at the tenant yet has left everything the same, too.
     until(lambda: has_reconciled([pod for pod in manager_pods(tenant) if pod["metadata"]["uid"] not in old]))

@@ -42,9 +42,7 @@ OF_AGES = frozenset({"deaf-listener", "missing-image", "unschedulable"})
 """Faults whose alert waits for an age that components tell: of a poll, of a job. Minutes, at any pace."""
 _PACE = Pace(float(ALERT_SPEED))
 PRODUCTION = Pace()
-_TOLD_WITHIN_SECONDS = 180.0
 _RESOLVED_WITHIN_SECONDS = 240.0
-_SHOWN_WITHIN_SECONDS = 120.0
 _LOOKS_AFTERWARDS = 2
 _FOUND_WITHIN_SECONDS = 360.0
 """The slowest: two polls that stay unanswered, a run that uses up its reruns."""
@@ -265,7 +263,7 @@ class Drill:
     def settle(self) -> Report:
         """The report of a sandbox that is well; fails when it does not become so."""
         report = Report(frozenset(), frozenset())
-        for _, report in self.reports(within_seconds=120.0):
+        for _, report in self.reports(within_seconds=HANG_SECONDS):
             if not report.problems and not report.unknown:
                 return report
         raise AssertionError([*map(str, report.problems), *sorted(report.unknown)])
@@ -354,7 +352,7 @@ class Drill:
 
     def hear_alerts(self, played: Iterable[Played]) -> None:
         """Waits until somebody was told of every fault that has an alert, or for as long as that may take."""
-        deadline = time.monotonic() + _TOLD_WITHIN_SECONDS
+        deadline = time.monotonic() + HANG_SECONDS
         while any(each.is_due for each in played) and time.monotonic() < deadline:
             for each in played:
                 each.be_told(self.sandbox.notifications())
@@ -371,7 +369,7 @@ class Drill:
                 shown = (one for one, answer in looks if one.shows(answer))
                 return tuple(dict.fromkeys(f"{one.board}: {one.panel.title}" for one in shown))
 
-            each.panels = until(panels_that_show, within_seconds=_SHOWN_WITHIN_SECONDS)
+            each.panels = until(panels_that_show)
 
     def ask_boards(self, asked: Collection[Asked], pace: Pace = PRODUCTION) -> Answers:
         """What the sandbox's Prometheus answers to queries of boards, whose durations are divided by the pace."""
@@ -404,7 +402,7 @@ class Drill:
 def drill(folder: Path, *, cluster: str) -> Iterator[Drill]:
     """A sandbox with both tenants; with `real`, the first one's own rights as well."""
     try:
-        sandbox = start_sandbox(folder, "--cluster", cluster, "--timeout", "180s", "--alert-speed", ALERT_SPEED)
+        sandbox = start_sandbox(folder, "--cluster", cluster, "--alert-speed", ALERT_SPEED)
         drilled = Drill(sandbox, {})
         for name in (TENANT, BYSTANDER):
             drilled.add(name, GROUPS[name])
