@@ -33,10 +33,11 @@ Folders with control planes of their own come before those that share one, which
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    def rank(item: pytest.Item) -> int:
+    def rank(item: pytest.Item) -> tuple[int, bool]:
         folders = item.path.relative_to(Path(__file__).parent).parent.parts
         ranks = (_FIRST.index(path) for count in (2, 1) if (path := "/".join(folders[:count])) in _FIRST)
-        return next(ranks, len(_FIRST))
+        # The end-to-end tests' shared sandbox ends with its last test: none of theirs comes after it.
+        return next(ranks, len(_FIRST)), "sandbox" in getattr(item, "fixturenames", ())
 
     items.sort(key=rank)
 

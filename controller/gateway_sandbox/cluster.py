@@ -228,6 +228,7 @@ class Cluster:
     async def _start(self) -> None:
         self._paths.ca.write_text(self.certificates.ca_pem)
         self._stack.push_async_callback(self.backend.stop)
+        log.info("cluster starting", kind=self.backend.kind)
         await self.backend.start(self._paths.kubeconfig)
         log.info("cluster ready", api=self.backend.url)
         await self.github.start(GITHUB_ADDRESS)

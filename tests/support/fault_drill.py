@@ -296,7 +296,10 @@ class Drill:
             self.hear_alerts(played)
             self.look_at_boards(played)
         finally:
-            taken_back = [self.gw("sandbox", "fault", each.fault.name, *each.where, "--undo") for each in played]
+            taken_back = [
+                self.gw("sandbox", "fault", each.fault.name, *each.where, "--undo", "--timeout", f"{HANG_SECONDS:g}s")
+                for each in played
+            ]
         for answer in taken_back:
             assert answer.code == 0, answer
         started = time.monotonic()

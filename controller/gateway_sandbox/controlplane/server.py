@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import structlog
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -27,8 +26,6 @@ from gateway_sandbox.controlplane.assets import require_one_minor, require_progr
 from gateway_sandbox.controlplane.processes import Process, ProgramEnded
 from gateway_sandbox.controlplane.programs import API_SERVER, CONTROLLER_MANAGER, ETCD, SCHEDULER, Program
 from gateway_sandbox.kubeconfigs import write_kubeconfig
-
-log = structlog.get_logger(__name__)
 
 ADMIN = "sandbox-admin"
 MASTERS = "system:masters"
@@ -160,7 +157,6 @@ class ControlPlane:
             etcd = self._run(ETCD, self._etcd_flags(etcd_port, peer_port))
             server = self._run(API_SERVER, [*self._server_flags(etcd_port, secure_port), *self.options.extra_flags])
             self.url = f"https://{_HOST}:{secure_port}"
-            log.info("control plane starting", attempt=attempt, api=self.url)
             try:
                 await self._until_healthy(etcd, server)
             except ProgramEnded:
@@ -168,7 +164,6 @@ class ControlPlane:
                     raise
                 self.stop()
             else:
-                log.info("API server ready")
                 return
 
     async def _until_healthy(self, *processes: Process) -> None:
