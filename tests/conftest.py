@@ -17,15 +17,8 @@ settings.register_profile("project", deadline=None)
 settings.load_profile("project")
 
 
-_FIRST = (
-    "e2e",
-    "simulation",
-    *(
-        f"component/{folder}"
-        for folder in ("installation", "faults", "commands", "policies", "rights", "nodes", "scale")
-    ),
-    "component",
-)
+_OWN_PLANES = ("installation", "faults", "commands", "policies", "rights", "nodes", "scale")
+_FIRST = ("e2e", "simulation", *(f"component/{folder}" for folder in _OWN_PLANES), "component")
 """What takes longest: begun last, one file would keep one process busy and the others idle.
 
 Folders with control planes of their own come before those that share one, which ends with the last of them.
