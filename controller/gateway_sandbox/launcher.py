@@ -33,9 +33,6 @@ STATE_FOLDER = "state"
 """What only the sandbox itself reads."""
 CONTROL_PLANE_FOLDER = "controlplane"
 """In there: the files of a real control plane, with a log for each program."""
-START_SECONDS = 180.0
-"""How long a start may take unless the caller says otherwise: many times what a machine at rest takes."""
-STOP_SECONDS = 60.0
 _POLL_SECONDS = 0.05
 _LOG_TAIL_LINES = 12
 _PROGRAM_TAIL_LINES = 2
@@ -170,7 +167,7 @@ def launch(
     owner_pid: int | None = None,
     rules: Mapping[str, str] | None = None,
     routes: str | None = None,
-    timeout_seconds: float = START_SECONDS,
+    timeout_seconds: float,
 ) -> SandboxInfo:
     """Starts a sandbox in `folder` and returns when it is ready; raises SandboxError.
 
@@ -202,7 +199,7 @@ def launch(
         raise
 
 
-def stop(folder: Path, *, timeout_seconds: float = STOP_SECONDS) -> bool:
+def stop(folder: Path, *, timeout_seconds: float) -> bool:
     """Ends the sandbox of `folder` and waits until nothing of it is left; False when none was running."""
     info = read_info(folder)
     if info is None:

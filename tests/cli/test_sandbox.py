@@ -20,6 +20,7 @@ from gateway_sandbox.controlplane.assets import ASSETS_VARIABLE
 from gateway_sandbox.launcher import ClusterKind, FolderTaken, OutOfTime, Setup, StartFailed
 from gateway_sandbox.runner.workflow import parse_workflow, plan_jobs
 from gw.ops.onboarding.groups import parse_group
+from gw.ops.sandbox import START_SECONDS, STOP_SECONDS
 from gw_alerts.artefacts import RULES
 from gw_alerts.rules import rule_groups
 from gw_alerts.scaling import Pace, paced_groups
@@ -127,6 +128,26 @@ def test_up_prints_where_it_is_and_what_to_try_next(
     assert f"gw tenant add team-a --yes --github-url {servers.github.url}/octo/demo" in answer.err
     assert f"gw sandbox run --dir {servers.info().folder} " not in answer.err
     assert f"gw sandbox down --dir {tmp_path} " in answer.err
+
+
+def test_a_sandbox_gets_the_time_that_every_start_and_end_gets(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    given: list[float] = []
+
+    def launch(_: Path, *, timeout_seconds: float, **__: object) -> launcher.SandboxInfo:
+        given.append(timeout_seconds)
+        return servers.info()
+
+    def stop(_: Path, *, timeout_seconds: float) -> bool:
+        given.append(timeout_seconds)
+        return True
+
+    monkeypatch.setattr(launcher, "launch", launch)
+    monkeypatch.setattr(launcher, "stop", stop)
+    for command in ("up", "down"):
+        assert Gw()("sandbox", command, "--dir", str(tmp_path)).code == 0
+    assert given == [START_SECONDS, STOP_SECONDS]
 
 
 def test_alerts_of_a_drill_wait_shorter_and_are_scraped_for_more_often(

@@ -16,6 +16,9 @@ from support.patience import HANG_SECONDS
 
 pytestmark = pytest.mark.e2e
 
+STEPS = ["cluster starting", "cluster ready", "objects installed", "sandbox ready"]
+"""What a start logs: one that stands still shows where."""
+
 DEMO = ROOT / "controller/gateway_sandbox/examples/demo.sh"
 
 
@@ -120,6 +123,9 @@ def test_a_killed_cluster_takes_everything_with_it_and_leaves_its_log_alone(
     assert ended(guardian)
     assert processes_with(str(folder)) == []
     assert sorted(path.name for path in folder.iterdir()) == ["sandbox.lock", "sandbox.log"]
+    log = (folder / "sandbox.log").read_text().splitlines()
+    events = [json.loads(line)["event"] for line in log if line.startswith("{")]
+    assert [event for event in events if event in STEPS] == STEPS
 
 
 def test_a_killed_guardian_leaves_nothing(tmp_path: Path, cluster: str) -> None:

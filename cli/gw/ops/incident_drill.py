@@ -24,7 +24,7 @@ from gw.ops.incidents.handling import IncidentOrder, MakeSite, handle
 from gw.ops.keys.credentials import LookUp
 from gw.ops.onboarding.add import AddTenant, add_tenant
 from gw.ops.onboarding.request import TenantWishes, check_wishes
-from gw.ops.sandbox import parse_setup, simulator_of, start_sandbox, stop_sandbox
+from gw.ops.sandbox import START_SECONDS, STOP_SECONDS, parse_setup, simulator_of, start_sandbox, stop_sandbox
 from gw.sources.appcontrol import AppControl
 from gw.sources.cluster import Cluster
 from gw.sources.incidents import Incident, IncidentKind, gather_incidents
@@ -34,8 +34,6 @@ from gw.sources.simulator import Simulator
 from gw_alerts.scaling import Pace
 
 TENANTS = ("team-a", "team-b")
-_START_SECONDS = 120.0
-_STOP_SECONDS = 60.0
 _GROUP = "linux labels=self-hosted,linux maxListeners=1"
 
 Play = Callable[[str], Awaitable[None]]
@@ -51,11 +49,11 @@ def drill_ground() -> Iterator[SandboxFact]:
     with tempfile.TemporaryDirectory(prefix="gw-incident-drill-") as base:
         folder = Path(base) / "sandbox"
         setup = parse_setup("embedded", is_bare=False)
-        sandbox = start_sandbox(folder, setup=setup, pace=Pace(), owner_pid=os.getpid(), timeout_seconds=_START_SECONDS)
+        sandbox = start_sandbox(folder, setup=setup, pace=Pace(), owner_pid=os.getpid(), timeout_seconds=START_SECONDS)
         try:
             yield sandbox
         finally:
-            stop_sandbox(folder, timeout_seconds=_STOP_SECONDS)
+            stop_sandbox(folder, timeout_seconds=STOP_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)

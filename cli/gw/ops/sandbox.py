@@ -32,6 +32,9 @@ from gw.sources.simulator import Simulator, open_simulator
 from gw_alerts.scaling import Pace
 
 FOLDER_VARIABLE = "GW_SANDBOX_DIR"
+START_SECONDS = 180.0
+"""How long a start may take unless somebody says otherwise: many times what a machine at rest takes."""
+STOP_SECONDS = 60.0
 
 
 def folder_of(given: Path | None) -> Path:

@@ -95,7 +95,7 @@ class ControlPlane:
     async def start(self, *, timeout_seconds: float | None = None) -> None:
         """Returns when the API server is ready and namespaces get their service accounts.
 
-        Without a time the caller has one of its own.
+        Without a limit it waits until it is cancelled: whoever starts a sandbox gives one to the whole of it.
 
         Raises ProgramsMissing, ProgramsDisagree, ProgramEnded with a log's end, or NotReady.
         """
